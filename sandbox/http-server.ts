@@ -1,0 +1,259 @@
+// The HTTP shell of both sandbox stores: raw paths (never normalised), bodies as async iterables, scripted faults.
+// A store sees a SandboxRequest and returns a SandboxAnswer; sockets, cuts and stalls are this file's business.
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type FaultEffect, FaultScript } from './scripted-faults.ts';
+
+export interface SandboxRequest {
+  readonly method: string;
+  /** Exactly as sent, percent-encoding and all. */
+  readonly rawPath: string;
+  /** Without the question mark; empty when there is none. */
+  readonly rawQuery: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Throws when the client goes away before the end. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export interface SandboxAnswer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string | number>>;
+  readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
+}
+
+export type SandboxHandler = (request: SandboxRequest) => Promise<SandboxAnswer>;
+
+export interface SandboxServer {
+  /** `http://127.0.0.1:PORT`, no slash at the end. */
+  readonly url: string;
+  readonly faults: FaultScript;
+  /** Every request seen, in order: `METHOD rawUrl`. For counting calls in tests. */
+  readonly requests: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Thrown by a request body when its client went away or a scripted cut ended it. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}
+
+/** Starts a server on loopback; port 0 picks a free one. */
+export async function startSandboxServer(handler: SandboxHandler, port = 0): Promise<SandboxServer> {
+  const faults = new FaultScript();
+  const requests: string[] = [];
+  const server = createServer(
+    { keepAliveTimeout: 65_000, requestTimeout: 0, headersTimeout: 60_000 },
+    (req, res) => {
+      requests.push(`${req.method} ${req.url}`);
+      void serve(handler, faults, req, res);
+    },
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  const { port: boundPort } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${boundPort}`, faults, requests, close: async () => closeServer(server) };
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeAllConnections();
+  await closed;
+}
+
+async function serve(
+  handler: SandboxHandler,
+  faults: FaultScript,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  const rawUrl = req.url ?? '/';
+  const method = req.method ?? 'GET';
+  const effect = faults.take({ method, rawUrl, headers: req.headers });
+  req.on('error', () => {});
+  res.on('error', () => {});
+  if (effect?.kind === 'latency') await sleep(effect.ms);
+  if (effect?.kind === 'status') {
+    await drain(req);
+    send(res, { status: effect.status, headers: effect.headers ?? {}, body: effect.body ?? '' });
+    return;
+  }
+  const question = rawUrl.indexOf('?');
+  const request: SandboxRequest = {
+    method,
+    rawPath: question < 0 ? rawUrl : rawUrl.slice(0, question),
+    rawQuery: question < 0 ? '' : rawUrl.slice(question + 1),
+    headers: req.headers,
+    body: readBody(req, effect),
+  };
+  try {
+    const answer = await handler(request);
+    await drain(req);
+    await sendAnswer(res, answer, effect);
+  } catch (error) {
+    if (error instanceof ClientGone) {
+      res.destroy();
+      return;
+    }
+    if (res.headersSent) res.destroy();
+    else
+      send(res, {
+        status: 500,
+        body: `Sandbox error: ${error instanceof Error ? error.stack : String(error)}`,
+      });
+  }
+}
+
+async function* readBody(req: IncomingMessage, effect: FaultEffect | null): AsyncGenerator<Uint8Array> {
+  let seen = 0;
+  try {
+    for await (const chunk of req as AsyncIterable<Buffer>) {
+      let bytes: Buffer = chunk;
+      if (
+        effect?.kind === 'corrupt_request' &&
+        effect.atByte >= seen &&
+        effect.atByte < seen + bytes.length
+      ) {
+        bytes = Buffer.from(bytes);
+        bytes.writeUInt8(bytes.readUInt8(effect.atByte - seen) ^ 1, effect.atByte - seen);
+      }
+      const limited = effect?.kind === 'cut_request' || effect?.kind === 'stall_request' ? effect : null;
+      if (limited !== null && seen + bytes.length >= limited.afterBytes) {
+        yield bytes.subarray(0, limited.afterBytes - seen);
+        if (limited.kind === 'stall_request')
+          await new Promise<void>((resolve) => req.once('close', resolve));
+        throw new ClientGone('The connection was cut by the fault script');
+      }
+      seen += bytes.length;
+      yield bytes;
+    }
+  } catch (error) {
+    if (error instanceof ClientGone) throw error;
+    throw new ClientGone('The client went away in the middle of the body', { cause: error });
+  } finally {
+    if (effect?.kind === 'cut_request') req.destroy();
+  }
+}
+
+/** Unread request bytes would stop the next request on a kept-alive connection. */
+async function drain(req: IncomingMessage): Promise<void> {
+  if (req.complete || req.destroyed || req.readableEnded) return;
+  req.resume();
+  await new Promise<void>((resolve) => {
+    req.once('end', resolve);
+    req.once('close', resolve);
+  });
+}
+
+async function sendAnswer(
+  res: ServerResponse,
+  answer: SandboxAnswer,
+  effect: FaultEffect | null,
+): Promise<void> {
+  if (effect?.kind === 'lose_answer') {
+    res.destroy();
+    return;
+  }
+  if (effect?.kind === 'replace_answer') {
+    send(res, { status: effect.status, body: effect.body ?? '' });
+    return;
+  }
+  const streamed =
+    answer.body !== undefined && typeof answer.body !== 'string' && !(answer.body instanceof Uint8Array);
+  const touched =
+    effect?.kind === 'cut_response' ||
+    effect?.kind === 'stall_response' ||
+    effect?.kind === 'corrupt_response';
+  if (!streamed && !touched) {
+    send(res, answer);
+    return;
+  }
+  const body = streamed
+    ? (answer.body as AsyncIterable<Uint8Array>)
+    : once(toBytes(answer.body as Uint8Array | string));
+  const length = streamed ? {} : { 'content-length': toBytes(answer.body as Uint8Array | string).length };
+  res.writeHead(answer.status, { ...length, ...answer.headers });
+  let sent = 0;
+  for await (const chunk of body) {
+    if (res.destroyed) return;
+    const step = shapeChunk(chunk, sent, effect);
+    sent += chunk.length;
+    if (!res.write(step.bytes))
+      await new Promise<void>((resolve) => {
+        res.once('drain', resolve);
+        res.once('close', resolve);
+      });
+    if (step.then === 'cut') {
+      // Let what was written leave the process first, so that the cut is exactly where the script says.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      res.destroy();
+      return;
+    }
+    if (step.then === 'stall') {
+      await new Promise<void>((resolve) => res.once('close', resolve));
+      return;
+    }
+  }
+  res.end();
+}
+
+function shapeChunk(
+  chunk: Uint8Array,
+  sent: number,
+  effect: FaultEffect | null,
+): { bytes: Uint8Array; then: 'go on' | 'cut' | 'stall' } {
+  if (effect?.kind === 'corrupt_response' && effect.atByte >= sent && effect.atByte < sent + chunk.length) {
+    const bytes = Buffer.from(chunk);
+    bytes.writeUInt8(bytes.readUInt8(effect.atByte - sent) ^ 1, effect.atByte - sent);
+    return { bytes, then: 'go on' };
+  }
+  if (
+    (effect?.kind === 'cut_response' || effect?.kind === 'stall_response') &&
+    sent + chunk.length >= effect.afterBytes
+  ) {
+    const bytes = chunk.subarray(0, effect.afterBytes - sent);
+    return { bytes, then: effect.kind === 'cut_response' ? 'cut' : 'stall' };
+  }
+  return { bytes: chunk, then: 'go on' };
+}
+
+function send(
+  res: ServerResponse,
+  answer: { status: number; headers?: SandboxAnswer['headers']; body?: SandboxAnswer['body'] },
+): void {
+  const bytes = toBytes((answer.body ?? '') as Uint8Array | string);
+  const lengthless = answer.status === 204 || answer.status === 304;
+  res.writeHead(answer.status, {
+    ...(lengthless ? {} : { 'content-length': bytes.length }),
+    ...answer.headers,
+  });
+  res.end(bytes);
+}
+
+function toBytes(body: Uint8Array | string): Uint8Array {
+  return typeof body === 'string' ? Buffer.from(body) : body;
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** Collects a small body; for XML and JSON documents only. Throws when it is longer than `limitBytes`. */
+export async function readWhole(body: AsyncIterable<Uint8Array>, limitBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for await (const chunk of body) {
+    total += chunk.length;
+    if (total > limitBytes) throw new Error(`The request body is longer than ${limitBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

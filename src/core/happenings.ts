@@ -1,0 +1,47 @@
+// Port: what replication has to tell, one method per business event. Telemetry turns each into a log line and
+// metrics at once; tests assert on it. No method throws or waits.
+import type { ChangeTransport } from './change.ts';
+import type { Fault } from './faults.ts';
+import type { ObjectLocation } from './object.ts';
+import type { Outcome, Receipt } from './transfer.ts';
+
+/** What every event of a transfer carries, so that one id leads through the whole log. */
+export interface TransferRef {
+  readonly transferId: string;
+  readonly ruleName: string;
+  readonly source: ObjectLocation;
+  readonly target: ObjectLocation;
+}
+
+export interface Happenings {
+  changeAccepted(
+    event: TransferRef & { readonly transport: ChangeTransport; readonly joined: boolean },
+  ): void;
+  changeIgnored(event: { readonly reason: string; readonly source: ObjectLocation | null }): void;
+  recordQuarantined(event: { readonly reason: string }): void;
+  transferStarted(event: TransferRef & { readonly attempt: number; readonly isSettling: boolean }): void;
+  uploadResumed(
+    event: TransferRef & { readonly fromByte: number; readonly sizeBytes: number; readonly reason: string },
+  ): void;
+  /** `status` is what the row became: `settling` means one more look follows; `queued`, that a change waits. */
+  transferFinished(
+    event: TransferRef & {
+      readonly outcome: Outcome;
+      readonly status: string;
+      readonly receipt: Receipt | null;
+      readonly bytesMoved: number;
+      readonly durationMs: number;
+      /** One more sentence for people (why it was skipped, what to check); null where the outcome says it all. */
+      readonly note: string | null;
+    },
+  ): void;
+  transferRetrying(
+    event: TransferRef & { readonly fault: Fault; readonly attemptCount: number; readonly retryInMs: number },
+  ): void;
+  transferParked(event: TransferRef & { readonly fault: Fault; readonly attemptCount: number }): void;
+  /** Given back at shutdown: it goes on at the next start. */
+  transferReleased(event: TransferRef): void;
+  leaseLost(event: TransferRef): void;
+  /** The worker itself failed (the queue's store answers with errors): nothing of a transfer is lost. */
+  workerTroubled(event: { readonly doing: string; readonly error: unknown }): void;
+}

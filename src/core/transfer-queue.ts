@@ -1,0 +1,176 @@
+// Port: the durable home of transfers. A driver passes test/contract/transfer-queue.contract.ts.
+//
+// One live row (status other than done) per (rule, source object). What the rows promise:
+// - accept resolves only when the change would survive a power cut.
+// - the claim clears the dirty flag, in the same step that hands out the lease, before anybody looks anywhere.
+// - finish, retry, park, release, renew and progress change the row only with the lease's current token; otherwise
+//   they change nothing and answer false or `lease_lost`.
+// - `owed` (an effect of ours may still land) stays with the row through every transition; only an attempt that was
+//   claimed from `settling` and ends with owed=false clears it. A lease that expires makes the row owed.
+// - a finish while owed leads to `settling`: due again after the grace, then claimed once more (isSettling=true).
+// - the id of a transfer stands for one dirty period: changes before the claim share it, a change while copying gets
+//   the id of the follow-up. When the attempt of a dirty row ends in any way, the old id becomes a done row (with its
+//   outcome, or `superseded` where it had none) and the live row goes on, queued, under the follow-up's id, keeping
+//   owed, attempt count and due time as the event says. A parked row that sees a change keeps its id.
+import type { Change, MalformedRecord } from './change.ts';
+import type { FaultCode, FaultRecord } from './faults.ts';
+import type { ObjectLocation, SourceState } from './object.ts';
+import type { TargetCondition, UploadSession } from './object-target.ts';
+import type { Outcome, Receipt, Transfer, TransferStatus } from './transfer.ts';
+
+export interface AcceptItem {
+  readonly ruleName: string;
+  readonly source: ObjectLocation;
+  readonly target: ObjectLocation;
+  readonly change: Change;
+}
+
+export interface AcceptedTransfer {
+  readonly transferId: string;
+  /** True where the change joined a transfer that was waiting already, or became the follow-up of a running one. */
+  readonly joined: boolean;
+}
+
+/** The fencing proof of a claim. `token` grows with every claim of the row. */
+export interface Lease {
+  readonly transferId: string;
+  readonly token: number;
+  /** By the monotonic clock. No effect may be sent after it. `renew` returns the later one. */
+  readonly expiresAtMonotonicMs: number;
+}
+
+/** Where a large upload stands, to continue after a crash. The session is a secret: encrypted at rest or not kept. */
+export interface UploadCheckpoint {
+  readonly session: UploadSession;
+  readonly condition: TargetCondition;
+  /** The source state whose bytes are in the session; another state must never be appended. */
+  readonly state: SourceState;
+  /** Digest of the metadata the session was opened with. */
+  readonly metadataDigest: string;
+  readonly hashedBytes: number;
+  /** CRC32C of the first `hashedBytes` bytes. */
+  readonly crc32c: number;
+  /** Saved state of the running source checksum at `hashedBytes`; null where there is none. */
+  readonly sourceChecksumState: string | null;
+}
+
+export interface ClaimedTransfer {
+  readonly lease: Lease;
+  readonly ruleName: string;
+  readonly source: ObjectLocation;
+  readonly target: ObjectLocation;
+  /** Failed attempts so far. */
+  readonly attemptCount: number;
+  /** True for the look after the grace: only such an attempt may clear `owed`. */
+  readonly isSettling: boolean;
+  /** Size the latest change claimed, a hint; null where unknown. */
+  readonly sizeHintBytes: number | null;
+  readonly changeAtMs: number;
+  /** The newest receipt of any earlier transfer of this rule and key; null where there is none. */
+  readonly lastReceipt: Receipt | null;
+  readonly checkpoint: UploadCheckpoint | null;
+}
+
+export type FinishAnswer =
+  | { readonly kind: 'finished'; readonly status: Exclude<TransferStatus, 'copying' | 'parked'> }
+  | { readonly kind: 'lease_lost' };
+
+export interface TransferFilter {
+  readonly status?: TransferStatus;
+  readonly ruleName?: string;
+  readonly faultCode?: FaultCode;
+  readonly bucket?: string;
+  readonly keyPrefix?: string;
+  /** With `bucket`: exactly this key. */
+  readonly key?: string;
+}
+
+export interface TransferPage {
+  readonly transfers: readonly Transfer[];
+  readonly nextCursor: string | null;
+}
+
+export interface QuarantinedRecord extends MalformedRecord {
+  readonly id: string;
+  readonly receivedAtMs: number;
+}
+
+/** Counts of live rows; the cost of asking does not grow with the backlog. */
+export interface QueueCounts {
+  readonly byStatus: Readonly<Record<Exclude<TransferStatus, 'done'>, number>>;
+  readonly quarantined: number;
+  /** The oldest change that is not covered yet; null where nothing is pending. */
+  readonly oldestPendingChangeAtMs: number | null;
+}
+
+export interface TransferQueue {
+  /**
+   * Takes changes and quarantined records in one transaction: all or nothing. The answers are in the order of
+   * `items`. Throws when the store cannot take them durably; then nothing was taken.
+   */
+  accept(request: {
+    readonly items: readonly AcceptItem[];
+    readonly quarantine: readonly MalformedRecord[];
+  }): Promise<readonly AcceptedTransfer[]>;
+  /** Up to `limit` due transfers, oldest due first. Expired leases are taken back first. */
+  claim(limit: number): Promise<readonly ClaimedTransfer[]>;
+  /** Extends the lease; null where it was lost. */
+  renew(lease: Lease): Promise<Lease | null>;
+  /** Notes how far the attempt is; false where the lease was lost. A null checkpoint forgets the stored one. */
+  progress(
+    lease: Lease,
+    report: {
+      readonly bytesDone: number;
+      readonly sizeBytes: number;
+      readonly checkpoint: UploadCheckpoint | null;
+    },
+  ): Promise<boolean>;
+  finish(
+    lease: Lease,
+    end: { readonly outcome: Outcome; readonly receipt: Receipt | null; readonly owed: boolean },
+  ): Promise<FinishAnswer>;
+  /** Back to queued, due in `delayMs`. `countsAsAttempt` false: the store was down, or nobody failed. */
+  retry(
+    lease: Lease,
+    end: {
+      readonly fault: FaultRecord;
+      readonly delayMs: number;
+      readonly countsAsAttempt: boolean;
+      readonly owed: boolean;
+    },
+  ): Promise<boolean>;
+  /** Parks the row, or queues it again (due in `delayMsIfDirty`) where a change arrived since the claim. */
+  park(
+    lease: Lease,
+    end: { readonly fault: FaultRecord; readonly owed: boolean; readonly delayMsIfDirty: number },
+  ): Promise<'parked' | 'queued' | 'lease_lost'>;
+  /** Gives the row back untouched at shutdown: due at once, no attempt counted, checkpoint kept. */
+  release(lease: Lease, end: { readonly owed: boolean }): Promise<boolean>;
+  /**
+   * Makes one transfer due at once, whatever its status; attempts start at zero. The id in the answer is the one to
+   * follow (a done transfer gets a new one; a copying one the follow-up's). Null where the id is unknown.
+   */
+  redrive(transferId: string): Promise<{ readonly transferId: string } | null>;
+  /** Milliseconds until the earliest queued, settling or expired row is due (0: now); null where there is none. */
+  untilNextDueMs(): Promise<number | null>;
+  /** Calls `listener` whenever rows may have become due. Returns the function that ends it. */
+  onWork(listener: () => void): () => void;
+  /** By id, also ids of finished periods and of follow-ups that have not begun. */
+  get(transferId: string): Promise<Transfer | null>;
+  /** Calls `listener` after each commit that changed a transfer's status, with the ids. Returns the end function. */
+  onChanged(listener: (transferIds: readonly string[]) => void): () => void;
+  /** Newest first. An unknown cursor is an error of the caller. */
+  list(request: {
+    readonly filter: TransferFilter;
+    readonly cursor: string | null;
+    readonly limit: number;
+  }): Promise<TransferPage>;
+  listQuarantine(request: { readonly cursor: string | null; readonly limit: number }): Promise<{
+    readonly records: readonly QuarantinedRecord[];
+    readonly nextCursor: string | null;
+  }>;
+  counts(): Promise<QueueCounts>;
+  /** Removes done rows finished before `beforeMs`, a bounded number a call; returns how many. */
+  prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number>;
+  close(): Promise<void>;
+}
