@@ -1,5 +1,6 @@
 // The HTTP shell of both sandbox stores: raw paths (never normalised), bodies as async iterables, scripted faults.
 // A store sees a SandboxRequest and returns a SandboxAnswer; sockets, cuts and stalls are this file's business.
+import assert from 'node:assert/strict';
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -7,8 +8,6 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type FaultEffect, FaultScript } from './scripted-faults.ts';
 
 export interface SandboxRequest {
@@ -34,10 +33,15 @@ export interface SandboxServer {
   /** `http://127.0.0.1:PORT`, no slash at the end. */
   readonly url: string;
   readonly faults: FaultScript;
-  /** Every request seen, in order: `METHOD rawUrl`. For counting calls in tests. */
+  /** The newest 10,000 requests in order of arrival: `METHOD rawUrl`. For counting calls in tests. */
   readonly requests: readonly string[];
+  /** How many requests were ever seen, those no longer listed included. */
+  readonly requestCount: number;
   close(): Promise<void>;
 }
+
+/** A long run must not grow without bound. */
+const listedRequestLimit = 10_000;
 
 /** Thrown by a request body when its client went away or a scripted cut ended it. */
 export class ClientGone extends Error {
@@ -48,19 +52,35 @@ export class ClientGone extends Error {
 export async function startSandboxServer(handler: SandboxHandler, port = 0): Promise<SandboxServer> {
   const faults = new FaultScript();
   const requests: string[] = [];
+  let requestCount = 0;
+  const closing = new AbortController();
   const server = createServer(
     { keepAliveTimeout: 65_000, requestTimeout: 0, headersTimeout: 60_000 },
     (req, res) => {
+      requestCount += 1;
       requests.push(`${req.method} ${req.url}`);
-      void serve(handler, faults, req, res);
+      if (requests.length > listedRequestLimit) requests.shift();
+      void serve(handler, faults, closing.signal, req, res);
     },
   );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
   });
-  const { port: boundPort } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${boundPort}`, faults, requests, close: async () => closeServer(server) };
+  const address = server.address();
+  assert.ok(address !== null && typeof address === 'object', 'A listening TCP server has an address');
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    faults,
+    requests,
+    get requestCount() {
+      return requestCount;
+    },
+    close: async () => {
+      closing.abort();
+      await closeServer(server);
+    },
+  };
 }
 
 async function closeServer(server: Server): Promise<void> {
@@ -72,6 +92,7 @@ async function closeServer(server: Server): Promise<void> {
 async function serve(
   handler: SandboxHandler,
   faults: FaultScript,
+  closing: AbortSignal,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
@@ -80,7 +101,7 @@ async function serve(
   const effect = faults.take({ method, rawUrl, headers: req.headers });
   req.on('error', () => {});
   res.on('error', () => {});
-  if (effect?.kind === 'latency') await sleep(effect.ms);
+  if (effect?.kind === 'latency') await waitUnlessClosing(effect.ms, closing);
   if (effect?.kind === 'status') {
     await drain(req);
     send(res, { status: effect.status, headers: effect.headers ?? {}, body: effect.body ?? '' });
@@ -115,8 +136,10 @@ async function serve(
 async function* readBody(req: IncomingMessage, effect: FaultEffect | null): AsyncGenerator<Uint8Array> {
   let seen = 0;
   try {
-    for await (const chunk of req as AsyncIterable<Buffer>) {
-      let bytes: Buffer = chunk;
+    // A store that answers before it read everything must not lose the connection it answers on.
+    const chunks: AsyncIterable<Buffer> = req.iterator({ destroyOnReturn: false });
+    for await (const chunk of chunks) {
+      let bytes = chunk;
       if (
         effect?.kind === 'corrupt_request' &&
         effect.atByte >= seen &&
@@ -166,70 +189,117 @@ async function sendAnswer(
     send(res, { status: effect.status, body: effect.body ?? '' });
     return;
   }
-  const streamed =
-    answer.body !== undefined && typeof answer.body !== 'string' && !(answer.body instanceof Uint8Array);
+  const { body = '' } = answer;
   const touched =
     effect?.kind === 'cut_response' ||
     effect?.kind === 'stall_response' ||
     effect?.kind === 'corrupt_response';
-  if (!streamed && !touched) {
-    send(res, answer);
+  if (!isStreamed(body)) {
+    if (touched) await sendStream(res, withLength(answer, toBytes(body)), once(toBytes(body)), effect);
+    else send(res, { ...answer, body });
     return;
   }
-  const body = streamed
-    ? (answer.body as AsyncIterable<Uint8Array>)
-    : once(toBytes(answer.body as Uint8Array | string));
-  const length = streamed ? {} : { 'content-length': toBytes(answer.body as Uint8Array | string).length };
-  res.writeHead(answer.status, { ...length, ...answer.headers });
-  let sent = 0;
+  await sendStream(res, answer, body, effect);
+}
+
+async function sendStream(
+  res: ServerResponse,
+  answer: SandboxAnswer,
+  body: AsyncIterable<Uint8Array>,
+  effect: FaultEffect | null,
+): Promise<void> {
+  res.writeHead(answer.status, { ...answer.headers });
+  let sentBytes = 0;
   for await (const chunk of body) {
     if (res.destroyed) return;
-    const step = shapeChunk(chunk, sent, effect);
-    sent += chunk.length;
-    if (!res.write(step.bytes))
-      await new Promise<void>((resolve) => {
-        res.once('drain', resolve);
-        res.once('close', resolve);
-      });
-    if (step.then === 'cut') {
+    const step = shapeChunk(chunk, sentBytes, effect);
+    sentBytes += chunk.length;
+    if (step.after === 'cut') {
       // Let what was written leave the process first, so that the cut is exactly where the script says.
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await flushed(res, step.bytes);
       res.destroy();
       return;
     }
-    if (step.then === 'stall') {
-      await new Promise<void>((resolve) => res.once('close', resolve));
+    if (!res.write(step.bytes)) await drainedOrClosed(res);
+    if (step.after === 'stall') {
+      if (!res.destroyed) await new Promise<void>((resolve) => res.once('close', resolve));
       return;
     }
   }
   res.end();
 }
 
+function withLength(answer: SandboxAnswer, bytes: Uint8Array): SandboxAnswer {
+  return { ...answer, headers: { 'content-length': bytes.length, ...answer.headers } };
+}
+
+function isStreamed(
+  body: Uint8Array | string | AsyncIterable<Uint8Array>,
+): body is AsyncIterable<Uint8Array> {
+  return typeof body !== 'string' && !(body instanceof Uint8Array);
+}
+
+async function drainedOrClosed(res: ServerResponse): Promise<void> {
+  if (res.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const settle = (): void => {
+      res.off('drain', settle);
+      res.off('close', settle);
+      resolve();
+    };
+    res.on('drain', settle);
+    res.on('close', settle);
+  });
+}
+
+async function flushed(res: ServerResponse, bytes: Uint8Array): Promise<void> {
+  if (bytes.length === 0) {
+    res.flushHeaders();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    return;
+  }
+  await new Promise<void>((resolve) => {
+    res.once('close', resolve);
+    res.write(bytes, () => resolve());
+  });
+}
+
+/** Ends early when the server closes, so that a scripted delay never outlives its server. */
+async function waitUnlessClosing(delayMs: number, closing: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, delayMs);
+    closing.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
 function shapeChunk(
   chunk: Uint8Array,
   sent: number,
   effect: FaultEffect | null,
-): { bytes: Uint8Array; then: 'go on' | 'cut' | 'stall' } {
+): { bytes: Uint8Array; after: 'go on' | 'cut' | 'stall' } {
   if (effect?.kind === 'corrupt_response' && effect.atByte >= sent && effect.atByte < sent + chunk.length) {
     const bytes = Buffer.from(chunk);
     bytes.writeUInt8(bytes.readUInt8(effect.atByte - sent) ^ 1, effect.atByte - sent);
-    return { bytes, then: 'go on' };
+    return { bytes, after: 'go on' };
   }
   if (
     (effect?.kind === 'cut_response' || effect?.kind === 'stall_response') &&
     sent + chunk.length >= effect.afterBytes
   ) {
     const bytes = chunk.subarray(0, effect.afterBytes - sent);
-    return { bytes, then: effect.kind === 'cut_response' ? 'cut' : 'stall' };
+    return { bytes, after: effect.kind === 'cut_response' ? 'cut' : 'stall' };
   }
-  return { bytes: chunk, then: 'go on' };
+  return { bytes: chunk, after: 'go on' };
 }
 
 function send(
   res: ServerResponse,
-  answer: { status: number; headers?: SandboxAnswer['headers']; body?: SandboxAnswer['body'] },
+  answer: Omit<SandboxAnswer, 'body'> & { readonly body: Uint8Array | string },
 ): void {
-  const bytes = toBytes((answer.body ?? '') as Uint8Array | string);
+  const bytes = toBytes(answer.body);
   const lengthless = answer.status === 204 || answer.status === 304;
   res.writeHead(answer.status, {
     ...(lengthless ? {} : { 'content-length': bytes.length }),
