@@ -188,6 +188,11 @@ export const FAULTS = {
     title: 'The rule asks for strict verification and the source has no comparable checksum',
     remedy: "Upload the object with a full-object checksum, or set the rule's verify to source.",
   },
+  rule_missing: {
+    disposition: 'park',
+    title: 'The rule of this transfer is no longer configured',
+    remedy: 'Put a rule of this name back and redrive, or leave it parked.',
+  },
   delete_brake: {
     disposition: 'park',
     title: 'Deletes of this rule are stopped by the brake',

@@ -1,0 +1,105 @@
+// One try at a transfer, as the use cases see it: what was claimed, whether an effect may still be sent, and what
+// is owed. The worker owns it and decides from it how the row goes on.
+import type { Clock } from '../core/clock.ts';
+import { Fault } from '../core/faults.ts';
+import type { ObjectLocation } from '../core/object.ts';
+import type { EffectAnswer } from '../core/object-target.ts';
+import type { Rule } from '../core/rule.ts';
+import type { Outcome, Receipt } from '../core/transfer.ts';
+import type { ClaimedTransfer, Lease, UploadCheckpoint } from '../core/transfer-queue.ts';
+
+/** The lease ended, or is too close to its end to send an effect: somebody else owns the row, or will. */
+export class LeaseLost extends Error {
+  override readonly name = 'LeaseLost';
+}
+
+/** How an attempt that ran to its end came out; `receipt` is null where no object is left to prove. */
+export interface AttemptEnd {
+  readonly outcome: Outcome;
+  readonly receipt: Receipt | null;
+}
+
+/** What the heartbeat writes down next. */
+export interface ProgressReport {
+  readonly bytesDone: number;
+  readonly sizeBytes: number;
+  readonly checkpoint: UploadCheckpoint | null;
+}
+
+/** An effect sent just before the lease ends must still leave this machine within it. */
+const LEASE_MARGIN_MS = 2_000;
+
+export class Attempt {
+  readonly claimed: ClaimedTransfer;
+  readonly rule: Rule;
+  /** Mapped by the rule as it is now; the row may still show an older mapping. */
+  readonly target: ObjectLocation;
+  readonly signal: AbortSignal;
+  lease: Lease;
+  /** An effect was sent and nobody knows whether it happened. */
+  owed = false;
+  /** A write was sent in this attempt, whatever became of it: agreement found later is then our own work. */
+  hasWritten = false;
+  /** The stored upload session was used or given up; it is never looked at twice. */
+  hasTriedCheckpoint = false;
+  bytesMoved = 0;
+  /** What `note` of the finishing event says; null where the outcome says it all. */
+  note: string | null = null;
+  /** Not yet written to the queue. */
+  unsavedProgress: ProgressReport | null = null;
+  readonly #clock: Clock;
+  readonly #onResumed: (fromByte: number, sizeBytes: number, reason: string) => void;
+
+  constructor(options: {
+    readonly claimed: ClaimedTransfer;
+    readonly rule: Rule;
+    readonly target: ObjectLocation;
+    readonly signal: AbortSignal;
+    readonly clock: Clock;
+    readonly onResumed: (fromByte: number, sizeBytes: number, reason: string) => void;
+  }) {
+    this.claimed = options.claimed;
+    this.rule = options.rule;
+    this.target = options.target;
+    this.signal = options.signal;
+    this.lease = options.claimed.lease;
+    this.#clock = options.clock;
+    this.#onResumed = options.onResumed;
+  }
+
+  /** Throws LeaseLost unless an effect may be sent now. */
+  assertMaySend(): void {
+    this.signal.throwIfAborted();
+    if (this.#clock.monotonicMs() >= this.lease.expiresAtMonotonicMs - LEASE_MARGIN_MS) {
+      throw new LeaseLost('The lease ends too soon to send an effect');
+    }
+  }
+
+  /**
+   * Sends one effect. Until its answer proves something the attempt is owed, so that an abort or a thrown bug in
+   * between cannot forget it. A thrown Fault is a definite refusal: nothing happened.
+   */
+  async sendEffect(send: () => Promise<EffectAnswer>): Promise<EffectAnswer> {
+    this.assertMaySend();
+    const owedBefore = this.owed;
+    this.owed = true;
+    try {
+      const answer = await send();
+      if (answer.kind !== 'unanswered') this.owed = owedBefore;
+      return answer;
+    } catch (error) {
+      if (error instanceof Fault) this.owed = owedBefore;
+      throw error;
+    }
+  }
+
+  /** Notes progress; the worker's heartbeat writes the latest one. */
+  report(progress: ProgressReport): void {
+    this.unsavedProgress = progress;
+  }
+
+  /** Tells that an upload goes on at `fromByte` instead of starting again. */
+  resumed(fromByte: number, sizeBytes: number, reason: string): void {
+    this.#onResumed(fromByte, sizeBytes, reason);
+  }
+}

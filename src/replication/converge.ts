@@ -1,0 +1,248 @@
+// Converge: make one target key agree with its source, from what both stores show now. Queue mode of the protocol
+// in docs/semantics.md. The order carries the guarantee: the target is looked at first, then the source, and every
+// effect is conditioned on the target token of that look. Whenever a condition fails or an answer is missing,
+// nothing seen so far is used again.
+import { crc32cFromBase64 } from '../core/checksum.ts';
+import { decide, type Decision } from '../core/decide.ts';
+import { Fault } from '../core/faults.ts';
+import { mapMetadata, type MappedMetadata } from '../core/metadata-map.ts';
+import { isSameState, type SourceState, type TargetObject } from '../core/object.ts';
+import { RESERVED_PREFIX } from '../core/rule.ts';
+import type { TargetCondition } from '../core/object-target.ts';
+import type { Attempt, AttemptEnd } from './attempt.ts';
+import { type CopyResult, copySmallObject, receiptOf, stampedFor, type Stores } from './copy-object.ts';
+import { removeObject } from './remove-object.ts';
+import { copyLargeObject, resumeLargeObject } from './resumable-copy.ts';
+
+/** Times both sides are looked at in one attempt before the work goes back to the queue. */
+const MAX_LOOKS = 5;
+
+interface Looked {
+  readonly state: SourceState;
+  readonly mapped: MappedMetadata;
+  readonly target: TargetObject | null;
+}
+
+/**
+ * Runs one attempt. Returns its outcome; throws a Fault, LeaseLost, or the signal's reason. `attempt.owed` tells,
+ * in every case, whether an effect of this attempt may still land.
+ */
+export async function converge(stores: Stores, attempt: Attempt): Promise<AttemptEnd> {
+  refuseName(stores, attempt);
+  if (mayAssumeAbsent(stores, attempt)) {
+    const end = await copyOptimistically(stores, attempt);
+    if (end !== null) return end;
+  }
+  for (let look = 0; look < MAX_LOOKS; look += 1) {
+    const end = await lookAndAct(stores, attempt);
+    if (end !== null) return end;
+  }
+  throw new Fault(
+    'source_changing',
+    `Source or target changed under each of ${MAX_LOOKS} tries to make them agree`,
+  );
+}
+
+function refuseName(stores: Stores, attempt: Attempt): void {
+  const { key } = attempt.target;
+  if (key.startsWith(RESERVED_PREFIX)) {
+    throw new Fault('reserved_name', `The target key would lie below ${RESERVED_PREFIX}`);
+  }
+  const problem = stores.target.capabilities.nameProblem(attempt.target);
+  if (problem !== null) throw new Fault('name_not_storable', problem);
+}
+
+/**
+ * "Absent" may be assumed without a look only for a small object that we have never written, at the first try: a
+ * wrong guess then costs one refused request (412), and being absent carries no history that a look could see.
+ */
+function mayAssumeAbsent(stores: Stores, attempt: Attempt): boolean {
+  const { claimed } = attempt;
+  return (
+    claimed.lastReceipt === null &&
+    claimed.checkpoint === null &&
+    claimed.attemptCount === 0 &&
+    !claimed.isSettling &&
+    claimed.sizeHintBytes !== null &&
+    claimed.sizeHintBytes <= stores.chunkBytes
+  );
+}
+
+async function copyOptimistically(stores: Stores, attempt: Attempt): Promise<AttemptEnd | null> {
+  const read = await stores.source.read(
+    { location: attempt.claimed.source, pin: null, startByte: 0 },
+    attempt.signal,
+  );
+  // An absent source is decided with the target in sight.
+  if (read.kind !== 'body') return null;
+  if (read.state.sizeBytes > stores.chunkBytes) {
+    read.discard();
+    return null;
+  }
+  return endOf(await copySmallObject(stores, attempt, read, 'absent'));
+}
+
+/** One look at each side, and what follows from it. Null: look again. */
+async function lookAndAct(stores: Stores, attempt: Attempt): Promise<AttemptEnd | null> {
+  const { source } = attempt.claimed;
+  const targetLook = await stores.target.look(attempt.target, attempt.signal);
+  const target = targetLook.kind === 'present' ? targetLook.object : null;
+  if (target === null && attempt.claimed.checkpoint === null) {
+    // The whole-body read is its own look at the source: one call less.
+    return copyFrom(stores, attempt, null, 'absent');
+  }
+  const sourceLook = await stores.source.look(source, attempt.signal);
+  if (sourceLook.kind === 'absent') return sourceAbsent(stores, attempt, target);
+  const looked = {
+    state: sourceLook.state,
+    mapped: mapMetadata(sourceLook.state.metadata, attempt.rule.metadata),
+    target,
+  };
+  const decision = decideLooked(attempt, looked);
+  switch (decision.kind) {
+    case 'agree':
+      return agreed(stores, attempt, looked, decision);
+    case 'update_metadata':
+      return updateMetadata(stores, attempt, looked, decision);
+    case 'copy':
+      return copyOrContinue(stores, attempt, looked, decision.condition);
+    case 'source_gone':
+    case 'delete':
+      throw new Error(`The decision ${decision.kind} needs an absent source`);
+  }
+}
+
+function decideLooked(attempt: Attempt, looked: Looked): Decision {
+  return decide({
+    rule: attempt.rule,
+    source: attempt.claimed.source,
+    state: looked.state,
+    metadataDigest: looked.mapped.digest,
+    target: looked.target,
+    receiptCrc32c: receiptCrc32c(attempt, looked.target),
+  });
+}
+
+/** The receipt's CRC32C, where the receipt is of exactly this generation. */
+function receiptCrc32c(attempt: Attempt, target: TargetObject | null): string | null {
+  const receipt = attempt.claimed.lastReceipt;
+  if (receipt === null || target === null || receipt.generation !== target.generation) return null;
+  return receipt.crc32c !== null && crc32cFromBase64(receipt.crc32c) !== null ? receipt.crc32c : null;
+}
+
+async function sourceAbsent(
+  stores: Stores,
+  attempt: Attempt,
+  target: TargetObject | null,
+): Promise<AttemptEnd | null> {
+  const decision = decide({
+    rule: attempt.rule,
+    source: attempt.claimed.source,
+    state: null,
+    metadataDigest: '',
+    target,
+    receiptCrc32c: receiptCrc32c(attempt, target),
+  });
+  if (decision.kind === 'delete') return removeObject(stores, attempt, decision.token);
+  attempt.note = goneNote(attempt.claimed.source.key);
+  return { outcome: 'source_gone', receipt: null };
+}
+
+function goneNote(key: string): string {
+  const gone = 'The source has no object of this name: it was deleted after the change, or never existed.';
+  if (!/%[0-9a-fA-F]{2}|\+/.test(key)) return gone;
+  return `${gone} The name looks URL-encoded: a key given in a JSON request is literal, so send "a b" and not "a+b" or "a%20b".`;
+}
+
+/** Nothing to do: the target carries this very state. Our own write found so is `replicated`. */
+function agreed(
+  stores: Stores,
+  attempt: Attempt,
+  looked: Looked,
+  decision: Extract<Decision, { kind: 'agree' }>,
+): AttemptEnd {
+  const { state, mapped, target } = looked;
+  if (target === null) throw new Error('An absent target cannot agree');
+  const earlier = attempt.claimed.lastReceipt;
+  const verified =
+    earlier !== null && earlier.generation === target.generation ? earlier.verified : decision.verified;
+  const receipt = receiptOf(stores, attempt, { state, mapped, object: target, verified });
+  return { outcome: attempt.hasWritten ? 'replicated' : 'already_current', receipt };
+}
+
+async function updateMetadata(
+  stores: Stores,
+  attempt: Attempt,
+  looked: Looked,
+  decision: Extract<Decision, { kind: 'update_metadata' }>,
+): Promise<AttemptEnd | null> {
+  const { state, mapped, target } = looked;
+  const metadata = stampedFor(attempt, state, mapped, target?.crc32c ?? null, decision.adopted);
+  const answer = await attempt.sendEffect(() =>
+    stores.target.updateMetadata(
+      { location: attempt.target, token: decision.token, metadata, deadlineMs: stores.effectDeadlineMs },
+      attempt.signal,
+    ),
+  );
+  if (answer.kind !== 'committed' || answer.object === null) return null;
+  const receipt = receiptOf(stores, attempt, {
+    state,
+    mapped,
+    object: answer.object,
+    verified: decision.verified,
+  });
+  return { outcome: decision.contentDiffers ? 'metadata_updated' : 'already_current', receipt };
+}
+
+/** Goes on with the session of an earlier attempt if it belongs to exactly this state and token, else begins. */
+async function copyOrContinue(
+  stores: Stores,
+  attempt: Attempt,
+  looked: Looked,
+  condition: TargetCondition,
+): Promise<AttemptEnd | null> {
+  const { checkpoint } = attempt.claimed;
+  if (checkpoint !== null && !attempt.hasTriedCheckpoint) {
+    attempt.hasTriedCheckpoint = true;
+    const isOurs =
+      checkpoint.condition === condition &&
+      isSameState(checkpoint.state, looked.state) &&
+      checkpoint.metadataDigest === looked.mapped.digest;
+    const result = isOurs ? await resumeLargeObject(stores, attempt, checkpoint) : null;
+    if (result !== null) return endOf(result);
+    attempt.report({ bytesDone: 0, sizeBytes: looked.state.sizeBytes, checkpoint: null });
+    if (!isOurs) await stores.target.cancelUpload(checkpoint.session, attempt.signal);
+  }
+  return copyFrom(stores, attempt, looked, condition);
+}
+
+function endOf(result: CopyResult): AttemptEnd | null {
+  return result.kind === 'copied' ? { outcome: 'replicated', receipt: result.receipt } : null;
+}
+
+/**
+ * Reads the whole body, unpinned and after the look at the target, so that this read is the look at the source that
+ * the write relies on. Where it shows another state than `looked`, the decision is made again from what it shows.
+ */
+async function copyFrom(
+  stores: Stores,
+  attempt: Attempt,
+  looked: Looked | null,
+  condition: TargetCondition,
+): Promise<AttemptEnd | null> {
+  const read = await stores.source.read(
+    { location: attempt.claimed.source, pin: null, startByte: 0 },
+    attempt.signal,
+  );
+  if (read.kind === 'absent') return sourceAbsent(stores, attempt, looked?.target ?? null);
+  if (read.kind === 'changed') throw new Error('An unpinned read cannot be refused as changed');
+  if (looked !== null && !isSameState(looked.state, read.state)) {
+    const mapped = mapMetadata(read.state.metadata, attempt.rule.metadata);
+    if (decideLooked(attempt, { state: read.state, mapped, target: looked.target }).kind !== 'copy') {
+      read.discard();
+      return null;
+    }
+  }
+  const copy = read.state.sizeBytes <= stores.chunkBytes ? copySmallObject : copyLargeObject;
+  return endOf(await copy(stores, attempt, read, condition));
+}

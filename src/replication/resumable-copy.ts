@@ -1,0 +1,336 @@
+// Copies a large object through one upload session: all full blocks in one streamed request, the rest with the
+// checksum in the finishing request, which alone is the effect. A broken connection on either side continues in the
+// same session at the offset the target acknowledged, with a read pinned to the same source state.
+import { Fault } from '../core/faults.ts';
+import type { MappedMetadata } from '../core/metadata-map.ts';
+import type { SourceState, TargetObject } from '../core/object.ts';
+import type { EffectAnswer, TargetCondition, UploadProgress, UploadSession } from '../core/object-target.ts';
+import type { UploadCheckpoint } from '../core/transfer-queue.ts';
+import type { VerifiedLevel } from '../core/transfer.ts';
+import type { Attempt } from './attempt.ts';
+import { ByteCursor } from './byte-cursor.ts';
+import { ByteProof } from './byte-proof.ts';
+import {
+  checkAnswer,
+  type CopyResult,
+  describeMismatch,
+  prepareCopy,
+  receiptOf,
+  type SourceBody,
+  stampedFor,
+  type Stores,
+} from './copy-object.ts';
+
+/** Resumes that brought nothing forward before the attempt gives up and leaves the rest to its retry. */
+const MAX_FRUITLESS_RESUMES = 3;
+/** Pause before a resume that follows one without progress; grows with their number. */
+const FRUITLESS_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 30_000;
+
+interface Upload {
+  readonly stores: Stores;
+  readonly attempt: Attempt;
+  readonly state: SourceState;
+  readonly mapped: MappedMetadata;
+  readonly condition: TargetCondition;
+  readonly session: UploadSession;
+  readonly proof: ByteProof;
+  /** Bytes sent in full blocks; what is left commits the object. */
+  readonly bulkBytes: number;
+}
+
+/** Opens a session and copies an open read whose own answer is the look that confirms `read.state`. */
+export async function copyLargeObject(
+  stores: Stores,
+  attempt: Attempt,
+  read: SourceBody,
+  condition: TargetCondition,
+): Promise<CopyResult> {
+  const { state } = read;
+  let upload: Upload;
+  try {
+    const mapped = prepareCopy(stores, attempt, state);
+    const proof = new ByteProof({
+      engine: stores.checksums,
+      state,
+      verify: attempt.rule.verify,
+      saved: null,
+    });
+    const session = await stores.target.openUpload(
+      {
+        location: attempt.target,
+        condition,
+        metadata: stampedFor(attempt, state, mapped, null),
+        placement: attempt.rule.target,
+      },
+      attempt.signal,
+    );
+    upload = assemble(stores, attempt, { state, mapped, condition, session, proof });
+  } catch (error) {
+    read.discard();
+    throw error;
+  }
+  return runUpload(upload, 0, read);
+}
+
+/**
+ * Continues the session of a checkpoint. The caller has looked: the target is at the checkpoint's condition and the
+ * source shows the checkpoint's state. Null where the session is of no use any more: copy from the start.
+ */
+export async function resumeLargeObject(
+  stores: Stores,
+  attempt: Attempt,
+  checkpoint: UploadCheckpoint,
+): Promise<CopyResult | null> {
+  const { state, session, condition } = checkpoint;
+  const progress = await stores.target.uploadProgress(session, attempt.signal);
+  if (progress.kind === 'lost') return null;
+  const mapped = prepareCopy(stores, attempt, state);
+  const proof = new ByteProof({
+    engine: stores.checksums,
+    state,
+    verify: attempt.rule.verify,
+    saved: checkpoint,
+  });
+  const upload = assemble(stores, attempt, { state, mapped, condition, session, proof });
+  if (progress.kind === 'committed') {
+    // An earlier finish of ours took effect; what the CRC of all bytes was is not known any more.
+    return concludeUpload(upload, progress.object, 'transfer', null);
+  }
+  const fromByte = Math.min(progress.persistedBytes, upload.bulkBytes);
+  attempt.resumed(fromByte, state.sizeBytes, 'the transfer was interrupted');
+  return runUpload(upload, progress.persistedBytes, null);
+}
+
+function assemble(
+  stores: Stores,
+  attempt: Attempt,
+  parts: Pick<Upload, 'state' | 'mapped' | 'condition' | 'session' | 'proof'>,
+): Upload {
+  const { blockBytes } = stores.target.capabilities;
+  const bulkBytes = Math.floor(parts.state.sizeBytes / blockBytes) * blockBytes;
+  return { stores, attempt, ...parts, bulkBytes };
+}
+
+async function runUpload(
+  upload: Upload,
+  persisted: number,
+  firstRead: SourceBody | null,
+): Promise<CopyResult> {
+  let persistedBytes = persisted;
+  let read = firstRead;
+  let fruitlessResumes = 0;
+  for (;;) {
+    const step = await sendFrom(upload, persistedBytes, read);
+    read = null;
+    if (step.kind === 'changed') return { kind: 'look_again' };
+    if (step.kind === 'sent') return finish(upload, step.startByte, step.lastBytes);
+    const progress = await upload.stores.target.uploadProgress(upload.session, upload.attempt.signal);
+    if (progress.kind === 'lost') throw sessionLost(upload);
+    if (progress.kind === 'committed') return { kind: 'look_again' };
+    fruitlessResumes = progress.persistedBytes > persistedBytes ? 0 : fruitlessResumes + 1;
+    if (fruitlessResumes > MAX_FRUITLESS_RESUMES) throw step.fault;
+    persistedBytes = progress.persistedBytes;
+    const pauseMs = step.fault.retryAfterMs ?? FRUITLESS_PAUSE_MS * fruitlessResumes;
+    if (pauseMs > 0) await upload.stores.clock.sleep(Math.min(pauseMs, MAX_PAUSE_MS), upload.attempt.signal);
+    upload.attempt.resumed(persistedBytes, upload.state.sizeBytes, step.fault.message);
+  }
+}
+
+type SendStep =
+  | { readonly kind: 'sent'; readonly startByte: number; readonly lastBytes: Uint8Array }
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'broken'; readonly fault: Fault };
+
+/** Sends everything from `startByte` up to the bytes that commit, which it returns; or says how it broke. */
+async function sendFrom(upload: Upload, startByte: number, given: SourceBody | null): Promise<SendStep> {
+  const { stores, attempt, state, proof, bulkBytes } = upload;
+  // Bytes that the target keeps already but that were never hashed (after a crash) are read again, not sent again.
+  const readFrom = Math.min(startByte, proof.hashedBytes);
+  let body: SourceBody | null = given;
+  try {
+    if (body === null && readFrom < state.sizeBytes) {
+      const read = await stores.source.read(
+        { location: attempt.claimed.source, pin: state, startByte: readFrom },
+        attempt.signal,
+      );
+      if (read.kind !== 'body') {
+        await giveUp(upload);
+        return { kind: 'changed' };
+      }
+      body = read;
+    }
+    if (body === null) return { kind: 'sent', startByte: state.sizeBytes, lastBytes: new Uint8Array(0) };
+    const cursor = new ByteCursor(body.body);
+    for await (const chunk of hashed(upload, cursor.take(startByte - readFrom), readFrom)) void chunk;
+    if (startByte < bulkBytes) {
+      const sent = await stores.target.sendUpload(
+        {
+          session: upload.session,
+          startByte,
+          lengthBytes: bulkBytes - startByte,
+          body: hashed(upload, cursor.take(bulkBytes - startByte), startByte),
+        },
+        attempt.signal,
+      );
+      if (!keepsAll(sent, bulkBytes)) {
+        const kept = sent.kind === 'open' ? `${sent.persistedBytes} of ${bulkBytes}` : 'an unknown number of';
+        return { kind: 'broken', fault: new Fault('target_error', `The target kept ${kept} bytes`) };
+      }
+    }
+    const tailFrom = Math.max(startByte, bulkBytes);
+    const lastBytes = await cursor.collect(state.sizeBytes - tailFrom);
+    await cursor.expectEnd();
+    proof.update(lastBytes, tailFrom);
+    attempt.bytesMoved += lastBytes.length;
+    return { kind: 'sent', startByte: tailFrom, lastBytes };
+  } catch (error) {
+    if (error instanceof Fault && mayContinue(error)) return { kind: 'broken', fault: error };
+    throw error;
+  } finally {
+    body?.discard();
+  }
+}
+
+function keepsAll(progress: UploadProgress, bulkBytes: number): boolean {
+  return progress.kind === 'open' && progress.persistedBytes === bulkBytes;
+}
+
+/** Faults after which the session may still be good: the rest of an upload is worth more than a fresh start. */
+function mayContinue(fault: Fault): boolean {
+  return (
+    fault.code === 'source_read_broken' ||
+    fault.code === 'source_error' ||
+    fault.code === 'target_error' ||
+    fault.code === 'target_unreachable' ||
+    fault.code === 'source_unreachable' ||
+    fault.code === 'target_throttled' ||
+    fault.code === 'source_throttled'
+  );
+}
+
+/** Hashes what passes, counts it, and leaves a checkpoint for the heartbeat at every chunk. */
+async function* hashed(
+  upload: Upload,
+  bytes: AsyncIterable<Uint8Array>,
+  startByte: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { stores, attempt, proof } = upload;
+  let offset = startByte;
+  let nextCheckpoint = offset + stores.chunkBytes;
+  for await (const chunk of bytes) {
+    proof.update(chunk, offset);
+    offset += chunk.length;
+    attempt.bytesMoved += chunk.length;
+    yield chunk;
+    if (offset >= nextCheckpoint) {
+      nextCheckpoint = offset + stores.chunkBytes;
+      attempt.report({
+        bytesDone: offset,
+        sizeBytes: upload.state.sizeBytes,
+        checkpoint: checkpointOf(upload),
+      });
+    }
+  }
+}
+
+function checkpointOf(upload: Upload): UploadCheckpoint {
+  const { session, condition, state, mapped, proof } = upload;
+  return { session, condition, state, metadataDigest: mapped.digest, ...proof.save() };
+}
+
+/** The effect. A lost answer is asked for at the session before it counts as unanswered. */
+async function finish(upload: Upload, startByte: number, lastBytes: Uint8Array): Promise<CopyResult> {
+  const { stores, attempt, proof, session } = upload;
+  const verified = await concludeProof(upload);
+  const crc32c = proof.crc32cBase64;
+  // Whatever the answer is, this session is never continued: a refusal means that its bytes are wrong.
+  forgetCheckpoint(upload, upload.state.sizeBytes);
+  attempt.hasWritten = true;
+  const answer = await attempt.sendEffect(async () => {
+    const first = await stores.target.finishUpload(
+      {
+        session,
+        startByte,
+        lastBytes,
+        totalBytes: upload.state.sizeBytes,
+        crc32c,
+        custom: { 'replicator-crc32c': crc32c },
+        deadlineMs: stores.effectDeadlineMs,
+      },
+      attempt.signal,
+    );
+    return first.kind === 'unanswered' ? askSession(upload, first) : first;
+  });
+  if (answer.kind !== 'committed' || answer.object === null) return { kind: 'look_again' };
+  return concludeUpload(upload, answer.object, verified, crc32c);
+}
+
+async function concludeProof(upload: Upload): Promise<VerifiedLevel> {
+  try {
+    return upload.proof.conclude();
+  } catch (error) {
+    await giveUp(upload);
+    throw error;
+  }
+}
+
+/** The session knows whether the finish took effect; if it does not answer either, the effect stays unanswered. */
+async function askSession(upload: Upload, unanswered: EffectAnswer): Promise<EffectAnswer> {
+  try {
+    const progress = await upload.stores.target.uploadProgress(upload.session, upload.attempt.signal);
+    return progress.kind === 'committed' ? progress : unanswered;
+  } catch (error) {
+    if (error instanceof Fault) return unanswered;
+    throw error;
+  }
+}
+
+/**
+ * Checks the object that the finish left. Where the metadata did not come out as it was written (the finishing
+ * request adds to it), it is written once more, at exactly the token of our own commit.
+ */
+async function concludeUpload(
+  upload: Upload,
+  object: TargetObject,
+  verified: VerifiedLevel,
+  crc32c: string | null,
+): Promise<CopyResult> {
+  const { stores, attempt, state, mapped } = upload;
+  let written = object;
+  if (describeMismatch(attempt, object, state, mapped, crc32c) === 'metadata') {
+    const answer = await attempt.sendEffect(() =>
+      stores.target.updateMetadata(
+        {
+          location: attempt.target,
+          token: object.token,
+          metadata: stampedFor(attempt, state, mapped, crc32c ?? object.crc32c),
+          deadlineMs: stores.effectDeadlineMs,
+        },
+        attempt.signal,
+      ),
+    );
+    if (answer.kind !== 'committed' || answer.object === null) return { kind: 'look_again' };
+    written = answer.object;
+  }
+  checkAnswer(attempt, written, state, mapped, crc32c);
+  return {
+    kind: 'copied',
+    receipt: receiptOf(stores, attempt, { state, mapped, object: written, verified }),
+  };
+}
+
+/** The bytes in the session are those of a state that is gone, or wrong: nobody may ever finish it. */
+async function giveUp(upload: Upload): Promise<void> {
+  forgetCheckpoint(upload, 0);
+  await upload.stores.target.cancelUpload(upload.session, upload.attempt.signal);
+}
+
+function forgetCheckpoint(upload: Upload, bytesDone: number): void {
+  upload.attempt.report({ bytesDone, sizeBytes: upload.state.sizeBytes, checkpoint: null });
+}
+
+function sessionLost(upload: Upload): Fault {
+  forgetCheckpoint(upload, 0);
+  return new Fault('upload_session_lost', 'The target no longer knows the upload session');
+}
