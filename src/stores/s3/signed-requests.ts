@@ -1,0 +1,188 @@
+// One signed request to S3 and its answer. Two refusals are corrected, once each, because the driver alone can: old
+// credentials are renewed and a wrong clock is put right by the store's own Date. Nothing else is repeated here.
+import { Agent, type Dispatcher } from 'undici';
+import type { Clock } from '../../core/clock.ts';
+import { type Addressing, canonicalQuery, createAddressing } from './addressing.ts';
+import type { AwsCredentials, CredentialsProvider } from './credentials.ts';
+import { type ErrorAnswer, readErrorAnswer } from './error-answer.ts';
+import { networkFault } from './faults.ts';
+import { type Headers, header } from './header-text.ts';
+import { createSigner, EMPTY_PAYLOAD_SHA256, type Signer } from './signature.ts';
+
+export interface RequestsOptions {
+  readonly region: string;
+  readonly endpoint: string | null;
+  readonly credentials: CredentialsProvider;
+  readonly clock: Clock;
+  readonly connectTimeoutMs: number;
+  readonly headersTimeoutMs: number;
+  readonly bodyIdleTimeoutMs: number;
+  readonly connections: number;
+}
+
+export interface S3Request {
+  readonly method: 'GET' | 'HEAD';
+  readonly bucket: string;
+  /** Null addresses the bucket. */
+  readonly key: string | null;
+  readonly query: Readonly<Record<string, string>>;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export type ResponseBody = Dispatcher.ResponseData['body'];
+
+/** `success`: a 2xx; its body must be read to the end, dropped or destroyed. `error`: read to the end already. */
+export type S3Answer =
+  | {
+      readonly kind: 'success';
+      readonly status: number;
+      readonly headers: Headers;
+      readonly body: ResponseBody;
+    }
+  | { readonly kind: 'error'; readonly answer: ErrorAnswer };
+
+const ERROR_DOCUMENT_LIMIT_BYTES = 64 * 1024;
+const STALE_CREDENTIALS = new Set([
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'TokenRefreshRequired',
+  'InvalidToken',
+]);
+const WRONG_TIME = new Set(['RequestTimeTooSkewed', 'RequestInTheFuture']);
+
+/** The connections to one provider. */
+export class SignedRequests {
+  readonly #agent: Agent;
+  readonly #addressing: Addressing;
+  readonly #sign: Signer;
+  readonly #credentials: CredentialsProvider;
+  readonly #clock: Clock;
+  /** What has to be added to this machine's clock to get the store's. */
+  #clockOffsetMs = 0;
+
+  constructor(options: RequestsOptions) {
+    this.#addressing = createAddressing(options.region, options.endpoint);
+    this.#sign = createSigner(options.region);
+    this.#credentials = options.credentials;
+    this.#clock = options.clock;
+    this.#agent = new Agent({
+      connections: options.connections,
+      pipelining: 1,
+      // What is proved about lengths, cuts and stalls is proved for HTTP/1.1.
+      allowH2: false,
+      connect: { timeout: options.connectTimeoutMs },
+      headersTimeout: options.headersTimeoutMs,
+      bodyTimeout: options.bodyIdleTimeoutMs,
+    });
+  }
+
+  /** Sends one request. Throws connection and credential faults, or the signal's reason. */
+  async send(request: S3Request, signal: AbortSignal): Promise<S3Answer> {
+    signal.throwIfAborted();
+    let credentials = await untilAborted(this.#credentials(), signal);
+    let mayRenew = true;
+    let mayCorrectClock = true;
+    for (;;) {
+      const answer = await this.#sendOnce(request, credentials, signal);
+      if (answer.kind === 'success') return answer;
+      const code = answer.answer.code ?? '';
+      if (mayRenew && STALE_CREDENTIALS.has(code)) {
+        mayRenew = false;
+        const renewed = await untilAborted(this.#credentials({ rejected: credentials }), signal);
+        // The same keys again would only be refused again.
+        if (renewed === credentials) return answer;
+        credentials = renewed;
+      } else if (mayCorrectClock && WRONG_TIME.has(code)) {
+        mayCorrectClock = false;
+        const storeMs = Date.parse(header(answer.answer.headers, 'date') ?? '');
+        if (Number.isNaN(storeMs)) return answer;
+        this.#clockOffsetMs = storeMs - this.#clock.nowMs();
+      } else {
+        return answer;
+      }
+    }
+  }
+
+  /** Ends every connection, also those in use. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #sendOnce(request: S3Request, credentials: AwsCredentials, signal: AbortSignal): Promise<S3Answer> {
+    const { origin, host, path } = this.#addressing(request.bucket, request.key);
+    const query = canonicalQuery(request.query);
+    const headers = this.#sign(
+      {
+        method: request.method,
+        path,
+        query,
+        headers: { ...request.headers, host },
+        payloadSha256: EMPTY_PAYLOAD_SHA256,
+      },
+      credentials,
+      this.#clock.nowMs() + this.#clockOffsetMs,
+    );
+    // Not signed, because a proxy may add to them.
+    headers['accept-encoding'] = 'identity';
+    headers['user-agent'] = 'cross-cloud-replicator';
+    try {
+      const response = await this.#agent.request({
+        origin,
+        path: query === '' ? path : `${path}?${query}`,
+        method: request.method,
+        headers,
+        // A HEAD would close its connection otherwise.
+        reset: false,
+        signal,
+      });
+      // A body that fails while nobody reads it must not end the process; the reader sees the error all the same.
+      response.body.on('error', () => {});
+      if (response.statusCode >= 200 && response.statusCode < 300) {
+        return {
+          kind: 'success',
+          status: response.statusCode,
+          headers: response.headers,
+          body: response.body,
+        };
+      }
+      const text = await readText(response.body, ERROR_DOCUMENT_LIMIT_BYTES);
+      return { kind: 'error', answer: readErrorAnswer(response.statusCode, response.headers, text) };
+    } catch (error) {
+      signal.throwIfAborted();
+      throw networkFault(error, origin);
+    }
+  }
+}
+
+const SMALL_REST_BYTES = 64 * 1024;
+
+/** Frees the connection of a body that nobody wants: a short rest is read away, a long one costs the connection. */
+export function dropBody(body: ResponseBody): void {
+  if (body.destroyed) return;
+  void body.dump({ limit: SMALL_REST_BYTES });
+}
+
+/** The text of a small document. What follows after `limitBytes` is not read. */
+export async function readText(body: ResponseBody, limitBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk);
+    total += chunk.length;
+    if (total > limitBytes) break;
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
