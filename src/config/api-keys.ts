@@ -1,0 +1,81 @@
+// The keys that may call the API: entries `scope:id:sha256hex` in REPLICATOR_API_KEYS. Only digests are kept; the
+// digest is the SHA-256 of the whole key text as the caller sends it.
+import { createHash } from 'node:crypto';
+import { accept, type Parse, refuse, splitList } from './setting-parsers.ts';
+
+export const API_SCOPES = ['write', 'read', 'admin'] as const;
+
+export type ApiScope = (typeof API_SCOPES)[number];
+
+export interface ApiKey {
+  readonly scope: ApiScope;
+  /** Names the key in logs and in the audit; never secret. */
+  readonly id: string;
+  /** SHA-256 of the whole key text, 64 small hexadecimal digits. */
+  readonly sha256Hex: string;
+  /** True where the setting held the key itself instead of its digest. */
+  readonly wasPlain: boolean;
+}
+
+const KEY_ID = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/;
+
+const ENTRY_FIX =
+  'each entry is scope:id:sha256hex with scope write, read or admin; "replicator keys create" prints one';
+
+/** Reads the list. A plain key means the scope `write` and is hashed at once. */
+export const parseApiKeys: Parse<readonly ApiKey[]> = (text) => {
+  const keys: ApiKey[] = [];
+  for (const [index, entry] of splitList(text).entries()) {
+    const position = index + 1;
+    const key = entry.includes(':') ? readEntry(entry) : readPlainKey(entry, position);
+    if (typeof key === 'string') return refuse(`entry ${position} ${key}`, ENTRY_FIX);
+    if (keys.some((other) => other.id === key.id))
+      return refuse(`entry ${position} repeats the id of an earlier one`, 'give every key its own id');
+    keys.push(key);
+  }
+  return accept(keys);
+};
+
+/** The key of an entry with colons, or what is wrong with it. */
+function readEntry(entry: string): ApiKey | string {
+  const [scopeText, id, digest, ...rest] = entry.split(':');
+  const scope = API_SCOPES.find((candidate) => candidate === scopeText);
+  if (id === undefined || digest === undefined || rest.length > 0) return 'does not have three parts';
+  if (scope === undefined) return 'has an unknown scope';
+  if (!KEY_ID.test(id)) return 'has an id with characters other than letters, digits, dots and hyphens';
+  if (!/^[0-9a-f]{64}$/i.test(digest)) return 'does not end with the 64 hexadecimal digits of a SHA-256';
+  return { scope, id, sha256Hex: digest.toLowerCase(), wasPlain: false };
+}
+
+function readPlainKey(key: string, position: number): ApiKey | string {
+  if (!/^[\x21-\x7e]+$/.test(key)) return 'holds characters that no HTTP header can carry';
+  const id = /^rpl_([^_]+)_/.exec(key)?.[1] ?? `plain-${position}`;
+  return { scope: 'write', id, sha256Hex: sha256Hex(key), wasPlain: true };
+}
+
+export interface CreatedApiKey {
+  /** The key itself, `rpl_<id>_<43 characters>`: shown once, kept nowhere. */
+  readonly key: string;
+  /** What REPLICATOR_API_KEYS needs to accept it. */
+  readonly entry: string;
+}
+
+/**
+ * A new key from 32 random bytes. Throws a RangeError for another number of bytes or an id that is not 1 to 64
+ * letters, digits, dots and hyphens.
+ */
+export function createApiKey(request: {
+  readonly scope: ApiScope;
+  readonly id: string;
+  readonly randomBytes: Uint8Array;
+}): CreatedApiKey {
+  const { scope, id, randomBytes } = request;
+  if (!KEY_ID.test(id)) throw new RangeError('The id of a key is 1 to 64 letters, digits, dots and hyphens');
+  if (randomBytes.length !== 32) throw new RangeError('A key is made from exactly 32 random bytes');
+  const key = `rpl_${id}_${Buffer.from(randomBytes).toString('base64url')}`;
+  return { key, entry: `${scope}:${id}:${sha256Hex(key)}` };
+}
+
+function sha256Hex(text: string): string {
+  return createHash('sha256').update(text, 'utf8').digest('hex');
+}

@@ -1,0 +1,357 @@
+// Settings put together: what they mean in combination, as one frozen value per concern. Secrets are apart.
+import type { Rule } from '../core/rule.ts';
+import type { ApiKey } from './api-keys.ts';
+import type { Findings } from './findings.ts';
+import { parseServiceAccountJson, type ServiceAccountKey } from './google-credentials.ts';
+import { quoteText, showFound } from './problem.ts';
+import type { SettingsReading } from './read-settings.ts';
+import { BUCKET_SETTINGS, checkRules, type RuleDefaults, rulesFromVariables } from './rules.ts';
+import { readRulesFile } from './rules-file.ts';
+import type { Secret } from './secrets.ts';
+import { isLoopbackHost } from './setting-parsers.ts';
+import type { SettingName } from './settings.ts';
+
+export interface SourceConfig {
+  readonly region: string;
+  /** Scheme, host and port, without a slash at the end; null for Amazon S3. */
+  readonly endpoint: string | null;
+  /** `default`: the platform's own chain; `static`: the keys in Secrets.aws. */
+  readonly credentials: 'static' | 'default';
+}
+
+export interface TargetConfig {
+  /** Scheme, host and port of an emulator, without a slash at the end; null for Google Cloud Storage. */
+  readonly endpoint: string | null;
+  /** `default`: the platform's own; `service_account`: the key in Secrets.google; `none`: an emulator. */
+  readonly credentials: 'service_account' | 'default' | 'none';
+}
+
+export interface HttpConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly publicUrl: string | null;
+  /** `loopback`: no keys, so only this machine may call; `none`: everybody may, as was said out loud. */
+  readonly auth:
+    | { readonly kind: 'keys'; readonly keys: readonly ApiKey[] }
+    | { readonly kind: 'loopback' | 'none' };
+}
+
+export interface Config {
+  readonly rules: readonly Rule[];
+  readonly source: SourceConfig;
+  readonly target: TargetConfig;
+  readonly http: HttpConfig;
+  readonly retry: { readonly attempts: number; readonly backoffMs: number; readonly backoffCapMs: number };
+  readonly transfer: {
+    readonly chunkBytes: number;
+    readonly maxConcurrency: number;
+    readonly maxMemoryBytes: number;
+    readonly settleGraceMs: number;
+  };
+  readonly storage: { readonly dataDir: string; readonly receiptRetentionMs: number };
+  readonly shutdownGraceMs: number;
+  readonly log: {
+    readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+    readonly format: 'json' | 'pretty';
+  };
+}
+
+export interface Secrets {
+  /** Null: the platform's own credentials. */
+  readonly aws: {
+    readonly accessKeyId: Secret;
+    readonly secretAccessKey: Secret;
+    readonly sessionToken: Secret | null;
+  } | null;
+  /** Null: the platform's own credentials, or none for an emulator. */
+  readonly google: ServiceAccountKey | null;
+  /** 32 bytes; null: upload sessions are not stored. */
+  readonly encryptionKey: Secret<Uint8Array> | null;
+}
+
+/** What the machine adds to the settings. `readFile` answers the text of a file or throws. */
+export interface MachineFacts {
+  readonly readFile: (path: string) => string;
+  /** Memory of the machine or container, in bytes. */
+  readonly memoryBytes: number;
+  /** True where the log goes to a terminal. */
+  readonly isTerminal: boolean;
+}
+
+const BACKOFF_CAP_MS = 300_000;
+const MIN_MEMORY_BYTES = 64 * 1024 * 1024;
+const SAFE_SETTLE_GRACE_MS = 60_000;
+
+/** Puts the configuration together. It may only be used when `findings` then holds no problem. */
+export function buildConfig(
+  reading: SettingsReading,
+  facts: MachineFacts,
+  findings: Findings,
+): { readonly config: Config; readonly secrets: Secrets } {
+  const { values } = reading;
+  const aws = awsKeys(reading, findings);
+  const google = googleKey(reading, facts, findings);
+  if (values.SETTLE_GRACE_SEC < SAFE_SETTLE_GRACE_MS)
+    findings.warn(
+      'SETTLE_GRACE_SEC',
+      'is below 60: a write whose answer was lost may still land after the last look',
+    );
+  const config: Config = {
+    rules: buildRules(reading, facts, findings),
+    source: sourceConfig(reading, aws, findings),
+    target: targetConfig(reading, google, findings),
+    http: httpConfig(reading, findings),
+    retry: {
+      attempts: values.RETRY_ATTEMPTS,
+      backoffMs: values.RETRY_BACKOFF_SEC,
+      backoffCapMs: BACKOFF_CAP_MS,
+    },
+    transfer: {
+      chunkBytes: values.CHUNK_SIZE_BYTES,
+      maxConcurrency: values.MAX_CONCURRENCY,
+      maxMemoryBytes: memoryBudget(reading, facts, findings),
+      settleGraceMs: values.SETTLE_GRACE_SEC,
+    },
+    storage: { dataDir: values.REPLICATOR_DATA_DIR, receiptRetentionMs: values.RECEIPT_RETENTION_DAYS },
+    shutdownGraceMs: values.SHUTDOWN_GRACE_SEC,
+    log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT ?? (facts.isTerminal ? 'pretty' : 'json') },
+  };
+  return {
+    config: freezeDeep(config),
+    secrets: { aws, google, encryptionKey: values.REPLICATOR_ENCRYPTION_KEY },
+  };
+}
+
+function buildRules(reading: SettingsReading, facts: MachineFacts, findings: Findings): readonly Rule[] {
+  const { values, failed } = reading;
+  const defaults: RuleDefaults = {
+    expectedOwner: values.S3_EXPECTED_OWNER,
+    deletes: values.DELETES,
+    adopt: values.ADOPT,
+    verify: values.VERIFY,
+  };
+  const path = values.REPLICATOR_CONFIG;
+  if (path === null) {
+    const rules = rulesFromVariables(reading, defaults, findings);
+    // A wrong owner is told already; that it is missing for * would only follow from it.
+    if (!failed.has('S3_EXPECTED_OWNER'))
+      checkRules(
+        rules.map((rule) => ({ rule, place: 'S3_BUCKET' })),
+        findings,
+      );
+    return rules;
+  }
+  const both = BUCKET_SETTINGS.filter((name) => isGiven(reading, name));
+  if (both.length > 0)
+    findings.refuse(
+      'REPLICATOR_CONFIG',
+      `also set: ${both.join(', ')}`,
+      'the rules come either from the file or from the bucket variables, not from both',
+      `remove ${both.join(', ')}, or remove REPLICATOR_CONFIG`,
+    );
+  const text = readNamedFile('REPLICATOR_CONFIG', path, facts, findings);
+  if (text === null) return [];
+  const placed = readRulesFile(path, text, defaults, findings);
+  checkRules(placed, findings);
+  return placed.map(({ rule }) => rule);
+}
+
+function isGiven(reading: SettingsReading, name: SettingName): boolean {
+  return reading.report.some((row) => row.name === name && row.origin !== 'default');
+}
+
+/** The text of a file that a setting names; null, with the problem told, where it cannot be read. */
+function readNamedFile(
+  setting: SettingName,
+  path: string,
+  facts: MachineFacts,
+  findings: Findings,
+): string | null {
+  try {
+    return facts.readFile(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    const reason =
+      code === 'ENOENT' ? 'names a file that does not exist' : `names a file that cannot be read (${code})`;
+    findings.refuse(
+      setting,
+      showFound(path, false),
+      reason,
+      'give the path of a file that this process may read; relative paths start at its working folder',
+    );
+    return null;
+  }
+}
+
+function awsKeys(reading: SettingsReading, findings: Findings): Secrets['aws'] {
+  const { values, failed } = reading;
+  const accessKeyId = values.AWS_ACCESS_KEY_ID;
+  const secretAccessKey = values.AWS_SECRET_ACCESS_KEY;
+  const sessionToken = values.AWS_SESSION_TOKEN;
+  if (accessKeyId === null && secretAccessKey === null) {
+    if (sessionToken !== null && !failed.has('AWS_ACCESS_KEY_ID'))
+      findings.refuse(
+        'AWS_SESSION_TOKEN',
+        showFound(sessionToken.reveal(), true),
+        'belongs to an access key, and none is set',
+        'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY too, or remove it',
+      );
+    return null;
+  }
+  if (accessKeyId === null || secretAccessKey === null) {
+    const missing = accessKeyId === null ? 'AWS_ACCESS_KEY_ID' : 'AWS_SECRET_ACCESS_KEY';
+    const present = accessKeyId === null ? 'AWS_SECRET_ACCESS_KEY' : 'AWS_ACCESS_KEY_ID';
+    findings.refuse(
+      missing,
+      null,
+      `is not set, but ${present} is`,
+      `set both, or remove ${present} to use the platform's own credentials`,
+    );
+    return null;
+  }
+  if (accessKeyId.reveal().startsWith('ASIA') && sessionToken === null)
+    findings.refuse(
+      'AWS_SESSION_TOKEN',
+      null,
+      'is not set, but AWS_ACCESS_KEY_ID is a temporary key',
+      'set the session token that came with the key',
+    );
+  return { accessKeyId, secretAccessKey, sessionToken };
+}
+
+function googleKey(
+  reading: SettingsReading,
+  facts: MachineFacts,
+  findings: Findings,
+): ServiceAccountKey | null {
+  const { values } = reading;
+  const ways = (['GCP_SA_KEY_B64', 'GCP_SA_KEY', 'GCP_CREDENTIALS_PATH'] as const).filter((name) =>
+    isGiven(reading, name),
+  );
+  if (ways.length > 1)
+    findings.refuse(
+      ways[0] ?? 'GCP_SA_KEY_B64',
+      `set: ${ways.join(', ')}`,
+      'more than one Google credential is given',
+      'keep exactly one of them',
+    );
+  if (values.STORAGE_EMULATOR_HOST !== null && ways.length > 0)
+    findings.warn('STORAGE_EMULATOR_HOST', `is set, so ${ways.join(', ')} is not used`);
+  const path = values.GCP_CREDENTIALS_PATH;
+  const direct = values.GCP_SA_KEY_B64 ?? values.GCP_SA_KEY;
+  if (path === null || direct !== null) return direct;
+  const text = readNamedFile('GCP_CREDENTIALS_PATH', path, facts, findings);
+  if (text === null) return null;
+  const parsed = parseServiceAccountJson(text);
+  if (parsed.ok) return parsed.value;
+  findings.refuse('GCP_CREDENTIALS_PATH', showFound(path, false), `the file ${parsed.reason}`, parsed.fix);
+  return null;
+}
+
+function sourceConfig(reading: SettingsReading, aws: Secrets['aws'], findings: Findings): SourceConfig {
+  const { values } = reading;
+  const isOwn = values.AWS_ENDPOINT_URL_S3 !== null;
+  const endpoint = values.AWS_ENDPOINT_URL_S3 ?? values.AWS_ENDPOINT_URL;
+  checkEndpoint(isOwn ? 'AWS_ENDPOINT_URL_S3' : 'AWS_ENDPOINT_URL', endpoint, reading, findings);
+  const region = values.AWS_REGION ?? (endpoint === null ? null : 'us-east-1');
+  if (region === null)
+    findings.refuse(
+      'AWS_REGION',
+      null,
+      'is not set',
+      'set it to the region of the source bucket, such as eu-central-1',
+    );
+  else if (!/^[a-z0-9-]{2,40}$/.test(region))
+    findings.refuse(
+      'AWS_REGION',
+      showFound(region, false),
+      'is not the name of a region',
+      'set it to a name such as eu-central-1 (not a zone, not a title)',
+    );
+  return { region: region ?? '', endpoint, credentials: aws === null ? 'default' : 'static' };
+}
+
+function targetConfig(
+  reading: SettingsReading,
+  google: ServiceAccountKey | null,
+  findings: Findings,
+): TargetConfig {
+  const endpoint = reading.values.STORAGE_EMULATOR_HOST;
+  checkEndpoint('STORAGE_EMULATOR_HOST', endpoint, reading, findings);
+  if (endpoint !== null) return { endpoint, credentials: 'none' };
+  return { endpoint, credentials: google === null ? 'default' : 'service_account' };
+}
+
+/** Plain http leaves this machine only where that was allowed, and is then said. */
+export function checkEndpoint(
+  setting: SettingName,
+  endpoint: string | null,
+  reading: SettingsReading,
+  findings: Findings,
+): void {
+  if (endpoint === null || !endpoint.startsWith('http:') || isLoopbackHost(new URL(endpoint).hostname))
+    return;
+  if (reading.values.REPLICATOR_ALLOW_INSECURE_ENDPOINTS)
+    findings.warn(setting, `is plain http: objects and credentials travel unencrypted to ${endpoint}`);
+  else
+    findings.refuse(
+      setting,
+      quoteText(endpoint),
+      'is plain http to another machine',
+      'use https, or accept it with REPLICATOR_ALLOW_INSECURE_ENDPOINTS=1',
+    );
+}
+
+function httpConfig(reading: SettingsReading, findings: Findings): HttpConfig {
+  const { values, failed } = reading;
+  const keys = values.REPLICATOR_API_KEYS;
+  const port = values.PORT;
+  const publicUrl = values.PUBLIC_URL;
+  for (const key of keys.filter(({ wasPlain }) => wasPlain))
+    findings.warn(
+      'REPLICATOR_API_KEYS',
+      `the key ${key.id} is given in clear and has the scope write; keep only its entry: write:${key.id}:<sha256 of the key>`,
+    );
+  if (values.REPLICATOR_AUTH === 'none') {
+    if (isGiven(reading, 'REPLICATOR_API_KEYS'))
+      findings.refuse(
+        'REPLICATOR_AUTH',
+        '"none"',
+        'says that no key is needed, and REPLICATOR_API_KEYS is set',
+        'remove one of the two',
+      );
+    findings.warn('REPLICATOR_AUTH', 'is none: everybody who reaches the port may use the whole API');
+    return { host: values.HOST ?? '127.0.0.1', port, publicUrl, auth: { kind: 'none' } };
+  }
+  if (keys.length > 0)
+    return { host: values.HOST ?? '0.0.0.0', port, publicUrl, auth: { kind: 'keys', keys } };
+  const host = values.HOST ?? '127.0.0.1';
+  if (!isLoopbackHost(host) && !failed.has('REPLICATOR_API_KEYS') && !failed.has('REPLICATOR_AUTH'))
+    findings.refuse(
+      'HOST',
+      showFound(host, false),
+      'other machines could reach the service, and no keys are set',
+      'set REPLICATOR_API_KEYS ("replicator keys create" makes one), or HOST=127.0.0.1, or say REPLICATOR_AUTH=none',
+    );
+  return { host, port, publicUrl, auth: { kind: 'loopback' } };
+}
+
+function memoryBudget(reading: SettingsReading, facts: MachineFacts, findings: Findings): number {
+  const { values } = reading;
+  const ownBytes = Math.max(MIN_MEMORY_BYTES, Math.floor(facts.memoryBytes / 4));
+  const bytes = values.MAX_MEMORY_BYTES ?? ownBytes;
+  if (bytes < 2 * values.CHUNK_SIZE_BYTES)
+    findings.refuse(
+      values.MAX_MEMORY_BYTES === null ? 'CHUNK_SIZE_BYTES' : 'MAX_MEMORY_BYTES',
+      `${bytes} bytes of memory for chunks of ${values.CHUNK_SIZE_BYTES}`,
+      'the memory budget holds less than two chunks',
+      'raise MAX_MEMORY_BYTES or lower CHUNK_SIZE_BYTES',
+    );
+  return bytes;
+}
+
+function freezeDeep<T extends object>(value: T): T {
+  for (const inner of Object.values(value))
+    if (typeof inner === 'object' && inner !== null) freezeDeep(inner);
+  return Object.freeze(value);
+}

@@ -1,0 +1,170 @@
+// Reads every setting of the table from the environment and the .env file. All problems are collected, none stops
+// the reading; what the settings mean together is decided in config.ts.
+import { parseEnv } from 'node:util';
+import { nearestName } from './nearest-name.ts';
+import { type ConfigProblem, type ConfigWarning, type SettingOrigin, showFound } from './problem.ts';
+import { MASK } from './secrets.ts';
+import type { Parsed } from './setting-parsers.ts';
+import {
+  NOT_IN_THIS_VERSION,
+  READ_ELSEWHERE,
+  type Setting,
+  type SettingName,
+  settingNames,
+  SETTINGS,
+} from './settings.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export type SettingValues = {
+  readonly [Name in SettingName]: (typeof SETTINGS)[Name] extends Setting<infer Value> ? Value : never;
+};
+
+/** One setting as `config print` shows it. `shown` holds no secret. */
+export interface SettingReport {
+  readonly name: SettingName;
+  readonly shown: string;
+  readonly origin: SettingOrigin;
+  /** The name it was found under: an alias or its own; null where nothing is set. */
+  readonly usedName: string | null;
+}
+
+export interface SettingsReading {
+  readonly values: SettingValues;
+  /** Settings that were given but not understood; their value above is only the default. */
+  readonly failed: ReadonlySet<SettingName>;
+  readonly report: readonly SettingReport[];
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/** The variables of a .env file; none where there is no file (null). */
+export function parseEnvFile(text: string | null): Environment {
+  return text === null ? {} : parseEnv(text);
+}
+
+/**
+ * Reads all settings. A variable of the real environment wins over the file, whatever alias either uses; an empty
+ * one counts as not set. Problems and warnings carry no secret.
+ */
+export function readSettings(env: Environment, envFile: Environment): SettingsReading {
+  const values: Record<string, unknown> = {};
+  const failed = new Set<SettingName>();
+  const report: SettingReport[] = [];
+  const problems: ConfigProblem[] = unsupported(env, envFile);
+  for (const name of settingNames()) {
+    const setting: Setting<unknown> = SETTINGS[name];
+    const given = findGiven(name, setting, env, 'environment') ?? findGiven(name, setting, envFile, '.env');
+    if (given === null) {
+      values[name] = setting.fallback;
+      report.push({ name, shown: setting.defaultText, origin: 'default', usedName: null });
+      continue;
+    }
+    const parsed: Parsed<unknown> = setting.parse(given.text);
+    const conflict = aliasConflict(setting, given);
+    if (conflict !== null) problems.push(conflict);
+    if (!parsed.ok) {
+      const { reason, fix } = parsed;
+      problems.push({ setting: given.name, found: foundIn(given, setting), reason, fix });
+    }
+    if (!parsed.ok || conflict !== null) failed.add(name);
+    values[name] = parsed.ok ? parsed.value : setting.fallback;
+    report.push({ name, shown: showGiven(given.text, setting), origin: given.origin, usedName: given.name });
+  }
+  // The loop filled every name with the value that its own row produced.
+  const complete = values as SettingValues;
+  return { values: complete, failed, report, problems, warnings: strangers(env, envFile) };
+}
+
+interface Given {
+  readonly name: string;
+  readonly text: string;
+  readonly origin: SettingOrigin;
+  /** Another name of the same setting with another text; null where there is none. */
+  readonly other: { readonly name: string; readonly text: string } | null;
+}
+
+function findGiven(
+  name: SettingName,
+  setting: Setting<unknown>,
+  variables: Environment,
+  origin: SettingOrigin,
+): Given | null {
+  const found = [name, ...(setting.aliases ?? [])].flatMap((candidate) => {
+    const raw = variables[candidate] ?? '';
+    const text = setting.keepsSpaces === true ? raw : raw.trim();
+    return text === '' ? [] : [{ name: candidate, text }];
+  });
+  const first = found[0];
+  if (first === undefined) return null;
+  return { ...first, origin, other: found.find((candidate) => candidate.text !== first.text) ?? null };
+}
+
+function aliasConflict(setting: Setting<unknown>, given: Given): ConfigProblem | null {
+  if (given.other === null || setting.ownNameWins === true) return null;
+  const isSecret = setting.isSecret === true;
+  return {
+    setting: given.name,
+    found: `${showFound(given.text, isSecret)}, and ${given.other.name} is ${showFound(given.other.text, isSecret)}`,
+    reason: `and ${given.other.name} are two names of one setting and differ`,
+    fix: `remove ${given.other.name} or ${given.name}`,
+  };
+}
+
+function foundIn(given: Given, setting: Setting<unknown>): string {
+  const where = given.origin === '.env' ? ' (in .env)' : '';
+  return showFound(given.text, setting.isSecret === true) + where;
+}
+
+function showGiven(text: string, setting: Setting<unknown>): string {
+  if (setting.show !== undefined) return setting.show(text);
+  if (setting.isSecret === true) return MASK;
+  // A value that looks like a secret was put under the wrong name.
+  const found = showFound(text, false);
+  return found.startsWith(MASK) ? MASK : text;
+}
+
+function unsupported(env: Environment, envFile: Environment): ConfigProblem[] {
+  // Amazon's own web-identity credentials use this name together with a token file: that is not ours to refuse.
+  const isWebIdentity = (env['AWS_WEB_IDENTITY_TOKEN_FILE'] ?? '') !== '';
+  const given = NOT_IN_THIS_VERSION.filter((name) => ((env[name] ?? '') || (envFile[name] ?? '')) !== '');
+  const problems: ConfigProblem[] = given
+    .filter((name) => name !== 'AWS_ROLE_ARN' || !isWebIdentity)
+    .map((name) => ({
+      setting: name,
+      found: 'a value',
+      reason: 'is not supported by this version',
+      fix: 'remove it; it would be ignored otherwise',
+    }));
+  if ((env['NODE_TLS_REJECT_UNAUTHORIZED'] ?? envFile['NODE_TLS_REJECT_UNAUTHORIZED'])?.trim() === '0')
+    problems.push({
+      setting: 'NODE_TLS_REJECT_UNAUTHORIZED',
+      found: '"0"',
+      reason: 'turns the check of certificates off for every connection',
+      fix: 'remove it; for a private certificate authority set NODE_EXTRA_CA_CERTS to its certificate',
+    });
+  return problems;
+}
+
+/** Names that look like ours and are not, and names in the file that nothing reads. */
+function strangers(env: Environment, envFile: Environment): ConfigWarning[] {
+  const known = new Set<string>([...NOT_IN_THIS_VERSION, ...READ_ELSEWHERE, 'NODE_TLS_REJECT_UNAUTHORIZED']);
+  for (const name of settingNames()) {
+    const setting: Setting<unknown> = SETTINGS[name];
+    known.add(name);
+    for (const alias of setting.aliases ?? []) known.add(alias);
+  }
+  const inEnvironment = Object.keys(env).filter((name) => name.startsWith('REPLICATOR_') && !known.has(name));
+  const inFile = Object.keys(envFile).filter((name) => !known.has(name) && !inEnvironment.includes(name));
+  const hint = (name: string): string => {
+    const nearest = nearestName(name, [...known]);
+    return nearest === null ? '' : `; did you mean ${nearest}?`;
+  };
+  return [
+    ...inEnvironment.map((name) => ({ setting: name, message: `is not a setting${hint(name)}` })),
+    ...inFile.map((name) => ({
+      setting: name,
+      message: `is not a setting, and in .env nothing else reads it${hint(name)}`,
+    })),
+  ];
+}

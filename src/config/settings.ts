@@ -1,0 +1,370 @@
+// The one table of settings: a row says the name, how it is read, what it is without being set, and what it means.
+// Reading, `config print`, docs/configuration.md and .env.example all follow it.
+import { parseApiKeys } from './api-keys.ts';
+import { parseServiceAccountBase64, parseServiceAccountJson } from './google-credentials.ts';
+import { MASK } from './secrets.ts';
+import {
+  accountId,
+  baseUrl,
+  byteCount,
+  choice,
+  daysAsMs,
+  emulatorUrl,
+  key32Bytes,
+  keyPart,
+  onOff,
+  type Parse,
+  plainText,
+  refuse,
+  secondsAsMs,
+  secretText,
+  sourceBuckets,
+  targetBucket,
+  wholeNumber,
+} from './setting-parsers.ts';
+
+export const SECTIONS = {
+  buckets: 'What is replicated',
+  policy: 'How it is replicated',
+  aws: 'Access to S3',
+  google: 'Access to Google Cloud Storage',
+  http: 'HTTP service',
+  transfer: 'Transfers',
+  storage: 'State on disk',
+  log: 'Log',
+  client: 'Commands that call a running service',
+} as const;
+
+export type Section = keyof typeof SECTIONS;
+
+interface RowOptions {
+  readonly section: Section;
+  /** One or two sentences for the person who sets it. */
+  readonly help: string;
+  /** What the value is when nothing is set, in words. */
+  readonly defaultText: string;
+  /** For .env.example. */
+  readonly example: string;
+  /** Older or usual names of the same setting. */
+  readonly aliases?: readonly string[];
+  /** True where the own name simply wins over an alias; otherwise two different values are a problem. */
+  readonly ownNameWins?: boolean;
+  readonly isSecret?: boolean;
+  /** True where spaces at the ends belong to the value. */
+  readonly keepsSpaces?: boolean;
+  /** How `config print` shows a given text; the text itself, or [secret], where this is not given. */
+  readonly show?: (text: string) => string;
+}
+
+export interface Setting<Value> extends RowOptions {
+  readonly parse: Parse<Exclude<Value, null>>;
+  readonly fallback: Value;
+}
+
+function optional<Value>(parse: Parse<Value>, options: RowOptions): Setting<Value | null>;
+function optional(parse: Parse<unknown>, options: RowOptions): Setting<unknown> {
+  return { ...options, parse, fallback: null };
+}
+
+function withDefault<Value>(parse: Parse<Value>, fallback: Value, options: RowOptions): Setting<Value>;
+function withDefault(parse: Parse<unknown>, fallback: unknown, options: RowOptions): Setting<unknown> {
+  return { ...options, parse, fallback };
+}
+
+const MIB = 1024 * 1024;
+
+const deletePolicy: Parse<'ignore'> = (text) =>
+  text.toLowerCase() === 'mirror'
+    ? refuse(
+        'mirrored deletes come with the delete brake and are not available in this version',
+        'set it to ignore, or remove it',
+      )
+    : choice(['ignore'])(text);
+
+/** The parser of `deletes`, shared with the rules file. */
+export const parseDeletes = deletePolicy;
+export const parseAdopt = choice(['checksum', 'size', 'never']);
+export const parseVerify = choice(['transfer', 'source', 'strict']);
+
+/** An access key id tells its kind and its end; anything else in this place may be the secret itself. */
+function showAccessKeyId(text: string): string {
+  return /^A[KS]IA[A-Z0-9]{12,}$/.test(text) ? `${text.slice(0, 4)}...${text.slice(-4)}` : MASK;
+}
+
+export const SETTINGS = {
+  S3_BUCKET: optional(sourceBuckets, {
+    section: 'buckets',
+    help: 'The S3 bucket to replicate: one name, a list of names separated by commas, or * for every bucket of S3_EXPECTED_OWNER. With more than one bucket the target key is bucket/key.',
+    defaultText: 'required, unless REPLICATOR_CONFIG names rules',
+    example: 'my-source-bucket',
+  }),
+  GCS_BUCKET: optional(targetBucket, {
+    section: 'buckets',
+    help: 'The Google Cloud Storage bucket that receives the objects.',
+    defaultText: 'required, unless REPLICATOR_CONFIG names rules',
+    example: 'my-target-bucket',
+    aliases: ['GCP_BUCKET_NAME'],
+  }),
+  S3_PREFIX: withDefault(keyPart, '', {
+    section: 'buckets',
+    help: 'Only objects whose key begins with this text are replicated.',
+    defaultText: 'empty: every object',
+    example: 'photos/',
+    keepsSpaces: true,
+  }),
+  S3_SUFFIX: withDefault(keyPart, '', {
+    section: 'buckets',
+    help: 'Only objects whose key ends with this text are replicated.',
+    defaultText: 'empty: every object',
+    example: '.jpg',
+    keepsSpaces: true,
+  }),
+  GCS_PREFIX: withDefault(keyPart, '', {
+    section: 'buckets',
+    help: 'Put before the whole source key, as it is: end it with / to make it a folder.',
+    defaultText: 'empty: the key stays the same',
+    example: 'from-aws/',
+    keepsSpaces: true,
+  }),
+  S3_EXPECTED_OWNER: optional(accountId, {
+    section: 'buckets',
+    help: 'Account id that must own the source buckets; sent with every call to S3, so that a bucket deleted and made again by someone else is refused. Required for S3_BUCKET=*.',
+    defaultText: 'not checked',
+    example: '111122223333',
+  }),
+  REPLICATOR_CONFIG: optional(plainText, {
+    section: 'buckets',
+    help: 'Path of a YAML file with rules, instead of the bucket and prefix variables. The format is described below.',
+    defaultText: 'none',
+    example: './rules.yaml',
+  }),
+  ADOPT: withDefault(parseAdopt, 'checksum', {
+    section: 'policy',
+    help: 'When an object that is already at the target, but was not written by this service, counts as the copy: its checksum proves it equal (checksum), its size is equal (size), or never.',
+    defaultText: 'checksum',
+    example: 'checksum',
+  }),
+  VERIFY: withDefault(parseVerify, 'source', {
+    section: 'policy',
+    help: "How far a copy is proved: transfer (bytes counted, CRC32C enforced by the target), source (also the source's own checksum where it is comparable), strict (parks what is not comparable).",
+    defaultText: 'source',
+    example: 'source',
+  }),
+  DELETES: withDefault(parseDeletes, 'ignore', {
+    section: 'policy',
+    help: 'What happens at the target when a source object is deleted. This version knows only ignore: the copy stays.',
+    defaultText: 'ignore',
+    example: 'ignore',
+  }),
+  AWS_ACCESS_KEY_ID: optional(secretText, {
+    section: 'aws',
+    help: "Access key for S3, together with AWS_SECRET_ACCESS_KEY. Without both, the platform's own credentials are used (profile, container or instance role).",
+    defaultText: "the platform's own credentials",
+    example: 'AKIAIOSFODNN7EXAMPLE',
+    isSecret: true,
+    show: showAccessKeyId,
+  }),
+  AWS_SECRET_ACCESS_KEY: optional(secretText, {
+    section: 'aws',
+    help: 'The secret that belongs to AWS_ACCESS_KEY_ID.',
+    defaultText: "the platform's own credentials",
+    example: '',
+    isSecret: true,
+  }),
+  AWS_SESSION_TOKEN: optional(secretText, {
+    section: 'aws',
+    help: 'Session token that belongs to temporary keys (their id begins with ASIA).',
+    defaultText: 'none',
+    example: '',
+    isSecret: true,
+  }),
+  AWS_REGION: optional(plainText, {
+    section: 'aws',
+    help: 'Region of the source buckets.',
+    defaultText: 'required; us-east-1 where an S3 endpoint is set',
+    example: 'eu-central-1',
+    aliases: ['AWS_DEFAULT_REGION'],
+    ownNameWins: true,
+  }),
+  AWS_ENDPOINT_URL_S3: optional(baseUrl, {
+    section: 'aws',
+    help: 'Address of an S3-compatible service instead of Amazon S3.',
+    defaultText: 'AWS_ENDPOINT_URL, else Amazon S3',
+    example: 'http://127.0.0.1:9000',
+  }),
+  AWS_ENDPOINT_URL: optional(baseUrl, {
+    section: 'aws',
+    help: 'Address of an AWS-compatible service; AWS_ENDPOINT_URL_S3 wins over it.',
+    defaultText: 'Amazon S3',
+    example: 'http://127.0.0.1:9000',
+  }),
+  GCP_SA_KEY_B64: optional(parseServiceAccountBase64, {
+    section: 'google',
+    help: "Key file of a Google service account, base64 encoded (base64 -w0 key.json). At most one of the three ways to give a key; without any, the platform's own default credentials are used.",
+    defaultText: "the platform's own credentials",
+    example: '',
+    isSecret: true,
+  }),
+  GCP_SA_KEY: optional(parseServiceAccountJson, {
+    section: 'google',
+    help: 'Key file of a Google service account, as JSON.',
+    defaultText: "the platform's own credentials",
+    example: '',
+    isSecret: true,
+  }),
+  GCP_CREDENTIALS_PATH: optional(plainText, {
+    section: 'google',
+    help: 'Path of the key file of a Google service account.',
+    defaultText: "the platform's own credentials",
+    example: './service-account.json',
+  }),
+  STORAGE_EMULATOR_HOST: optional(emulatorUrl, {
+    section: 'google',
+    help: 'Address of a GCS emulator, with or without http://. No Google credentials are used then.',
+    defaultText: 'Google Cloud Storage',
+    example: '127.0.0.1:4443',
+  }),
+  REPLICATOR_ALLOW_INSECURE_ENDPOINTS: withDefault(onOff, false, {
+    section: 'google',
+    help: 'Set to 1 to allow plain http to addresses other than this machine, for S3, GCS and the commands. Objects and credentials then travel unencrypted.',
+    defaultText: '0',
+    example: '0',
+  }),
+  REPLICATOR_API_KEYS: withDefault(parseApiKeys, [], {
+    section: 'http',
+    help: 'Keys that may call the API: a list of scope:id:sha256hex, separated by commas; scopes are write, read, admin. "replicator keys create" prints a key and its entry. Several at once allow rotation. A plain key is accepted with a warning and has the scope write.',
+    defaultText: 'none: only this machine may call',
+    example: '',
+    isSecret: true,
+  }),
+  REPLICATOR_AUTH: optional(choice(['none']), {
+    section: 'http',
+    help: 'Set to none to let everybody who reaches the port call the API without a key.',
+    defaultText: 'keys are required beyond this machine',
+    example: 'none',
+  }),
+  HOST: optional(plainText, {
+    section: 'http',
+    help: 'Address to listen on. Other than this machine only with REPLICATOR_API_KEYS, or with REPLICATOR_AUTH=none.',
+    defaultText: '0.0.0.0 with keys, else 127.0.0.1',
+    example: '0.0.0.0',
+  }),
+  PORT: withDefault(wholeNumber(0, 65_535), 8080, {
+    section: 'http',
+    help: 'Port to listen on; 0 takes a free one.',
+    defaultText: '8080',
+    example: '8080',
+  }),
+  PUBLIC_URL: optional(baseUrl, {
+    section: 'http',
+    help: 'Address under which callers reach the service, for links in answers.',
+    defaultText: 'none',
+    example: 'https://replicator.example.com',
+  }),
+  SHUTDOWN_GRACE_SEC: withDefault(secondsAsMs(0, 3600), 25_000, {
+    section: 'http',
+    help: 'Seconds that running transfers get to end after a stop signal, before they are given back to the queue.',
+    defaultText: '25',
+    example: '25',
+  }),
+  RETRY_ATTEMPTS: withDefault(wholeNumber(1, 1000), 8, {
+    section: 'transfer',
+    help: 'Failed attempts after which a transfer is parked for a person.',
+    defaultText: '8',
+    example: '8',
+  }),
+  RETRY_BACKOFF_SEC: withDefault(secondsAsMs(0.001, 300), 1000, {
+    section: 'transfer',
+    help: 'Upper bound of the first wait before another attempt, in seconds; it doubles with each attempt up to 300.',
+    defaultText: '1',
+    example: '1',
+  }),
+  CHUNK_SIZE_BYTES: withDefault(byteCount({ min: 262_144, max: 64 * MIB, multipleOf: 262_144 }), 8 * MIB, {
+    section: 'transfer',
+    help: 'Objects up to this size are written in one request; larger ones keep a checkpoint about this often. A multiple of 256 KiB, 64 MiB at most; units such as 8MiB are understood.',
+    defaultText: '8388608 (8 MiB)',
+    example: '8MiB',
+  }),
+  MAX_CONCURRENCY: withDefault(wholeNumber(1, 1024), 32, {
+    section: 'transfer',
+    help: 'Transfers that run at the same time, at most.',
+    defaultText: '32',
+    example: '32',
+  }),
+  MAX_MEMORY_BYTES: optional(byteCount({ min: 64 * MIB, max: 2 ** 42 }), {
+    section: 'transfer',
+    help: 'Budget for object bytes in flight. At least 64 MiB and twice CHUNK_SIZE_BYTES; units such as 512MiB are understood.',
+    defaultText: 'a quarter of the memory of the machine or container, at least 64 MiB',
+    example: '512MiB',
+  }),
+  SETTLE_GRACE_SEC: withDefault(secondsAsMs(1, 3600), 120_000, {
+    section: 'transfer',
+    help: 'Seconds to wait before the last look at an object after a write whose answer was lost. Below 60 a late request may still land after that look.',
+    defaultText: '120',
+    example: '120',
+  }),
+  REPLICATOR_DATA_DIR: withDefault(plainText, './data', {
+    section: 'storage',
+    help: 'Folder of the SQLite database. One process owns it; it must survive restarts.',
+    defaultText: './data',
+    example: './data',
+  }),
+  REPLICATOR_ENCRYPTION_KEY: optional(key32Bytes, {
+    section: 'storage',
+    help: 'Key for upload sessions in the database: 32 bytes in base64 or hex (openssl rand -base64 32). Without it sessions are not stored, and a large object begins again after a crash.',
+    defaultText: 'none: sessions are not stored',
+    example: '',
+    isSecret: true,
+  }),
+  RECEIPT_RETENTION_DAYS: withDefault(daysAsMs(1, 36_500), 90 * 24 * 60 * 60 * 1000, {
+    section: 'storage',
+    help: 'Days to keep finished transfers and their receipts.',
+    defaultText: '90',
+    example: '90',
+  }),
+  LOG_LEVEL: withDefault(choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal']), 'info', {
+    section: 'log',
+    help: 'The least severe lines to write: trace, debug, info, warn, error or fatal.',
+    defaultText: 'info',
+    example: 'info',
+  }),
+  LOG_FORMAT: optional(choice(['json', 'pretty']), {
+    section: 'log',
+    help: 'json for machines, pretty for people.',
+    defaultText: 'pretty on a terminal, else json',
+    example: 'json',
+  }),
+  REPLICATOR_URL: withDefault(baseUrl, 'http://127.0.0.1:8080', {
+    section: 'client',
+    help: 'Address of the running service that the commands call.',
+    defaultText: 'http://127.0.0.1:8080',
+    example: 'http://127.0.0.1:8080',
+  }),
+  REPLICATOR_API_KEY: optional(secretText, {
+    section: 'client',
+    help: 'Key that the commands send.',
+    defaultText: 'none',
+    example: '',
+    isSecret: true,
+  }),
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Settings of other versions. Set here they would be ignored silently, so they are refused. */
+export const NOT_IN_THIS_VERSION = [
+  'DATABASE_URL',
+  'SQS_QUEUE_URL',
+  'SNS_TOPIC_ARNS',
+  'REPLICATOR_WEBHOOK_SECRETS',
+  'ALERT_WEBHOOK_URL',
+  'AWS_ROLE_ARN',
+] as const;
+
+/** Names that another program of this project reads; set here they are no typing error. */
+export const READ_ELSEWHERE: readonly string[] = ['REPLICATOR_WEBHOOK_SECRET', 'FASTAPI_URL'];
+
+/** Names of the table in its order. */
+export function settingNames(): readonly SettingName[] {
+  return Object.keys(SETTINGS).filter((name): name is SettingName => Object.hasOwn(SETTINGS, name));
+}
