@@ -1,0 +1,109 @@
+// What the HTTP API needs from the rest of the service, and the types that its routes share.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { ParsedChanges } from '../core/change.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Rule } from '../core/rule.ts';
+import type { TransferQueue } from '../core/transfer-queue.ts';
+import type { AcceptChanges } from '../replication/accept-change.ts';
+import type { ExplainObject } from '../replication/explain-object.ts';
+import type { ApiKey, AuthMode, Caller, RouteScope } from './auth.ts';
+
+/** Where log lines go: facts first, then the sentence. Escaping is the logger's work. */
+export interface HttpLogger {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+/** One thing that must work before requests are sent here. `detail` is for people with a key; null: nothing to say. */
+export interface ReadinessCheck {
+  readonly name: string;
+  readonly isOk: boolean;
+  readonly detail: string | null;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly checks: readonly ReadinessCheck[];
+}
+
+export interface HttpLimits {
+  /** Of every body but that of /v1/events. */
+  readonly bodyBytes: number;
+  readonly eventsBodyBytes: number;
+  /** Records in one document of /v1/events. */
+  readonly eventRecords: number;
+  readonly headerBytes: number;
+  /** Headers and body of a request have to arrive within this time. */
+  readonly requestTimeoutMs: number;
+  /** Longer than the idle time of load balancers, so that they close first. */
+  readonly keepAliveTimeoutMs: number;
+  /** Open connections; null for no limit. */
+  readonly connections: number | null;
+  /** How long a look at both stores may take for /v1/objects/explain. */
+  readonly explainTimeoutMs: number;
+}
+
+export const DEFAULT_HTTP_LIMITS: HttpLimits = {
+  bodyBytes: 1024 * 1024,
+  eventsBodyBytes: 8 * 1024 * 1024,
+  eventRecords: 100_000,
+  headerBytes: 16 * 1024,
+  requestTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 75_000,
+  connections: 10_000,
+  explainTimeoutMs: 20_000,
+};
+
+export interface HttpServerDeps {
+  readonly rules: readonly Rule[];
+  readonly queue: TransferQueue;
+  readonly acceptChanges: AcceptChanges;
+  readonly explain: ExplainObject;
+  /** From any document to its changes. Throws nothing: what it cannot read is malformed. */
+  readonly parseChangeDocument: (document: unknown) => ParsedChanges;
+  readonly clock: Clock;
+  /** Used in the auth mode `keys` only. */
+  readonly apiKeys: readonly ApiKey[];
+  readonly auth: AuthMode;
+  /** The address that callers use, for Location headers and the own origin; null: answers use paths. */
+  readonly publicUrl: string | null;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  readonly version: string;
+  readonly isReady: () => Promise<Readiness>;
+  readonly logger: HttpLogger;
+  /** Replaces single limits; the rest keeps its default. */
+  readonly limits?: Partial<HttpLimits>;
+}
+
+/** What a route is given: the dependencies with every limit decided. */
+export interface RouteDeps extends HttpServerDeps {
+  readonly limits: HttpLimits;
+  /** When this server was made, by the wall clock. */
+  readonly startedAtMs: number;
+  /** Aborted when the server begins to close: whoever waits answers now. */
+  readonly closing: AbortSignal;
+}
+
+/** The web framework's server, its schemas being zod's. */
+export type HttpApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Without it a route needs `read` for GET and HEAD, `admin` for everything else. */
+    scope?: RouteScope;
+    allowsEmptyBody?: boolean;
+  }
+  interface FastifyRequest {
+    /** Null on open routes. */
+    caller: Caller | null;
+  }
+}

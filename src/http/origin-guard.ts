@@ -1,0 +1,81 @@
+// What is refused before anybody is asked for a key: where no key protects the service, requests that a foreign web
+// page could have caused (also by making its own name resolve to this machine); everywhere, bodies other than
+// plain JSON.
+import type { IncomingHttpHeaders } from 'node:http';
+import type { AuthMode } from './auth.ts';
+import { RequestProblem } from './problem.ts';
+
+const LOOPBACK_HOST = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
+
+export interface GuardedRequest {
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/**
+ * Throws `host_not_allowed` or `foreign_origin` where the request may stem from a foreign web page. With keys a page
+ * has nothing that would authenticate it, so nothing is refused. `publicUrl` is the origin that people see through
+ * a proxy; null where there is none.
+ */
+export function guardOrigin(request: GuardedRequest, auth: AuthMode, publicUrl: string | null): void {
+  if (auth === 'keys') return;
+  const { host, origin } = request.headers;
+  if (auth === 'loopback' && !LOOPBACK_HOST.test(host ?? '')) {
+    throw new RequestProblem('host_not_allowed', 'The Host header is not a loopback name.');
+  }
+  if (origin !== undefined && !isOwnOrigin(origin, host ?? '', publicUrl)) {
+    throw new RequestProblem('foreign_origin', 'The Origin header is not the origin of this service.');
+  }
+  const site = request.headers['sec-fetch-site'];
+  if ((site === 'cross-site' || site === 'same-site') && !isNavigation(request)) {
+    throw new RequestProblem('foreign_origin', `The browser says that the request is ${site}.`);
+  }
+}
+
+function isOwnOrigin(origin: string, host: string, publicUrl: string | null): boolean {
+  const own = [`http://${host}`, `https://${host}`];
+  if (publicUrl !== null) own.push(new URL(publicUrl).origin);
+  return own.some((candidate) => candidate.toLowerCase() === origin.toLowerCase());
+}
+
+/** Somebody follows a link to us: the other page cannot read the answer, and a GET changes nothing. */
+function isNavigation({ method, headers }: GuardedRequest): boolean {
+  return (
+    method === 'GET' &&
+    headers['sec-fetch-mode'] === 'navigate' &&
+    (headers['sec-fetch-dest'] === undefined || headers['sec-fetch-dest'] === 'document')
+  );
+}
+
+/**
+ * Throws `sns_not_accepted`, `unsupported_encoding` or `unsupported_media_type`. A request without a body needs no
+ * content type.
+ */
+export function guardBody({ headers }: GuardedRequest): void {
+  if (headers['x-amz-sns-message-type'] !== undefined) {
+    throw new RequestProblem('sns_not_accepted', 'The request is a delivery of Amazon SNS.');
+  }
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
+    throw new RequestProblem('unsupported_encoding', 'The Content-Encoding is not supported.');
+  }
+  const type = headers['content-type'];
+  if (type === undefined ? announcesBody(headers) : !isJson(type)) {
+    throw new RequestProblem('unsupported_media_type', 'Only application/json in UTF-8 is read.');
+  }
+}
+
+function announcesBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
+function isJson(contentType: string): boolean {
+  const [essence = '', ...parameters] = contentType
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim());
+  if (essence !== 'application/json') return false;
+  return parameters.every(
+    (parameter) => !parameter.startsWith('charset=') || /^charset="?utf-8"?$/.test(parameter),
+  );
+}

@@ -1,0 +1,129 @@
+// GET /v1/status and GET /metrics for people and programs with a key; GET /healthz and GET /readyz for anybody,
+// which tell yes or no and nothing else.
+import { z } from 'zod';
+import type { HttpApp, RouteDeps } from '../http-deps.ts';
+import { isoTime } from '../transfer-json.ts';
+
+const StatusSchema = z
+  .object({
+    version: z.string(),
+    startedAt: z.string().meta({ format: 'date-time' }),
+    uptimeMs: z.number(),
+    auth: z.enum(['keys', 'none', 'loopback']).meta({
+      description: 'none: authentication was switched off; loopback: no keys, only this machine is answered.',
+    }),
+    counts: z.object({
+      queued: z.number(),
+      copying: z.number(),
+      settling: z.number(),
+      parked: z.number(),
+      quarantined: z.number(),
+    }),
+    oldestPending: z
+      .object({ changeAt: z.string().meta({ format: 'date-time' }), ageMs: z.number() })
+      .nullable()
+      .meta({ description: 'The oldest change that is not covered yet; null where nothing waits.' }),
+    ready: z.boolean(),
+    checks: z.array(z.object({ name: z.string(), isOk: z.boolean(), detail: z.string().nullable() })),
+  })
+  .meta({ id: 'Status' });
+
+const HealthSchema = z.object({ status: z.enum(['ok', 'ready', 'not_ready']) });
+
+export function registerStatusRoutes(app: HttpApp, deps: RouteDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/v1/status',
+    config: { scope: 'read' },
+    schema: {
+      operationId: 'getStatus',
+      tags: ['service'],
+      summary: 'Show counts, age of the backlog and state of the service',
+      description: 'Counts are of live transfers; finished ones are in the list and in the metrics.',
+      response: { 200: StatusSchema.describe('The service now.') },
+    },
+    handler: async () => statusNow(deps),
+  });
+  app.route({
+    method: 'GET',
+    url: '/metrics',
+    config: { scope: 'read' },
+    schema: {
+      operationId: 'getMetrics',
+      tags: ['service'],
+      summary: 'Metrics for Prometheus',
+      description: 'Text in the format that the Content-Type names.',
+      response: { 200: { description: 'All metrics.', content: { 'text/plain': { schema: z.string() } } } },
+    },
+    handler: async (_request, reply) => {
+      const { contentType, text } = await deps.metrics();
+      return reply.header('content-type', contentType).serializer(String).send(text);
+    },
+  });
+}
+
+export function registerHealthRoutes(app: HttpApp, deps: RouteDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/healthz',
+    config: { scope: 'open' },
+    schema: {
+      operationId: 'health',
+      tags: ['service'],
+      summary: 'Is the process alive?',
+      description: 'Looks at nothing else.',
+      response: { 200: HealthSchema.describe('It is.') },
+    },
+    handler: async () => ({ status: 'ok' as const }),
+  });
+  app.route({
+    method: 'GET',
+    url: '/readyz',
+    config: { scope: 'open' },
+    schema: {
+      operationId: 'readiness',
+      tags: ['service'],
+      summary: 'Can it take requests?',
+      description: 'Tells no details; /v1/status has them.',
+      response: { 200: HealthSchema.describe('Yes.'), 503: HealthSchema.describe('No.') },
+    },
+    handler: async (request, reply) => {
+      const isReady = await readiness(deps, request.id);
+      return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not_ready' });
+    },
+  });
+}
+
+async function readiness(deps: RouteDeps, requestId: string): Promise<boolean> {
+  if (deps.closing.aborted) return false;
+  try {
+    return (await deps.isReady()).ready;
+  } catch (err) {
+    // A check that fails is an answer here: a balancer must read "no", not an error of the service.
+    deps.logger.error({ err, requestId }, 'the readiness check itself failed');
+    return false;
+  }
+}
+
+async function statusNow(deps: RouteDeps): Promise<z.output<typeof StatusSchema>> {
+  const nowMs = deps.clock.nowMs();
+  const [counts, readinessNow] = await Promise.all([deps.queue.counts(), deps.isReady()]);
+  const { byStatus, quarantined, oldestPendingChangeAtMs } = counts;
+  const { queued, copying, settling, parked } = byStatus;
+  return {
+    version: deps.version,
+    startedAt: isoTime(deps.startedAtMs),
+    uptimeMs: nowMs - deps.startedAtMs,
+    auth: deps.auth,
+    counts: { queued, copying, settling, parked, quarantined },
+    oldestPending:
+      oldestPendingChangeAtMs === null
+        ? null
+        : {
+            changeAt: isoTime(oldestPendingChangeAtMs),
+            ageMs: Math.max(0, nowMs - oldestPendingChangeAtMs),
+          },
+    ready: readinessNow.ready,
+    checks: readinessNow.checks.map(({ name, isOk, detail }) => ({ name, isOk, detail })),
+  };
+}

@@ -1,0 +1,215 @@
+// The HTTP server of the service: security headers, guards in their order, the routes, and one shape for every
+// error. Listening is left to the caller, who decides the address.
+//
+// Order of a request: request id -> foreign page? -> known path and method? -> type of the body -> who is calling ->
+// body -> schema -> route. Nothing of the body is read before the caller is known.
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import fastifyHelmet from '@fastify/helmet';
+import { fastify, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { createAuthorize, scopeOf } from './auth.ts';
+import { DEFAULT_HTTP_LIMITS, type HttpApp, type HttpServerDeps, type RouteDeps } from './http-deps.ts';
+import { createJsonBodyParser } from './json-body.ts';
+import { describeProblems, registerDocsPages, registerOpenApi, registerOpenApiRoute } from './openapi.ts';
+import { guardBody, guardOrigin } from './origin-guard.ts';
+import { problemAnswer, rawProblemAnswer, RequestProblem, type RequestProblemCode } from './problem.ts';
+import { registerEventsRoute } from './routes/events.ts';
+import { registerObjectRoutes } from './routes/objects.ts';
+import { registerPageFiles, registerPageRoutes } from './routes/page.ts';
+import { registerQuarantineRoute } from './routes/quarantine.ts';
+import { registerReplicateRoute } from './routes/replicate.ts';
+import { registerRulesRoute } from './routes/rules.ts';
+import { registerHealthRoutes, registerStatusRoutes } from './routes/status.ts';
+import { registerTransferRoutes } from './routes/transfers.ts';
+import { RouteTable } from './route-table.ts';
+import { validationProblem } from './validation-detail.ts';
+
+/**
+ * Builds the server over these dependencies, not yet listening. Throws where an API key has no valid digest, or
+ * where keys are asked for and there are none.
+ */
+export function createHttpServer(deps: HttpServerDeps): HttpApp {
+  if (deps.auth === 'keys' && deps.apiKeys.length === 0) {
+    throw new Error('Authentication by keys needs at least one API key');
+  }
+  const limits = { ...DEFAULT_HTTP_LIMITS, ...deps.limits };
+  const closing = new AbortController();
+  const routeDeps: RouteDeps = {
+    ...deps,
+    limits,
+    startedAtMs: deps.clock.nowMs(),
+    closing: closing.signal,
+  };
+  const app: HttpApp = fastify({
+    logger: false,
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    requestIdHeader: false,
+    genReqId: requestIdOf,
+    routerOptions: { maxParamLength: 200 },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => {
+      void answerError(deps, error, request, reply);
+    },
+    schemaErrorFormatter: (findings, part) => validationProblem(findings, part),
+    http: {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, limits.requestTimeoutMs),
+    },
+  }).withTypeProvider<ZodTypeProvider>();
+  if (limits.connections !== null) app.server.maxConnections = limits.connections;
+
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler<FastifyError>((error, request, reply) => answerError(deps, error, request, reply));
+  app.setNotFoundHandler(() => {
+    throw new RequestProblem('not_found', 'No such path.');
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, createJsonBodyParser(app));
+  app.decorateRequest('caller', null);
+  app.addHook('preClose', async () => closing.abort());
+
+  const routeTable = new RouteTable();
+  app.addHook('onRoute', (route) => {
+    routeTable.add(route.method, route.url);
+    describeProblems(route);
+  });
+  registerSecurityHeaders(app);
+  registerPageFiles(app);
+  registerOpenApi(app, routeDeps);
+  // Plugins come first, so that their headers are on refusals too and the document sees every route.
+  void app.after(() => {
+    addGuards(app, deps, routeTable);
+    registerRoutes(app, routeDeps);
+  });
+  registerDocsPages(app);
+  return app;
+}
+
+function registerRoutes(app: HttpApp, deps: RouteDeps): void {
+  registerReplicateRoute(app, deps);
+  registerEventsRoute(app, deps);
+  registerTransferRoutes(app, deps);
+  registerQuarantineRoute(app, deps);
+  registerObjectRoutes(app, deps);
+  registerRulesRoute(app, deps);
+  registerStatusRoutes(app, deps);
+  registerHealthRoutes(app, deps);
+  registerOpenApiRoute(app);
+  registerPageRoutes(app);
+}
+
+function addGuards(app: HttpApp, deps: HttpServerDeps, routeTable: RouteTable): void {
+  const authorize = createAuthorize(deps.auth, deps.apiKeys);
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    guardOrigin(request, deps.auth, deps.publicUrl);
+    if (request.is404) refuseUnknown(request, routeTable);
+    if (request.method !== 'GET' && request.method !== 'HEAD') guardBody(request);
+    const scope = scopeOf(request.routeOptions.config, request.method);
+    if (scope !== 'open') request.caller = authorize(request.headers.authorization, scope);
+  });
+}
+
+function refuseUnknown(request: FastifyRequest, routeTable: RouteTable): never {
+  const allowed = routeTable.methodsOf(pathOf(request.url));
+  if (allowed.length === 0) throw new RequestProblem('not_found', 'No such path.');
+  const allow = allowed.join(', ');
+  throw new RequestProblem('method_not_allowed', `Allowed: ${allow}.`, { headers: { allow } });
+}
+
+function pathOf(url: string): string {
+  const question = url.indexOf('?');
+  return question < 0 ? url : url.slice(0, question);
+}
+
+function registerSecurityHeaders(app: HttpApp): void {
+  void app.register(fastifyHelmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+    referrerPolicy: { policy: 'no-referrer' },
+    xFrameOptions: { action: 'deny' },
+    strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: false },
+  });
+}
+
+/** A request id that the caller chose is kept where it is harmless in a log and a header. */
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+function answerError(
+  deps: Pick<HttpServerDeps, 'logger'>,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const answer = problemAnswer(error, request.id);
+  const { code } = answer.document;
+  const facts = {
+    requestId: request.id,
+    method: request.method,
+    // The pattern, not what the caller wrote: a path may carry a key.
+    route: request.routeOptions.url ?? null,
+    status: answer.status,
+    code,
+  };
+  if (answer.status >= 500) deps.logger.error({ ...facts, err: causeOf(error) }, 'request failed');
+  else if (answer.status === 401 || answer.status === 403 || answer.status === 421) {
+    deps.logger.warn(facts, 'request refused');
+  }
+  // Also for the errors that the framework meets before any hook has run.
+  return reply
+    .code(answer.status)
+    .headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      ...answer.headers,
+    })
+    .type('application/problem+json; charset=utf-8')
+    .serializer(String)
+    .send(JSON.stringify(answer.document));
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof RequestProblem && error.cause !== undefined ? error.cause : error;
+}
+
+const PROBLEM_OF_PARSER: Readonly<Record<string, readonly [RequestProblemCode, string]>> = {
+  HPE_HEADER_OVERFLOW: ['headers_too_large', 'The headers exceed the limit.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request did not arrive in time.'],
+};
+
+/** What the HTTP parser refuses never becomes a request: the answer is written to the socket as it is. */
+function answerBrokenRequest(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
+    // Nobody listens, or an answer is on its way already: a second one would be read as part of it.
+    socket.destroy();
+    return;
+  }
+  const [code, detail] = PROBLEM_OF_PARSER[error.code ?? ''] ?? [
+    'malformed_http' as const,
+    'The request cannot be parsed.',
+  ];
+  socket.end(rawProblemAnswer(code, detail, randomUUID()));
+}
