@@ -76,7 +76,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'telemetry',
     'config',
   ],
-  main: ['app.ts', 'http', 'cli', 'triggers', 'config'],
+  main: ['app.ts', 'http', 'cli', 'triggers', 'config', 'system-clock.ts'],
 };
 
 /** npm packages and Node modules that only one place may know. */

@@ -1,0 +1,224 @@
+// The composition root: the only file that picks drivers. It opens everything in order, hands each part its slice of
+// the configuration, and closes in reverse.
+import { join } from 'node:path';
+import { openChecksumEngine } from './checksums/native-checksums.ts';
+import type { Config, Secrets } from './config/config.ts';
+import type { Happenings } from './core/happenings.ts';
+import type { Rule } from './core/rule.ts';
+import type { TransferQueue } from './core/transfer-queue.ts';
+import type { HttpApp, Readiness } from './http/http-deps.ts';
+import { createHttpServer } from './http/server.ts';
+import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
+import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
+import { createIntake } from './replication/accept-change.ts';
+import { ByteBudget } from './replication/byte-budget.ts';
+import type { Stores } from './replication/copy-object.ts';
+import { createExplain } from './replication/explain-object.ts';
+import { startPruning } from './replication/prune-history.ts';
+import { Worker } from './replication/worker.ts';
+import { googleAccessToken } from './stores/gcs/access-token.ts';
+import { openGcsTarget } from './stores/gcs/gcs-target.ts';
+import { awsCredentials } from './stores/s3/credentials.ts';
+import { openS3Source } from './stores/s3/s3-source.ts';
+import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
+import { createHappenings } from './telemetry/happenings.ts';
+import { createLogger, type Logger } from './telemetry/logger.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+import { parseChangeDocument } from './triggers/s3-notification.ts';
+
+/** How long a claim lasts without a heartbeat. */
+const LEASE_MS = 30_000;
+/** No request that writes lives longer than this, whatever the grace. */
+const MAX_EFFECT_MS = 60_000;
+const TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
+
+export interface App {
+  /** Where the API listens. */
+  readonly url: string;
+  readonly logger: Logger;
+  /** Stops intake, lets running attempts finish or checkpoint within the grace, and closes everything. */
+  close(): Promise<void>;
+}
+
+/** Opens the service. Throws, with everything closed again, where a part cannot be opened; the message says which. */
+export async function openApp(options: {
+  readonly config: Config;
+  readonly secrets: Secrets;
+  readonly version: string;
+  /** Takes finished log lines. */
+  readonly write: (text: string) => unknown;
+  readonly isColored: boolean;
+}): Promise<App> {
+  const { config, secrets, version, write, isColored } = options;
+  const logger = createLogger({ ...config.log, write, isColored });
+  const metrics = createMetrics({ version, clock });
+  const happenings = createHappenings({ logger, metrics });
+  const { rules } = config;
+
+  await using opened = new AsyncDisposableStack();
+  const queue = opened.adopt(await openQueue(config, secrets), async (open) => open.close());
+  metrics.watchQueue(queue);
+  const stores = await openStores(config, secrets, opened);
+  opened.adopt(
+    startPruning({ queue, clock, happenings, retentionMs: config.storage.receiptRetentionMs }),
+    (pruning) => pruning.stop(),
+  );
+  const worker = createWorker(config, { queue, stores, happenings });
+  worker.start();
+  opened.defer(async () => worker.stop(config.shutdownGraceMs));
+  const server = createServer(config, { queue, stores, happenings, metrics, logger, version });
+  opened.defer(async () => server.close());
+  const url = await server.listen({ host: config.http.host, port: config.http.port });
+  const parts = opened.move();
+  logger.info(
+    { url, auth: auth.kind, rules: rules.map(describeRule), version },
+    'ready: the service accepts changes',
+  );
+  return {
+    url,
+    logger,
+    close: async () => {
+      logger.info(
+        { graceMs: config.shutdownGraceMs },
+        'stopping: running transfers finish or are given back',
+      );
+      await parts.disposeAsync();
+      logger.info({}, 'stopped: everything accepted is kept');
+    },
+  };
+}
+
+interface Parts {
+  readonly queue: TransferQueue;
+  readonly stores: Stores;
+  readonly happenings: Happenings;
+}
+
+function createWorker(config: Config, parts: Parts): Worker {
+  return new Worker({
+    ...parts,
+    rules: config.rules,
+    clock,
+    random,
+    maxConcurrency: config.transfer.maxConcurrency,
+    maxAttempts: config.retry.attempts,
+    backoff: { baseMs: config.retry.backoffMs, capMs: config.retry.backoffCapMs },
+    leaseMs: LEASE_MS,
+  });
+}
+
+function createServer(
+  config: Config,
+  parts: Parts & { readonly metrics: Metrics; readonly logger: Logger; readonly version: string },
+): HttpApp {
+  const { queue, stores, happenings, metrics, logger, version } = parts;
+  const { rules } = config;
+  const { auth } = config.http;
+  return createHttpServer({
+    rules,
+    queue,
+    acceptChanges: createIntake({ rules, queue, happenings }),
+    explain: createExplain({ rules, queue, source: stores.source, target: stores.target, clock }),
+    parseChangeDocument,
+    clock,
+    apiKeys: auth.kind === 'keys' ? auth.keys : [],
+    auth: auth.kind,
+    publicUrl: config.http.publicUrl,
+    metrics: async () => metrics.render(),
+    version,
+    isReady: async () => readiness(queue),
+    logger,
+  });
+}
+
+async function openQueue(config: Config, secrets: Secrets): Promise<TransferQueue> {
+  const key = secrets.encryptionKey;
+  return openSqliteQueue({
+    path: join(config.storage.dataDir, 'replicator.db'),
+    clock,
+    leaseMs: LEASE_MS,
+    settleGraceMs: config.transfer.settleGraceMs,
+    maxRetryDelayMs: config.retry.backoffCapMs,
+    sealer: key === null ? null : openCheckpointSealer(key.reveal()),
+  });
+}
+
+async function openStores(config: Config, secrets: Secrets, opened: AsyncDisposableStack): Promise<Stores> {
+  const { rules, transfer } = config;
+  // Every running transfer has at most one request at each side; looks of the API come on top.
+  const connections = transfer.maxConcurrency + 16;
+  const { aws, google } = secrets;
+  const source = await openS3Source({
+    region: config.source.region,
+    endpoint: config.source.endpoint,
+    credentials: awsCredentials({
+      region: config.source.region,
+      clock,
+      accessKeyId: aws?.accessKeyId.reveal(),
+      secretAccessKey: aws?.secretAccessKey.reveal(),
+      sessionToken: aws?.sessionToken?.reveal(),
+    }),
+    expectedOwner: (bucket) => expectedOwner(rules, bucket),
+    clock,
+    connections,
+  });
+  opened.defer(async () => source.close());
+  const target = await openGcsTarget({
+    endpoint: config.target.endpoint,
+    accessToken:
+      config.target.credentials === 'none'
+        ? null
+        : googleAccessToken(
+            google === null
+              ? { kind: 'default' }
+              : {
+                  kind: 'service_account',
+                  key: {
+                    type: 'service_account',
+                    client_email: google.clientEmail,
+                    private_key: google.privateKey.reveal(),
+                    private_key_id: google.privateKeyId ?? undefined,
+                    project_id: google.projectId ?? undefined,
+                  },
+                },
+            clock,
+          ),
+    clock,
+    timeouts: TIMEOUTS,
+    connections,
+  });
+  opened.defer(async () => target.close());
+  return {
+    source,
+    target,
+    checksums: await openChecksumEngine(),
+    clock,
+    byteBudget: new ByteBudget(transfer.maxMemoryBytes),
+    chunkBytes: transfer.chunkBytes,
+    // A write that was sent must have landed or died well before the settle look.
+    effectDeadlineMs: Math.min(MAX_EFFECT_MS, Math.floor(transfer.settleGraceMs / 2)),
+  };
+}
+
+function expectedOwner(rules: readonly Rule[], bucket: string): string | null {
+  const rule =
+    rules.find((candidate) => candidate.source.bucket === bucket) ??
+    rules.find((candidate) => candidate.source.bucket === '*');
+  return rule?.source.expectedOwner ?? null;
+}
+
+function describeRule(rule: Rule): string {
+  const { source, target } = rule;
+  const bucketPart = target.prependBucket ? '{bucket}/' : '';
+  return `${rule.name}: s3://${source.bucket}/${source.prefix}*${source.suffix} -> gs://${target.bucket}/${target.prefix}${bucketPart}`;
+}
+
+async function readiness(queue: TransferQueue): Promise<Readiness> {
+  try {
+    await queue.counts();
+    return { ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] };
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return { ready: false, checks: [{ name: 'queue', isOk: false, detail }] };
+  }
+}

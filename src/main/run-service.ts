@@ -1,0 +1,46 @@
+// One service process: configuration in, signals in, exit code out. `npm start` and `replicator serve` are both this.
+import { existsSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import packageJson from '../../package.json' with { type: 'json' };
+import { openApp } from '../app.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { formatProblems, formatWarnings } from '../config/problem.ts';
+
+/** Runs the service until a signal; sets the exit code: 2 for a wrong configuration, 1 where it cannot start. */
+export async function runService(): Promise<void> {
+  const memoryBytes = process.constrainedMemory() || totalmem();
+  const loaded = loadConfig({
+    env: process.env,
+    envFileText: existsSync('.env') ? readFileSync('.env', 'utf8') : null,
+    readFile: (path) => readFileSync(path, 'utf8'),
+    memoryBytes: Math.min(memoryBytes, totalmem()),
+    isTerminal: process.stdout.isTTY,
+  });
+  if (loaded.warnings.length > 0) process.stderr.write(`${formatWarnings(loaded.warnings)}\n`);
+  if (loaded.kind === 'invalid') {
+    process.stderr.write(`${formatProblems(loaded.problems)}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  const stopped = new Promise<void>((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+  try {
+    const { config, secrets } = loaded;
+    const app = await openApp({
+      config,
+      secrets,
+      version: packageJson.version,
+      write: (text) => process.stdout.write(text),
+      isColored: process.stdout.isTTY,
+    });
+    await stopped;
+    await app.close();
+  } catch (error) {
+    process.stderr.write(
+      `The service cannot run: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    process.exitCode = 1;
+  }
+}
