@@ -1,0 +1,152 @@
+// Listings, newest first. A filter that an index answers whole is read straight from it; whatever else it asks is
+// tested row by row, a slice at a time, so that a page never blocks the process however many rows do not match.
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { QuarantinedRecord, TransferFilter } from '../../core/transfer-queue.ts';
+import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
+import { ALL_COLUMNS, integer, type StoredRow, text, toRow } from './rows.ts';
+
+interface PageRequest {
+  readonly cursor: string | null;
+  readonly limit: number;
+}
+
+/** One filter as SQL: `walked` picks the index to walk, `tested` is asked of each row on the way. */
+interface ListingPlan {
+  readonly walked: Terms;
+  readonly tested: Terms;
+}
+
+interface Terms {
+  readonly sql: readonly string[];
+  readonly values: readonly SQLInputValue[];
+}
+
+/** Rows examined before the event loop gets a turn. */
+const SLICE_ROWS = 5000;
+/** Rows examined for one page at most. A page may then be short, or empty, and still have a cursor. */
+const PAGE_ROWS = 100_000;
+const FIRST_POSITION = Number.MAX_SAFE_INTEGER;
+
+/** The index that narrows most comes first: one is walked, the other terms are tested. */
+export function planListing(filter: TransferFilter): ListingPlan {
+  const terms: { readonly sql: string; readonly values: readonly SQLInputValue[] }[] = [];
+  const { bucket, key, keyPrefix, faultCode, status, ruleName } = filter;
+  const byKey = bucket !== undefined && key !== undefined;
+  if (byKey) terms.push({ sql: 'source_bucket = ? AND source_key = ?', values: [bucket, key] });
+  if (faultCode !== undefined) terms.push({ sql: 'fault_code = ?', values: [faultCode] });
+  if (status !== undefined) terms.push({ sql: 'status = ?', values: [status] });
+  if (ruleName !== undefined) terms.push({ sql: 'rule_name = ?', values: [ruleName] });
+  const walked = terms.slice(0, 1);
+  const tested = terms.slice(1);
+  if (!byKey && bucket !== undefined) tested.push({ sql: 'source_bucket = ?', values: [bucket] });
+  if (!byKey && key !== undefined) tested.push({ sql: 'source_key = ?', values: [key] });
+  if (keyPrefix !== undefined && keyPrefix !== '') {
+    // Compared as bytes: a prefix may hold NUL, at which the text functions of SQL stop, and any wildcard.
+    const prefix = Buffer.from(keyPrefix, 'utf8');
+    const sql = 'substr(CAST(source_key AS BLOB), 1, ?) = ?';
+    tested.push({ sql, values: [prefix.byteLength, prefix] });
+  }
+  const gather = (list: typeof terms): Terms => ({
+    sql: list.map((term) => term.sql),
+    values: list.flatMap((term) => [...term.values]),
+  });
+  return { walked: gather(walked), tested: gather(tested) };
+}
+
+/** The rows from a position downwards. Takes the walked values, the position, and a limit. */
+export function walkSql(plan: ListingPlan, columns: string): string {
+  const where = [...plan.walked.sql, 'seq < ?'].join(' AND ');
+  return `SELECT ${columns} FROM transfers WHERE ${where} ORDER BY seq DESC LIMIT ?`;
+}
+
+/** Reads pages of transfers and of the quarantine. */
+export class Listing {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #quarantine: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#quarantine = database.prepare(
+      'SELECT seq, id, reason, raw, received_at FROM quarantine WHERE seq < ? ORDER BY seq DESC LIMIT ?',
+    );
+  }
+
+  /** One page of rows that match `filter`. Throws a RangeError for an unknown cursor or limit. */
+  async rows(
+    filter: TransferFilter,
+    { cursor, limit }: PageRequest,
+  ): Promise<{ readonly rows: readonly StoredRow[]; readonly nextCursor: string | null }> {
+    checkLimit(limit);
+    const plan = planListing(filter);
+    const rows: StoredRow[] = [];
+    let position = positionOf(cursor) ?? FIRST_POSITION;
+    let isAtEnd = false;
+    for (let examined = 0; !isAtEnd && rows.length <= limit && examined < PAGE_ROWS; examined += SLICE_ROWS) {
+      if (examined > 0) await nextTurn();
+      const slice = this.#slice(plan, position, limit + 1 - rows.length);
+      rows.push(...slice.rows);
+      if (slice.lastPosition === null) isAtEnd = true;
+      else position = slice.lastPosition;
+    }
+    const page = rows.slice(0, limit);
+    if (rows.length > limit) position = page.at(-1)?.seq ?? position;
+    else if (isAtEnd) return { rows: page, nextCursor: null };
+    return { rows: page, nextCursor: cursorAfter(position) };
+  }
+
+  /** One page of the quarantine, newest first. */
+  quarantine({ cursor, limit }: PageRequest): {
+    readonly records: readonly QuarantinedRecord[];
+    readonly nextCursor: string | null;
+  } {
+    checkLimit(limit);
+    const found = this.#quarantine.all(positionOf(cursor) ?? FIRST_POSITION, limit + 1);
+    const page = found.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      records: page.map((columns) => ({
+        id: text(columns, 'id'),
+        reason: text(columns, 'reason'),
+        raw: text(columns, 'raw'),
+        receivedAtMs: integer(columns, 'received_at'),
+      })),
+      nextCursor: last === undefined || found.length <= limit ? null : cursorAfter(integer(last, 'seq')),
+    };
+  }
+
+  /** The next rows that match, of one slice; `lastPosition` is where the next slice goes on, null at the end. */
+  #slice(
+    plan: ListingPlan,
+    position: number,
+    wanted: number,
+  ): { readonly rows: readonly StoredRow[]; readonly lastPosition: number | null } {
+    const { walked, tested } = plan;
+    if (tested.sql.length === 0) {
+      const found = this.#prepared(walkSql(plan, ALL_COLUMNS)).all(...walked.values, position, wanted);
+      const rows = found.map(toRow);
+      return { rows, lastPosition: rows.length < wanted ? null : (rows.at(-1)?.seq ?? null) };
+    }
+    const walk = walkSql(plan, 'seq');
+    const bounds = this.#prepared(`SELECT count(*) AS rows, min(seq) AS last FROM (${walk})`);
+    const slice = bounds.get(...walked.values, position, SLICE_ROWS);
+    if (slice === undefined || slice['last'] === null) return { rows: [], lastPosition: null };
+    const lastPosition = integer(slice, 'last');
+    const where = [...walked.sql, 'seq < ?', 'seq >= ?', ...tested.sql].join(' AND ');
+    const select = `SELECT ${ALL_COLUMNS} FROM transfers WHERE ${where} ORDER BY seq DESC LIMIT ?`;
+    const rows = this.#prepared(select)
+      .all(...walked.values, position, lastPosition, ...tested.values, wanted)
+      .map(toRow);
+    return { rows, lastPosition: integer(slice, 'rows') < SLICE_ROWS ? null : lastPosition };
+  }
+
+  /** The shapes of filters are few, so each text is prepared once and kept. */
+  #prepared(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}

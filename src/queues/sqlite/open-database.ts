@@ -1,0 +1,149 @@
+// Opens the database file so that an accepted change is on the disk before it is answered, and refuses to run where
+// that cannot be had: another process owns the file, it is damaged, it cannot be written, or a setting did not take.
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+import { migrate } from './migrate.ts';
+
+const MIGRATIONS = fileURLToPath(new URL('../../../migrations/sqlite/', import.meta.url));
+
+/** How long to wait for a process that is just ending to let go of the file. */
+const BUSY_TIMEOUT_MS = 500;
+
+/** Primary result codes of SQLite that have a remedy of their own. */
+const BUSY = 5;
+const LOCKED = 6;
+const READ_ONLY = 8;
+const IO_ERROR = 10;
+const CORRUPT = 11;
+const FULL = 13;
+const CANNOT_OPEN = 14;
+const NOT_A_DATABASE = 26;
+
+/** Makes the data folder, readable by its owner only; an existing one is narrowed to that. */
+export function prepareDataFolder(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    chmodSync(directory, 0o700);
+  } catch (error) {
+    throw new Error(
+      `The data folder ${directory} cannot be made or cannot be kept private: ${reasonOf(error)}. ` +
+        'Check that the folder belongs to the user of the service and that its file system can be written',
+      { cause: error },
+    );
+  }
+}
+
+/** An exclusive, durable connection with the newest schema. Throws an Error that names the file and the remedy. */
+export function openDatabase(path: string): DatabaseSync {
+  let database: DatabaseSync | null = null;
+  try {
+    createPrivateFile(path);
+    database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    configure(database);
+    checkIntegrity(database);
+    migrate(database, MIGRATIONS);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw new Error(`The queue database ${path} cannot be used: ${explain(error)}`, { cause: error });
+  }
+}
+
+/** The file is made before SQLite makes it, so that it is private from its first moment; -wal takes its mode. */
+function createPrivateFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    // Only ever a new file: closing a second handle of an open database would drop the locks of this process.
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+function configure(database: DatabaseSync): void {
+  // Before the first access: the lock is then taken once, and held until the process ends, also by kill -9.
+  database.exec('PRAGMA locking_mode = EXCLUSIVE');
+  database.exec('PRAGMA journal_mode = WAL');
+  database.exec('PRAGMA synchronous = FULL');
+  database.exec('PRAGMA trusted_schema = OFF');
+  database.exec('PRAGMA cell_size_check = ON');
+  database.exec('PRAGMA cache_size = -32768');
+  database.exec('PRAGMA journal_size_limit = 67108864');
+  // A write takes the lock for certain, where a read might be content with less.
+  database.exec('BEGIN IMMEDIATE; COMMIT');
+  requirePragma(database, 'locking_mode', 'exclusive');
+  requirePragma(database, 'journal_mode', 'wal');
+  requirePragma(database, 'synchronous', 2);
+}
+
+function requirePragma(database: DatabaseSync, name: string, wanted: string | number): void {
+  const found = database.prepare(`PRAGMA ${name}`).get()?.[name];
+  if (found !== wanted) {
+    throw new Error(
+      `${name} is ${String(found)} and must be ${wanted}, or an accepted change could be lost in a power cut. ` +
+        'Put the file on a local disk',
+    );
+  }
+}
+
+function checkIntegrity(database: DatabaseSync): void {
+  const found = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+  if (found !== 'ok') throw new Error(damaged(String(found)));
+}
+
+function damaged(detail: string): string {
+  return (
+    `it is damaged (${detail}). Restore it from a backup; or move it away together with its -wal file, start ` +
+    'with an empty queue, and run a reconcile so that every object is looked at again'
+  );
+}
+
+function explain(error: unknown): string {
+  const reason = reasonOf(error);
+  switch (primaryCodeOf(error)) {
+    case BUSY:
+    case LOCKED:
+      return (
+        'another process is using it. One process owns the file: stop the other one, or give this one ' +
+        'a data folder of its own'
+      );
+    case CORRUPT:
+    case NOT_A_DATABASE:
+      return damaged(reason);
+    case FULL:
+      return `${reason}. Free some space on its disk`;
+    case READ_ONLY:
+    case CANNOT_OPEN:
+    case IO_ERROR:
+      return notWritable(reason);
+    default:
+      return isFileSystemError(error) ? notWritable(reason) : reason;
+  }
+}
+
+function notWritable(reason: string): string {
+  return (
+    `it cannot be read or written (${reason}). Check that its folder exists, belongs to the user of the ` +
+    'service, and lies on a healthy disk that can be written'
+  );
+}
+
+/** The primary result code of an error of SQLite; 0 for any other error. */
+function primaryCodeOf(error: unknown): number {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return 0;
+  return error.errcode & 0xff;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : null;
+}
+
+function isFileSystemError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,135 @@
+// The operations of the queue as they run inside one transaction: find the row, ask what becomes of it, write it.
+import type { MalformedRecord } from '../../core/change.ts';
+import type {
+  AcceptedTransfer,
+  AcceptItem,
+  ClaimedTransfer,
+  Lease,
+  TransferQueue,
+} from '../../core/transfer-queue.ts';
+import { afterLeaseExpiry, type RowsAfterEnd } from '../attempt-end.ts';
+import type { RowChanges } from '../queue-listeners.ts';
+import { dueAfter, type QueueTime, type SteadyClock } from '../steady-clock.ts';
+import {
+  afterChange,
+  afterClaim,
+  afterRedrive,
+  arrivalOf,
+  idToFollow,
+  newRow,
+  toClaimed,
+} from '../transfer-row.ts';
+import type { StoredRow } from './rows.ts';
+import type { TransferTable } from './transfer-table.ts';
+
+/** What the operations work with. */
+export interface OperationContext {
+  readonly table: TransferTable;
+  readonly clock: SteadyClock;
+  readonly leaseMs: number;
+  readonly keepRecord: (id: string, record: MalformedRecord, receivedAtMs: number) => void;
+}
+
+/** Takes changes and quarantined records; the answers are in the order of the items. */
+export function accept(
+  { table, clock, keepRecord }: OperationContext,
+  request: { readonly items: readonly AcceptItem[]; readonly quarantine: readonly MalformedRecord[] },
+  changes: RowChanges,
+): AcceptedTransfer[] {
+  const now = clock.now();
+  const answers = request.items.map((item): AcceptedTransfer => {
+    const arrival = arrivalOf(item.change, now);
+    const live = table.live(item);
+    if (live === null) {
+      const row = newRow(item, arrival, table.newId(), now);
+      table.insert(row, changes);
+      return { transferId: row.id, joined: false };
+    }
+    const row = afterChange(live, arrival, table.newId, now);
+    table.replace(live, row, changes);
+    return { transferId: idToFollow(row), joined: true };
+  });
+  for (const record of request.quarantine) keepRecord(table.newId(), record, now.wallMs);
+  return answers;
+}
+
+/** Takes expired leases back, then hands out due rows, oldest due first. */
+export function claim(context: OperationContext, limit: number, changes: RowChanges): ClaimedTransfer[] {
+  const { table, clock, leaseMs } = context;
+  const now = clock.now();
+  // As many as there are: no more rows are copying than workers run attempts.
+  for (const row of table.woken('copying', now.steadyMs, Number.MAX_SAFE_INTEGER)) {
+    table.endAttempt(row, afterLeaseExpiry(row, now), changes);
+  }
+  const due = [
+    ...table.woken('queued', now.steadyMs, limit),
+    ...table.woken('settling', now.steadyMs, limit),
+  ].sort((a, b) => (a.wakeAtMs ?? 0) - (b.wakeAtMs ?? 0) || a.seq - b.seq);
+  const leaseEndMs = clock.toMonotonicMs(now.steadyMs + leaseMs);
+  return due.slice(0, limit).map((before) => {
+    const row = afterClaim(before, leaseMs, now);
+    table.replace(before, row, changes);
+    const found = { lastReceipt: table.lastReceipt(row), checkpoint: table.openCheckpoint(row) };
+    return toClaimed(row, found, leaseEndMs);
+  });
+}
+
+/** Extends a lease; null where it was lost. */
+export function renew({ table, clock, leaseMs }: OperationContext, lease: Lease): Lease | null {
+  const now = clock.now();
+  const row = leasedRow(table, lease);
+  if (row === null) return null;
+  table.renew(row, dueAfter(now, leaseMs));
+  return { ...lease, expiresAtMonotonicMs: clock.toMonotonicMs(now.steadyMs + leaseMs) };
+}
+
+/** Notes how far an attempt is; false where the lease was lost. */
+export function progress(
+  { table, clock }: OperationContext,
+  lease: Lease,
+  report: Parameters<TransferQueue['progress']>[1],
+): boolean {
+  const row = leasedRow(table, lease);
+  if (row !== null) table.progress(row, report, clock.now().wallMs);
+  return row !== null;
+}
+
+/** Ends an attempt as `decide` says; null where the lease was lost. */
+export function endAttempt(
+  { table, clock }: OperationContext,
+  lease: Lease,
+  decide: (row: StoredRow, now: QueueTime) => RowsAfterEnd<Uint8Array>,
+  changes: RowChanges,
+): RowsAfterEnd<Uint8Array> | null {
+  const row = leasedRow(table, lease);
+  if (row === null) return null;
+  const rows = decide(row, clock.now());
+  table.endAttempt(row, rows, changes);
+  return rows;
+}
+
+/** Makes a transfer due at once, whatever its status; the id to follow, or null where the id is unknown. */
+export function redrive(
+  { table, clock }: OperationContext,
+  transferId: string,
+  changes: RowChanges,
+): { readonly transferId: string } | null {
+  const now = clock.now();
+  const asked = table.byId(transferId) ?? table.byFollowUpId(transferId);
+  if (asked === null) return null;
+  const live = table.live(asked);
+  if (live === null) {
+    const arrival = { changeAtMs: now.wallMs, sizeHintBytes: asked.sizeBytes };
+    const row = newRow(asked, arrival, table.newId(), now);
+    table.insert(row, changes);
+    return { transferId: row.id };
+  }
+  const row = afterRedrive(live, table.newId, now);
+  table.replace(live, row, changes);
+  return { transferId: idToFollow(row) };
+}
+
+function leasedRow(table: TransferTable, lease: Lease): StoredRow | null {
+  const row = table.byId(lease.transferId);
+  return row?.status === 'copying' && row.leaseToken === lease.token ? row : null;
+}

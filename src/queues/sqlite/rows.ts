@@ -1,0 +1,170 @@
+// A transfer row as the database keeps it: the list of columns, and the way in and out.
+import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import { type FaultRecord, isFaultCode } from '../../core/faults.ts';
+import type { Outcome, Receipt, TransferStatus } from '../../core/transfer.ts';
+import type { FollowUp, TransferRow } from '../transfer-row.ts';
+
+/** Checkpoints are kept sealed. */
+export type SealedRow = TransferRow<Uint8Array>;
+
+/** A row with its position in the table. */
+export type StoredRow = SealedRow & { readonly seq: number };
+
+/** What `node:sqlite` gives back; it has no prototype. */
+export type Columns = Record<string, SQLOutputValue>;
+
+/** Written once. Leaving them out of updates spares their indexes. */
+const FIXED = [
+  'id',
+  'rule_name',
+  'source_bucket',
+  'source_key',
+  'target_bucket',
+  'target_key',
+  'created_at',
+] as const;
+
+const CHANGING = [
+  'status',
+  'attempt_count',
+  'owed',
+  'is_settling',
+  'lease_token',
+  'wake_at',
+  'change_at',
+  'size_hint',
+  'dirty_id',
+  'dirty_change_at',
+  'dirty_size_hint',
+  'dirty_created_at',
+  'size_bytes',
+  'bytes_done',
+  'checkpoint',
+  'outcome',
+  'fault_code',
+  'fault',
+  'receipt',
+  'updated_at',
+  'finished_at',
+] as const;
+
+export const ALL_COLUMNS = ['seq', ...FIXED, ...CHANGING].join(', ');
+
+/** Takes `fixedValues` and `changingValues`. */
+export const INSERT_ROW =
+  `INSERT INTO transfers (${[...FIXED, ...CHANGING].join(', ')}) ` +
+  `VALUES (${[...FIXED, ...CHANGING].map(() => '?').join(', ')})`;
+
+/** Takes `changingValues` and the position. */
+export const UPDATE_ROW = `UPDATE transfers SET ${CHANGING.map((name) => `${name} = ?`).join(', ')} WHERE seq = ?`;
+
+/** In the order of FIXED. */
+export function fixedValues(row: SealedRow): SQLInputValue[] {
+  const { id, ruleName, source, target, createdAtMs } = row;
+  return [id, ruleName, source.bucket, source.key, target.bucket, target.key, createdAtMs];
+}
+
+/** In the order of CHANGING. */
+export function changingValues(row: SealedRow): SQLInputValue[] {
+  return [
+    row.status,
+    row.attemptCount,
+    row.isOwed ? 1 : 0,
+    row.isSettling ? 1 : 0,
+    row.leaseToken,
+    row.wakeAtMs,
+    row.changeAtMs,
+    row.sizeHintBytes,
+    row.followUp?.id ?? null,
+    row.followUp?.changeAtMs ?? null,
+    row.followUp?.sizeHintBytes ?? null,
+    row.followUp?.createdAtMs ?? null,
+    row.sizeBytes,
+    row.bytesDone,
+    row.checkpoint,
+    row.outcome,
+    row.fault?.code ?? null,
+    row.fault === null ? null : JSON.stringify(row.fault),
+    row.receipt === null ? null : JSON.stringify(row.receipt),
+    row.updatedAtMs,
+    row.finishedAtMs,
+  ];
+}
+
+/** The row in these columns. Throws where they are not what this program writes. */
+export function toRow(columns: Columns): StoredRow {
+  const { checkpoint } = columns;
+  return {
+    seq: integer(columns, 'seq'),
+    id: text(columns, 'id'),
+    ruleName: text(columns, 'rule_name'),
+    source: { bucket: text(columns, 'source_bucket'), key: text(columns, 'source_key') },
+    target: { bucket: text(columns, 'target_bucket'), key: text(columns, 'target_key') },
+    // The schema allows nothing but statuses here, and only this program writes outcomes.
+    status: text(columns, 'status') as TransferStatus,
+    attemptCount: integer(columns, 'attempt_count'),
+    isOwed: integer(columns, 'owed') === 1,
+    isSettling: integer(columns, 'is_settling') === 1,
+    leaseToken: integer(columns, 'lease_token'),
+    wakeAtMs: integerOrNull(columns, 'wake_at'),
+    changeAtMs: integer(columns, 'change_at'),
+    sizeHintBytes: integerOrNull(columns, 'size_hint'),
+    followUp: toFollowUp(columns),
+    sizeBytes: integerOrNull(columns, 'size_bytes'),
+    bytesDone: integer(columns, 'bytes_done'),
+    checkpoint: checkpoint instanceof Uint8Array ? checkpoint : null,
+    outcome: textOrNull(columns, 'outcome') as Outcome | null,
+    fault: toFault(textOrNull(columns, 'fault')),
+    receipt: toReceipt(columns),
+    createdAtMs: integer(columns, 'created_at'),
+    updatedAtMs: integer(columns, 'updated_at'),
+    finishedAtMs: integerOrNull(columns, 'finished_at'),
+  };
+}
+
+/** The receipt among these columns; null where there is none. */
+export function toReceipt(columns: Columns): Receipt | null {
+  const json = textOrNull(columns, 'receipt');
+  return json === null ? null : (JSON.parse(json) as Receipt);
+}
+
+/** A whole number. Throws for anything else. */
+export function integer(columns: Columns, name: string): number {
+  const value = columns[name];
+  if (typeof value !== 'number') throw new Error(`Column ${name} of the queue database holds no number`);
+  return value;
+}
+
+/** A whole number or null. */
+export function integerOrNull(columns: Columns, name: string): number | null {
+  return columns[name] === null ? null : integer(columns, name);
+}
+
+/** A text. Throws for anything else. */
+export function text(columns: Columns, name: string): string {
+  const value = columns[name];
+  if (typeof value !== 'string') throw new Error(`Column ${name} of the queue database holds no text`);
+  return value;
+}
+
+function textOrNull(columns: Columns, name: string): string | null {
+  return columns[name] === null ? null : text(columns, name);
+}
+
+function toFollowUp(columns: Columns): FollowUp | null {
+  const id = textOrNull(columns, 'dirty_id');
+  if (id === null) return null;
+  return {
+    id,
+    changeAtMs: integer(columns, 'dirty_change_at'),
+    sizeHintBytes: integerOrNull(columns, 'dirty_size_hint'),
+    createdAtMs: integer(columns, 'dirty_created_at'),
+  };
+}
+
+function toFault(json: string | null): FaultRecord | null {
+  if (json === null) return null;
+  const fault = JSON.parse(json) as FaultRecord;
+  // A code of a version that knew more faults than this one.
+  return isFaultCode(fault.code) ? fault : { ...fault, code: 'unexpected' };
+}

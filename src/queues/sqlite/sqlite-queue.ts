@@ -1,0 +1,247 @@
+// The embedded durable queue: one SQLite file, owned by one process. Every write goes through the commit group and
+// resolves after the disk has it; reads see what is committed.
+import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import type { MalformedRecord } from '../../core/change.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Transfer } from '../../core/transfer.ts';
+import type {
+  AcceptedTransfer,
+  AcceptItem,
+  ClaimedTransfer,
+  Lease,
+  QueueCounts,
+  TransferQueue,
+} from '../../core/transfer-queue.ts';
+import {
+  afterFinish,
+  afterPark,
+  afterRelease,
+  afterRetry,
+  finishAnswer,
+  type RowsAfterEnd,
+} from '../attempt-end.ts';
+import type { CheckpointSealer } from '../checkpoint-sealer.ts';
+import { checkLimit } from '../page-cursor.ts';
+import { QueueListeners, RowChanges } from '../queue-listeners.ts';
+import { type QueueTime, startSteadyClock } from '../steady-clock.ts';
+import { followUpTransfer, toTransfer } from '../transfer-row.ts';
+import { CommitGroup } from './commit-group.ts';
+import { Listing } from './listing.ts';
+import { openDatabase, prepareDataFolder } from './open-database.ts';
+import { accept, claim, endAttempt, type OperationContext, progress, redrive, renew } from './operations.ts';
+import { recoverRows } from './recover.ts';
+import { integer, type StoredRow } from './rows.ts';
+import { TransferTable } from './transfer-table.ts';
+
+/** The file itself, or the data folder that is kept private and holds `queue.sqlite`. */
+export type SqliteQueuePlace = { readonly path: string } | { readonly directory: string };
+
+export type SqliteQueueOptions = SqliteQueuePlace & {
+  readonly clock: Clock;
+  /** How long a claim holds without renewal. */
+  readonly leaseMs: number;
+  /** How long after an owed end the row is looked at once more. */
+  readonly settleGraceMs: number;
+  /** The longest delay a retry asks for: later due times, left by a wrong clock, are pulled in at open. */
+  readonly maxRetryDelayMs: number;
+  /** Null: upload checkpoints are not stored, and an upload begins again after a crash. */
+  readonly sealer: CheckpointSealer | null;
+};
+
+/** Rows of one transaction: small enough that it blocks the process for some tens of milliseconds at most. */
+const MAX_TRANSACTION_ROWS = 1000;
+const PENDING_STATUSES = ['queued', 'copying', 'settling', 'parked'] as const;
+
+/**
+ * Opens or makes the queue. Rejects with an Error that names the file, the reason and the remedy where the file is
+ * owned by another process, damaged, not writable, of another program, of a newer version, or not durable.
+ */
+export async function openSqliteQueue(options: SqliteQueueOptions): Promise<TransferQueue> {
+  if ('directory' in options) prepareDataFolder(options.directory);
+  const path = 'path' in options ? options.path : join(options.directory, 'queue.sqlite');
+  const database = openDatabase(path);
+  try {
+    return new SqliteQueue(database, path, options);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+class SqliteQueue implements TransferQueue {
+  readonly #database: DatabaseSync;
+  readonly #context: OperationContext;
+  readonly #settleGraceMs: number;
+  readonly #group: CommitGroup<RowChanges>;
+  readonly #listing: Listing;
+  readonly #listeners = new QueueListeners();
+  /** Kept at each commit, so that asking costs nothing. */
+  readonly #pending: Record<(typeof PENDING_STATUSES)[number], number>;
+  #quarantined: number;
+  #isClosed = false;
+
+  constructor(database: DatabaseSync, path: string, options: SqliteQueueOptions) {
+    const { leaseMs, settleGraceMs, maxRetryDelayMs, sealer } = options;
+    const clock = startSteadyClock(options.clock);
+    const table = new TransferTable(database, sealer);
+    recoverRows(database, table, { settleGraceMs, maxRetryDelayMs, now: clock.now() });
+    this.#database = database;
+    this.#settleGraceMs = settleGraceMs;
+    this.#listing = new Listing(database);
+    this.#pending = { queued: 0, copying: 0, settling: 0, parked: 0 };
+    const countOf = database.prepare('SELECT count(*) AS rows FROM transfers WHERE status = ?');
+    for (const status of PENDING_STATUSES) this.#pending[status] = integer(countOf.get(status) ?? {}, 'rows');
+    this.#quarantined = integer(
+      database.prepare('SELECT count(*) AS rows FROM quarantine').get() ?? {},
+      'rows',
+    );
+    const keep = database.prepare(
+      'INSERT INTO quarantine (id, reason, raw, received_at) VALUES (?, ?, ?, ?)',
+    );
+    this.#context = {
+      table,
+      clock,
+      leaseMs,
+      keepRecord: (id, { reason, raw }, receivedAtMs) => void keep.run(id, reason, raw, receivedAtMs),
+    };
+    this.#group = new CommitGroup({
+      database,
+      path,
+      maxWeight: MAX_TRANSACTION_ROWS,
+      newEffects: () => new RowChanges(),
+      onCommitted: (effects) => this.#afterCommit(effects),
+    });
+  }
+
+  async accept(request: {
+    readonly items: readonly AcceptItem[];
+    readonly quarantine: readonly MalformedRecord[];
+  }): Promise<readonly AcceptedTransfer[]> {
+    const weight = request.items.length + request.quarantine.length;
+    const answers = await this.#group.run(weight, (changes) => accept(this.#context, request, changes));
+    this.#quarantined += request.quarantine.length;
+    return answers;
+  }
+
+  async claim(limit: number): Promise<readonly ClaimedTransfer[]> {
+    checkLimit(limit);
+    return this.#group.run(limit, (changes) => claim(this.#context, limit, changes));
+  }
+
+  renew(lease: Lease): Promise<Lease | null> {
+    return this.#group.run(1, () => renew(this.#context, lease));
+  }
+
+  progress(lease: Lease, report: Parameters<TransferQueue['progress']>[1]): Promise<boolean> {
+    return this.#group.run(1, () => progress(this.#context, lease, report));
+  }
+
+  async finish(
+    lease: Lease,
+    end: Parameters<TransferQueue['finish']>[1],
+  ): ReturnType<TransferQueue['finish']> {
+    const rows = await this.#end(lease, (row, now) => afterFinish(row, end, this.#settleGraceMs, now));
+    return rows === null ? { kind: 'lease_lost' } : finishAnswer(rows);
+  }
+
+  async retry(lease: Lease, end: Parameters<TransferQueue['retry']>[1]): Promise<boolean> {
+    return (await this.#end(lease, (row, now) => afterRetry(row, end, now))) !== null;
+  }
+
+  async park(lease: Lease, end: Parameters<TransferQueue['park']>[1]): ReturnType<TransferQueue['park']> {
+    const rows = await this.#end(lease, (row, now) => afterPark(row, end, now));
+    if (rows === null) return 'lease_lost';
+    return rows.followUp === null ? 'parked' : 'queued';
+  }
+
+  async release(lease: Lease, end: { readonly owed: boolean }): Promise<boolean> {
+    return (await this.#end(lease, (row, now) => afterRelease(row, end, now))) !== null;
+  }
+
+  redrive(transferId: string): Promise<{ readonly transferId: string } | null> {
+    return this.#group.run(1, (changes) => redrive(this.#context, transferId, changes));
+  }
+
+  async untilNextDueMs(): Promise<number | null> {
+    const { table, clock } = this.#open();
+    const times = [table.nextWakeMs('queued'), table.nextWakeMs('settling'), table.nextWakeMs('copying')];
+    const known = times.filter((time) => time !== null);
+    return known.length === 0 ? null : Math.max(0, Math.ceil(Math.min(...known) - clock.now().steadyMs));
+  }
+
+  onWork(listener: () => void): () => void {
+    return this.#listeners.onWork(listener);
+  }
+
+  onChanged(listener: (transferIds: readonly string[]) => void): () => void {
+    return this.#listeners.onChanged(listener);
+  }
+
+  async get(transferId: string): Promise<Transfer | null> {
+    const { table, clock } = this.#open();
+    const row = table.byId(transferId);
+    if (row !== null) return toTransfer(row, clock.now());
+    const running = table.byFollowUpId(transferId);
+    const followUp = running?.followUp ?? null;
+    return running === null || followUp === null ? null : followUpTransfer(running, followUp);
+  }
+
+  async list(request: Parameters<TransferQueue['list']>[0]): ReturnType<TransferQueue['list']> {
+    const { clock } = this.#open();
+    const { rows, nextCursor } = await this.#listing.rows(request.filter, request);
+    const now = clock.now();
+    return { transfers: rows.map((row) => toTransfer(row, now)), nextCursor };
+  }
+
+  async listQuarantine(
+    request: Parameters<TransferQueue['listQuarantine']>[0],
+  ): ReturnType<TransferQueue['listQuarantine']> {
+    this.#open();
+    return this.#listing.quarantine(request);
+  }
+
+  async counts(): Promise<QueueCounts> {
+    // Behind everything handed in before: a change that waits for its commit belongs to the oldest pending ones.
+    await this.#group.run(0, () => null);
+    const { table } = this.#open();
+    return {
+      byStatus: { ...this.#pending },
+      quarantined: this.#quarantined,
+      oldestPendingChangeAtMs: table.oldestChangeMs(),
+    };
+  }
+
+  async prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
+    checkLimit(request.limit);
+    const { beforeMs, limit } = request;
+    return this.#group.run(limit, () => this.#context.table.prune(Math.ceil(beforeMs), limit));
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#group.close();
+    this.#isClosed = true;
+    this.#listeners.clear();
+    this.#database.close();
+  }
+
+  #open(): OperationContext {
+    if (this.#isClosed) throw new Error('The queue is closed');
+    return this.#context;
+  }
+
+  #end(
+    lease: Lease,
+    decide: (row: StoredRow, now: QueueTime) => RowsAfterEnd<Uint8Array>,
+  ): Promise<RowsAfterEnd<Uint8Array> | null> {
+    return this.#group.run(1, (changes) => endAttempt(this.#context, lease, decide, changes));
+  }
+
+  #afterCommit(effects: readonly RowChanges[]): void {
+    const all = new RowChanges();
+    for (const changes of effects) all.add(changes);
+    for (const status of PENDING_STATUSES) this.#pending[status] += all.countByStatus[status];
+    this.#listeners.tell(all);
+  }
+}

@@ -1,0 +1,171 @@
+// The statements on the transfers table, prepared once: one way to find, add and change rows for every operation.
+import { randomUUIDv7 } from 'node:crypto';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { Receipt } from '../../core/transfer.ts';
+import type { UploadCheckpoint } from '../../core/transfer-queue.ts';
+import type { RowsAfterEnd } from '../attempt-end.ts';
+import type { CheckpointSealer } from '../checkpoint-sealer.ts';
+import type { RowChanges } from '../queue-listeners.ts';
+import type { TransferRow } from '../transfer-row.ts';
+import {
+  ALL_COLUMNS,
+  changingValues,
+  fixedValues,
+  INSERT_ROW,
+  integer,
+  type SealedRow,
+  type StoredRow,
+  toReceipt,
+  toRow,
+  UPDATE_ROW,
+} from './rows.ts';
+
+/** Every lookup of a single operation, by name: each must be answered from an index. */
+export const LOOKUPS = {
+  byId: `SELECT ${ALL_COLUMNS} FROM transfers WHERE id = ?`,
+  byFollowUpId: `SELECT ${ALL_COLUMNS} FROM transfers WHERE dirty_id = ?`,
+  live:
+    `SELECT ${ALL_COLUMNS} FROM transfers ` +
+    "WHERE source_bucket = ? AND source_key = ? AND rule_name = ? AND status <> 'done'",
+  woken: `SELECT ${ALL_COLUMNS} FROM transfers WHERE status = ? AND wake_at <= ? ORDER BY wake_at, seq LIMIT ?`,
+  nextWake: 'SELECT wake_at FROM transfers WHERE status = ? AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1',
+  lastReceipt:
+    'SELECT receipt FROM transfers WHERE source_bucket = ? AND source_key = ? AND rule_name = ? ' +
+    'AND receipt IS NOT NULL ORDER BY seq DESC LIMIT 1',
+  oldestChange: "SELECT change_at FROM transfers WHERE status <> 'done' ORDER BY change_at LIMIT 1",
+  prune:
+    'DELETE FROM transfers WHERE seq IN ' +
+    '(SELECT seq FROM transfers WHERE finished_at < ? ORDER BY finished_at LIMIT ?)',
+} as const;
+
+/** The table as the operations use it, inside a transaction. */
+export class TransferTable {
+  readonly #sealer: CheckpointSealer | null;
+  readonly #lookups: Readonly<Record<keyof typeof LOOKUPS, StatementSync>>;
+  readonly #insert: StatementSync;
+  readonly #update: StatementSync;
+  readonly #renew: StatementSync;
+  readonly #progress: StatementSync;
+
+  constructor(database: DatabaseSync, sealer: CheckpointSealer | null) {
+    this.#sealer = sealer;
+    this.#lookups = {
+      byId: database.prepare(LOOKUPS.byId),
+      byFollowUpId: database.prepare(LOOKUPS.byFollowUpId),
+      live: database.prepare(LOOKUPS.live),
+      woken: database.prepare(LOOKUPS.woken),
+      nextWake: database.prepare(LOOKUPS.nextWake),
+      lastReceipt: database.prepare(LOOKUPS.lastReceipt),
+      oldestChange: database.prepare(LOOKUPS.oldestChange),
+      prune: database.prepare(LOOKUPS.prune),
+    };
+    this.#insert = database.prepare(INSERT_ROW);
+    this.#update = database.prepare(UPDATE_ROW);
+    this.#renew = database.prepare('UPDATE transfers SET wake_at = ? WHERE seq = ?');
+    this.#progress = database.prepare(
+      'UPDATE transfers SET bytes_done = ?, size_bytes = ?, checkpoint = ?, updated_at = ? WHERE seq = ?',
+    );
+  }
+
+  /** A new transfer id. */
+  readonly newId = (): string => randomUUIDv7();
+
+  /** The row of an id; null where there is none. */
+  byId(id: string): StoredRow | null {
+    return this.#one('byId', id);
+  }
+
+  /** The copying row whose follow-up has this id; null where there is none. */
+  byFollowUpId(id: string): StoredRow | null {
+    return this.#one('byFollowUpId', id);
+  }
+
+  /** The live row of a rule and source object; null where there is none. */
+  live({ source, ruleName }: Pick<SealedRow, 'source' | 'ruleName'>): StoredRow | null {
+    return this.#one('live', source.bucket, source.key, ruleName);
+  }
+
+  /** Rows of a status whose time has come, oldest first. */
+  woken(status: 'queued' | 'settling' | 'copying', steadyMs: number, limit: number): StoredRow[] {
+    return this.#lookups.woken.all(status, Math.floor(steadyMs), limit).map(toRow);
+  }
+
+  /** The earliest time of a status, in steady milliseconds; null where no row waits in it. */
+  nextWakeMs(status: 'queued' | 'settling' | 'copying'): number | null {
+    const found = this.#lookups.nextWake.get(status);
+    return found === undefined ? null : integer(found, 'wake_at');
+  }
+
+  /** The newest receipt of the row's rule and source object. */
+  lastReceipt({ source, ruleName }: SealedRow): Receipt | null {
+    const found = this.#lookups.lastReceipt.get(source.bucket, source.key, ruleName);
+    return found === undefined ? null : toReceipt(found);
+  }
+
+  /** The oldest change that is not covered; null where nothing is pending. */
+  oldestChangeMs(): number | null {
+    const found = this.#lookups.oldestChange.get();
+    return found === undefined ? null : integer(found, 'change_at');
+  }
+
+  /** Adds a row. */
+  insert(row: SealedRow, changes: RowChanges): void {
+    this.#insert.run(...fixedValues(row), ...changingValues(row));
+    changes.note(null, row);
+  }
+
+  /** Writes what became of a row; nothing where it is the same object. */
+  replace(before: StoredRow, after: SealedRow, changes: RowChanges): void {
+    if (before === after) return;
+    this.#update.run(...changingValues(after), before.seq);
+    changes.note(before, after);
+  }
+
+  /** Writes the rows after the end of an attempt. */
+  endAttempt(row: StoredRow, rows: RowsAfterEnd<Uint8Array>, changes: RowChanges): void {
+    this.replace(row, rows.ended, changes);
+    const live = rows.followUp;
+    if (live === null) return;
+    // Sealed checkpoints are bound to the id, which has changed.
+    const checkpoint = live.checkpoint === null ? null : this.openCheckpoint(row);
+    this.insert({ ...live, checkpoint: this.#seal(live.id, checkpoint) }, changes);
+  }
+
+  /** Extends the lease of a row. */
+  renew(row: StoredRow, wakeAtMs: number): void {
+    this.#renew.run(wakeAtMs, row.seq);
+  }
+
+  /** Notes how far the attempt is. Without a sealer the checkpoint is not kept. */
+  progress(
+    row: StoredRow,
+    report: {
+      readonly bytesDone: number;
+      readonly sizeBytes: number;
+      readonly checkpoint: UploadCheckpoint | null;
+    },
+    updatedAtMs: number,
+  ): void {
+    const sealed = this.#seal(row.id, report.checkpoint);
+    this.#progress.run(report.bytesDone, report.sizeBytes, sealed, updatedAtMs, row.seq);
+  }
+
+  /** The checkpoint of a row; null where there is none or this process cannot open it. */
+  openCheckpoint({ id, checkpoint }: TransferRow<Uint8Array>): UploadCheckpoint | null {
+    return checkpoint === null || this.#sealer === null ? null : this.#sealer.open(id, checkpoint);
+  }
+
+  /** Removes done rows finished before a moment; returns how many. */
+  prune(beforeMs: number, limit: number): number {
+    return Number(this.#lookups.prune.run(beforeMs, limit).changes);
+  }
+
+  #seal(id: string, checkpoint: UploadCheckpoint | null): Uint8Array | null {
+    return checkpoint === null || this.#sealer === null ? null : this.#sealer.seal(id, checkpoint);
+  }
+
+  #one(name: 'byId' | 'byFollowUpId' | 'live', ...values: SQLInputValue[]): StoredRow | null {
+    const found = this.#lookups[name].get(...values);
+    return found === undefined ? null : toRow(found);
+  }
+}
