@@ -12,7 +12,7 @@ export interface ApiKey {
   /** Names the key in logs and in the audit; never secret. */
   readonly id: string;
   /** SHA-256 of the whole key text, 64 small hexadecimal digits. */
-  readonly sha256Hex: string;
+  readonly sha256: string;
   /** True where the setting held the key itself instead of its digest. */
   readonly wasPlain: boolean;
 }
@@ -44,13 +44,13 @@ function readEntry(entry: string): ApiKey | string {
   if (scope === undefined) return 'has an unknown scope';
   if (!KEY_ID.test(id)) return 'has an id with characters other than letters, digits, dots and hyphens';
   if (!/^[0-9a-f]{64}$/i.test(digest)) return 'does not end with the 64 hexadecimal digits of a SHA-256';
-  return { scope, id, sha256Hex: digest.toLowerCase(), wasPlain: false };
+  return { scope, id, sha256: digest.toLowerCase(), wasPlain: false };
 }
 
 function readPlainKey(key: string, position: number): ApiKey | string {
   if (!/^[\x21-\x7e]+$/.test(key)) return 'holds characters that no HTTP header can carry';
   const id = /^rpl_([^_]+)_/.exec(key)?.[1] ?? `plain-${position}`;
-  return { scope: 'write', id, sha256Hex: sha256Hex(key), wasPlain: true };
+  return { scope: 'write', id, sha256: sha256Hex(key), wasPlain: true };
 }
 
 export interface CreatedApiKey {

@@ -1,0 +1,150 @@
+// From business events to log lines and metrics, each at once. The messages are fixed texts that people search for;
+// what differs from line to line is in the fields.
+import { FAULTS, type Fault } from '../core/faults.ts';
+import type { Happenings, TransferRef } from '../core/happenings.ts';
+import type { Outcome } from '../core/transfer.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What a finished transfer is called in the log. */
+const FINISHED_TEXT: Record<Outcome, string> = {
+  replicated: 'completed: replicated',
+  metadata_updated: 'completed: metadata updated',
+  already_current: 'skipped: already exists',
+  deleted: 'completed: deleted at the target',
+  source_gone: 'completed: nothing to copy, the source object is gone',
+  superseded: 'completed: superseded by a newer change',
+  skipped: 'skipped: excluded by a rule',
+};
+
+const SETTLING_NOTE = 'an answer of the target was lost or the worker changed: one more look follows';
+const DIRTY_NOTE = 'a newer change arrived: the object is looked at again';
+
+/** Writes each event to the log and counts it. */
+export function createHappenings(deps: { readonly logger: Logger; readonly metrics: Metrics }): Happenings {
+  const { logger, metrics } = deps;
+  return {
+    ...intakeHappenings(logger, metrics),
+    ...finishHappenings(logger, metrics),
+    transferStarted: (event) => {
+      const { attempt, isSettling } = event;
+      logger.info({ ...factsOf(event), attempt, ...(isSettling ? { settling: true } : {}) }, 'started');
+    },
+    uploadResumed: (event) => {
+      metrics.uploadResumed();
+      const { fromByte, sizeBytes, reason } = event;
+      logger.info({ ...factsOf(event), fromByte, sizeBytes, reason }, 'resumed: continues where it stopped');
+    },
+    transferRetrying: (event) => {
+      const { fault, attemptCount, retryInMs } = event;
+      metrics.transferRetried(fault.code);
+      logger.warn({ ...factsOf(event), attemptCount, retryInMs, ...factsOfFault(fault) }, 'retrying');
+    },
+    transferParked: (event) => {
+      const { fault, attemptCount } = event;
+      metrics.transferEnded({ fault: fault.code });
+      logger.error(
+        {
+          ...factsOf(event),
+          attemptCount,
+          ...factsOfFault(fault),
+          remedy: FAULTS[fault.code].remedy,
+          // Only what nobody expected needs the place in the code.
+          ...(fault.code === 'bug' || fault.code === 'unexpected' ? { err: fault.cause ?? fault } : {}),
+        },
+        'failed: parked until a person redrives it',
+      );
+    },
+    transferReleased: (event) => {
+      logger.info(factsOf(event), 'released: goes on at the next start');
+    },
+    leaseLost: (event) => {
+      metrics.leaseLost();
+      logger.warn(factsOf(event), 'lease lost: another worker has taken over');
+    },
+    workerTroubled: ({ doing, error }) => {
+      metrics.workerTroubled();
+      logger.error({ doing, err: error }, 'the worker is in trouble; no transfer is lost');
+    },
+  };
+}
+
+function intakeHappenings(
+  logger: Logger,
+  metrics: Metrics,
+): Pick<Happenings, 'changeAccepted' | 'changeIgnored' | 'recordQuarantined'> {
+  return {
+    changeAccepted: (event) => {
+      const { transport, joined } = event;
+      metrics.changeSeen(joined ? 'joined' : 'accepted');
+      logger.info({ ...factsOf(event), transport, joined }, 'received');
+    },
+    changeIgnored: ({ reason, source }) => {
+      metrics.changeSeen('ignored');
+      logger.info({ ...source, reason }, 'ignored');
+    },
+    recordQuarantined: ({ reason }) => {
+      metrics.changeSeen('quarantined');
+      logger.error({ reason }, 'quarantined: a record could not be understood and is kept');
+    },
+  };
+}
+
+function finishHappenings(logger: Logger, metrics: Metrics): Pick<Happenings, 'transferFinished'> {
+  return {
+    transferFinished: (event) => {
+      const { outcome, status, receipt, bytesMoved, durationMs, note } = event;
+      metrics.bytesTransferred(bytesMoved);
+      const isWritten = outcome === 'replicated' || outcome === 'metadata_updated';
+      if (receipt !== null && isWritten) metrics.lagObserved(event.ruleName, receipt.lagMs);
+      const isSettling = status === 'settling';
+      // A settling transfer ends with its last look and is counted then.
+      if (!isSettling) metrics.transferEnded({ outcome });
+      const reasons = [note, isSettling ? SETTLING_NOTE : null, status === 'queued' ? DIRTY_NOTE : null];
+      const reason = reasons.filter((part) => part !== null).join('; ');
+      const proof =
+        receipt === null
+          ? {}
+          : {
+              sizeBytes: receipt.sizeBytes,
+              etag: receipt.etag,
+              crc32c: receipt.crc32c,
+              generation: receipt.generation,
+              verified: receipt.verified,
+              lagMs: receipt.lagMs,
+              ...(receipt.droppedMetadata.length > 0 ? { droppedMetadata: receipt.droppedMetadata } : {}),
+            };
+      logger.info(
+        {
+          ...factsOf(event),
+          outcome,
+          bytes: bytesMoved,
+          durationMs,
+          ...proof,
+          ...(reason === '' ? {} : { reason }),
+        },
+        isSettling ? 'settling' : FINISHED_TEXT[outcome],
+      );
+    },
+  };
+}
+
+function factsOf({ transferId, ruleName, source, target }: TransferRef) {
+  return {
+    transferId,
+    rule: ruleName,
+    bucket: source.bucket,
+    key: source.key,
+    target: `${target.bucket}/${target.key}`,
+  };
+}
+
+function factsOfFault(fault: Fault) {
+  const { code, message, details } = fault;
+  return {
+    fault: code,
+    title: FAULTS[code].title,
+    reason: message,
+    ...(Object.keys(details).length > 0 ? { details } : {}),
+  };
+}

@@ -1,0 +1,162 @@
+// The metrics, under the names that dashboards and alerts rely on. Labels only take values of closed tables and of
+// the configuration, so the number of series never grows with the number of objects.
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Clock } from '../core/clock.ts';
+import type { FaultCode } from '../core/faults.ts';
+import type { Outcome } from '../core/transfer.ts';
+import type { QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
+
+export type ChangeResult = 'accepted' | 'joined' | 'ignored' | 'quarantined';
+
+/** From seconds, which is what is promised, to hours, which is what an outage makes of it. */
+const LAG_BUCKETS_SEC = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400];
+
+/** Counts what happens and answers the text that Prometheus reads. */
+export interface Metrics {
+  changeSeen(result: ChangeResult): void;
+  /** A transfer came to its end: with an outcome, or parked with a fault. */
+  transferEnded(end: { readonly outcome: Outcome } | { readonly fault: FaultCode }): void;
+  transferRetried(fault: FaultCode): void;
+  uploadResumed(): void;
+  bytesTransferred(bytes: number): void;
+  /** From the change to the verified target, in milliseconds. */
+  lagObserved(ruleName: string, lagMs: number): void;
+  leaseLost(): void;
+  workerTroubled(): void;
+  /** The backlog is asked from this queue at every scrape. */
+  watchQueue(queue: Pick<TransferQueue, 'counts'>): void;
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+/** A registry of its own, so that several services can live in one process. */
+export function createMetrics(deps: { readonly version: string; readonly clock: Clock }): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'replicator_build_info',
+    help: 'Always 1; the label tells the version.',
+    labelNames: ['version'],
+    registers,
+  }).set({ version: deps.version }, 1);
+  const counters = createCounters(registry);
+  const lag = new Histogram({
+    name: 'replicator_replication_lag_seconds',
+    help: 'Seconds from the change of the source object, else from its acceptance, to the verified target.',
+    labelNames: ['rule'],
+    buckets: LAG_BUCKETS_SEC,
+    registers,
+  });
+  const showBacklog = createBacklogGauges(registry, deps.clock);
+  let watched: Pick<TransferQueue, 'counts'> | null = null;
+  return {
+    changeSeen: (result) => counters.changes.inc({ result }),
+    transferEnded: (end) => {
+      // An empty label is the same as none: a series has either an outcome or a fault.
+      if ('outcome' in end) counters.transfers.inc({ outcome: end.outcome, fault: '' });
+      else counters.transfers.inc({ outcome: '', fault: end.fault });
+    },
+    transferRetried: (fault) => counters.retries.inc({ fault }),
+    uploadResumed: () => counters.resumed.inc(),
+    bytesTransferred: (bytes) => counters.bytes.inc(bytes),
+    lagObserved: (rule, lagMs) => lag.observe({ rule }, lagMs / 1000),
+    leaseLost: () => counters.leasesLost.inc(),
+    workerTroubled: () => counters.workerErrors.inc(),
+    watchQueue: (queue) => {
+      watched = queue;
+    },
+    render: async () => {
+      if (watched !== null) await showBacklog(watched);
+      return { contentType: registry.contentType, text: await registry.metrics() };
+    },
+  };
+}
+
+function createCounters(registry: Registry) {
+  const registers = [registry];
+  return {
+    changes: new Counter({
+      name: 'replicator_changes_total',
+      help: 'Changes by what became of them.',
+      labelNames: ['result'],
+      registers,
+    }),
+    transfers: new Counter({
+      name: 'replicator_transfers_total',
+      help: 'Transfers that ended: by outcome, or parked by fault.',
+      labelNames: ['outcome', 'fault'],
+      registers,
+    }),
+    retries: new Counter({
+      name: 'replicator_retries_total',
+      help: 'Failed attempts that are tried again, by fault.',
+      labelNames: ['fault'],
+      registers,
+    }),
+    resumed: new Counter({
+      name: 'replicator_uploads_resumed_total',
+      help: 'Uploads that went on where they had stopped.',
+      registers,
+    }),
+    bytes: new Counter({
+      name: 'replicator_transferred_bytes_total',
+      help: 'Object bytes sent to the target.',
+      registers,
+    }),
+    leasesLost: new Counter({
+      name: 'replicator_leases_lost_total',
+      help: 'Attempts whose transfer was taken over by another worker.',
+      registers,
+    }),
+    workerErrors: new Counter({
+      name: 'replicator_worker_errors_total',
+      help: 'Errors of the worker itself, such as a queue that does not answer.',
+      registers,
+    }),
+  };
+}
+
+/** The gauges of the backlog, and the function that asks a queue and sets them. */
+function createBacklogGauges(registry: Registry, clock: Clock) {
+  const registers = [registry];
+  const backlog = new Gauge({
+    name: 'replicator_backlog_transfers',
+    help: 'Transfers that are not done, by status.',
+    labelNames: ['status'],
+    registers,
+  });
+  const oldest = new Gauge({
+    name: 'replicator_oldest_pending_seconds',
+    help: 'Age of the oldest change that is not covered yet; 0 where nothing is pending.',
+    registers,
+  });
+  const quarantined = new Gauge({
+    name: 'replicator_quarantined_records',
+    help: 'Records that could not be understood and are kept.',
+    registers,
+  });
+  const answers = new Gauge({
+    name: 'replicator_queue_answers',
+    help: '1 where the queue answered this scrape, 0 where it did not and the backlog is unknown.',
+    registers,
+  });
+  return async (queue: Pick<TransferQueue, 'counts'>): Promise<void> => {
+    let counts: QueueCounts | null;
+    try {
+      counts = await queue.counts();
+    } catch {
+      // The scrape itself tells it: the other metrics matter most when the queue is in trouble.
+      counts = null;
+    }
+    answers.set(counts === null ? 0 : 1);
+    backlog.reset();
+    // A gauge without labels cannot be taken away; NaN is how Prometheus says unknown.
+    oldest.set(counts === null ? Number.NaN : ageSec(counts.oldestPendingChangeAtMs, clock));
+    quarantined.set(counts === null ? Number.NaN : counts.quarantined);
+    for (const [status, count] of Object.entries(counts?.byStatus ?? {})) backlog.set({ status }, count);
+  };
+}
+
+function ageSec(sinceMs: number | null, clock: Clock): number {
+  return sinceMs === null ? 0 : Math.max(0, clock.nowMs() - sinceMs) / 1000;
+}
