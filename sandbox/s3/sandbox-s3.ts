@@ -1,0 +1,81 @@
+// An S3 of its own on loopback, in memory: the HTTP service, plus direct access for tests and the demo.
+import { type SandboxServer, startSandboxServer } from '../http-server.ts';
+import { bucketOf, type DirectAccess, directAccess } from './direct-access.ts';
+import { type NotificationOptions, Notifications, type NotificationTarget } from './notification.ts';
+import { routeRequests } from './router.ts';
+import type { S3State } from './s3-state.ts';
+
+export type { BucketOptions, Versioning } from './buckets.ts';
+export type {
+  ObjectState,
+  PutOptions,
+  ReadBack,
+  StoredSummary,
+  SyntheticObject,
+  SyntheticSummary,
+} from './direct-access.ts';
+export type { NotificationOptions, NotificationTarget } from './notification.ts';
+
+export interface SandboxS3Options {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Makes the credentials temporary ones: every request must carry this token. */
+  readonly sessionToken?: string;
+  /** 0, the default, picks a free port. */
+  readonly port?: number;
+  /** us-east-1 by default. */
+  readonly region?: string;
+  /** 123456789012 by default. */
+  readonly accountId?: string;
+  /** The server's clock in milliseconds; the machine's by default. */
+  readonly nowMs?: () => number;
+  /** Waits before a failed notification's second and third try; 20 and 100 by default. */
+  readonly retryDelaysMs?: readonly number[];
+}
+
+export interface SandboxS3 extends SandboxServer, DirectAccess {
+  /** Where the changes of a bucket go; null for nowhere. An address gets s3:TestEvent at once. */
+  setNotification(bucket: string, target: NotificationTarget | null, options?: NotificationOptions): void;
+  /** Resolves once every notification was delivered or given up. */
+  idle(): Promise<void>;
+  /** Events that no try delivered, oldest first. */
+  readonly undelivered: readonly object[];
+}
+
+/** Starts the service. `close` ends connections and pending notifications. */
+export async function startSandboxS3(options: SandboxS3Options): Promise<SandboxS3> {
+  const region = options.region ?? 'us-east-1';
+  const accountId = options.accountId ?? '123456789012';
+  const nowMs = options.nowMs ?? Date.now;
+  const retryDelaysMs = options.retryDelaysMs ?? [20, 100];
+  const notifications = new Notifications({ region, accountId, nowMs, retryDelaysMs });
+  const state: S3State = {
+    region,
+    accountId,
+    buckets: new Map(),
+    completedUploads: new Map(),
+    nowMs,
+    announce: (bucket, change) => notifications.announce(bucket, change),
+  };
+  const { accessKeyId, secretAccessKey, sessionToken } = options;
+  const handler = routeRequests(state, { accessKeyId, secretAccessKey, sessionToken });
+  const server = await startSandboxServer(handler, options.port);
+  return {
+    url: server.url,
+    faults: server.faults,
+    requests: server.requests,
+    get requestCount() {
+      return server.requestCount;
+    },
+    undelivered: notifications.undelivered,
+    setNotification: (name, target, notificationOptions = {}) => {
+      bucketOf(state, name);
+      notifications.setTarget(name, target, notificationOptions);
+    },
+    idle: async () => notifications.idle(),
+    close: async () => {
+      await Promise.all([server.close(), notifications.close()]);
+    },
+    ...directAccess(state),
+  };
+}
