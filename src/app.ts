@@ -71,7 +71,7 @@ export async function openApp(options: {
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   const parts = opened.move();
   logger.info(
-    { url, auth: auth.kind, rules: rules.map(describeRule), version },
+    { url, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
     'ready: the service accepts changes',
   );
   return {

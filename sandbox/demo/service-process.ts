@@ -1,0 +1,120 @@
+// The service as a process of its own, started exactly as a user starts it, and its API as a client sees it.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+/** A transfer as the API shows it, as far as the demo reads it. */
+export interface TransferJson {
+  readonly id: string;
+  readonly source: { readonly key: string };
+  readonly status: string;
+  readonly outcome?: string;
+  readonly summary: string;
+  readonly sizeBytes?: number;
+  readonly bytesDone: number;
+  readonly fault?: { readonly code: string; readonly detail?: string };
+  readonly receipt?: {
+    readonly crc32c: string;
+    readonly generation: string;
+    readonly verified: string;
+    readonly lagMs: number;
+  };
+}
+
+export interface ServiceProcess {
+  readonly url: string;
+  readonly logLines: readonly string[];
+  /** The newest transfer of a key; null where there is none. */
+  newest(bucket: string, key: string): Promise<TransferJson | null>;
+  post(
+    path: string,
+    body: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; body: unknown }>;
+  /** SIGTERM, and the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('No port could be had');
+  return address.port;
+}
+
+/** Starts `src/main/service.ts` with these settings alone and waits until it is ready. */
+export async function startService(options: {
+  readonly settings: Readonly<Record<string, string>>;
+  readonly port: number;
+  readonly apiKey: string;
+  /** Where the process looks for its `.env`. */
+  readonly folder: string;
+  readonly onLog: (line: string) => void;
+}): Promise<ServiceProcess> {
+  const { settings, port, apiKey, folder, onLog } = options;
+  const url = `http://127.0.0.1:${port}`;
+  const child = spawn(process.execPath, [join(ROOT, 'src', 'main', 'service.ts')], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], PORT: String(port), ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const logLines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => {
+      logLines.push(line);
+      onLog(line);
+    });
+  }
+  const headers = { authorization: `Bearer ${apiKey}` };
+  const exited = once(child, 'exit').then(([code]) => code as number | null);
+  await waitUntilReady(url, exited, logLines);
+  return {
+    url,
+    logLines,
+    async newest(bucket, key) {
+      const query = new URLSearchParams({ bucket, key, limit: '1' });
+      const answer = await fetch(`${url}/v1/transfers?${query.toString()}`, { headers });
+      if (!answer.ok) throw new Error(`GET /v1/transfers answered ${answer.status}: ${await answer.text()}`);
+      const page = (await answer.json()) as { transfers: TransferJson[] };
+      return page.transfers[0] ?? null;
+    },
+    async post(path, body, extra = {}) {
+      const answer = await fetch(url + path, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json', ...extra },
+        body: JSON.stringify(body),
+      });
+      return { status: answer.status, body: await answer.json() };
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      return exited;
+    },
+  };
+}
+
+async function waitUntilReady(
+  url: string,
+  exited: Promise<number | null>,
+  log: readonly string[],
+): Promise<void> {
+  let ended: { code: number | null } | null = null;
+  void exited.then((code) => (ended = { code }));
+  for (let tries = 0; tries < 200; tries += 1) {
+    if (ended !== null) break;
+    const answer = await fetch(`${url}/readyz`).catch(() => null);
+    if (answer?.ok === true) return;
+    await sleep(50);
+  }
+  throw new Error(`The service did not become ready:\n${log.join('\n')}`);
+}
