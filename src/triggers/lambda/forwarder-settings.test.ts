@@ -60,6 +60,10 @@ const REFUSED: readonly [environment: Readonly<Record<string, string>>, message:
     { REPLICATOR_URL: 'https://a.example', REPLICATOR_API_KEY: 'canary\nx' },
     /REPLICATOR_API_KEY.*line break/,
   ],
+  [
+    { REPLICATOR_URL: 'https://a.example', REPLICATOR_WEBHOOK_SECRET: 'whsec_canary' },
+    /REPLICATOR_WEBHOOK_SECRET is not understood/,
+  ],
   [{ REPLICATOR_API_KEY: 'canary x' }, /REPLICATOR_URL is missing.*REPLICATOR_API_KEY/],
 ];
 

@@ -27,6 +27,11 @@ export function readForwarderSettings(
   const problems: string[] = [];
   const url = readUrl(environment, problems);
   const apiKey = readKey(environment['REPLICATOR_API_KEY'], problems);
+  // Ignoring it would send every event without any proof of its sender.
+  if (apiKey === null && (environment['REPLICATOR_WEBHOOK_SECRET'] ?? '') !== '')
+    problems.push(
+      'REPLICATOR_WEBHOOK_SECRET is not understood by this version: set REPLICATOR_API_KEY instead.',
+    );
   if (url === null || problems.length > 0)
     throw new ForwarderSettingsError(`The forwarder is not set up: ${problems.join(' ')}`);
   return { url, apiKey, timeoutMs: TIMEOUT_MS };
