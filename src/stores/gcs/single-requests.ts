@@ -12,7 +12,14 @@ import {
   writeAnswer,
   wrongNameFault,
 } from './effect-answer.ts';
-import { detailsOfSubject, faultOfAnswer, type GcsRequestSubject, named, subjectOf, unreadableFault } from './faults.ts';
+import {
+  detailsOfSubject,
+  faultOfAnswer,
+  type GcsRequestSubject,
+  named,
+  subjectOf,
+  unreadableFault,
+} from './faults.ts';
 import type { GcsConnection } from './gcs-connection.ts';
 import { conditionPairs, encodeSegment, objectPath, queryOf, requireStorableName } from './gcs-names.ts';
 import {
@@ -142,9 +149,13 @@ export async function updateMetadata(
   const subject = subjectOf('update the metadata of', location);
   const leftMs = deadlineMs - (connection.monotonicMs() - startedAtMs);
   if (leftMs <= 0)
-    throw new Fault('target_error', `No time was left for the request to ${named(subject)} after looking at it`, {
-      details: detailsOfSubject(subject),
-    });
+    throw new Fault(
+      'target_error',
+      `No time was left for the request to ${named(subject)} after looking at it`,
+      {
+        details: detailsOfSubject(subject),
+      },
+    );
   const json = JSON.stringify(metadataPatchJson(request.metadata, present.object.metadata.custom));
   return await asEffect(async () => {
     const answer = await connection.send(
@@ -253,7 +264,7 @@ function unreadablePage(subject: GcsRequestSubject): Fault {
     'target_error',
     `The answer to the request to ${named(subject)} is not a list of objects`,
     {
-      details: { store: 'target', bucket: subject.bucket },
+      details: detailsOfSubject(subject),
     },
   );
 }
