@@ -1,0 +1,59 @@
+// What the commands need from the process and from the configuration. main fills it in; tests fill in their own.
+import type { Rule } from '../core/rule.ts';
+import type { ExitCode } from './exit-codes.ts';
+
+export interface TextSink {
+  write(text: string): unknown;
+}
+
+interface Problem {
+  readonly setting: string;
+  readonly found: string | null;
+  readonly reason: string;
+  readonly fix: string;
+}
+
+/** The configuration as it may be shown: no secret is in it but behind types that do not print. */
+export type ConfigReport = {
+  readonly settings: readonly {
+    readonly name: string;
+    readonly shown: string;
+    readonly origin: string;
+    readonly usedName: string | null;
+  }[];
+  readonly warnings: readonly { readonly setting: string; readonly message: string }[];
+} & (
+  | { readonly kind: 'ok'; readonly config: { readonly rules: readonly Rule[] } }
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
+);
+
+/** Where the running service is and the key to show it. */
+export type ClientSettings =
+  | { readonly kind: 'ok'; readonly url: string; readonly apiKey: { reveal(): string } | null }
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
+
+export const KEY_SCOPES = ['write', 'read', 'admin'] as const;
+
+export type KeyScope = (typeof KEY_SCOPES)[number];
+
+export interface CliDeps {
+  /** The arguments behind the command's own name. */
+  readonly args: readonly string[];
+  readonly version: string;
+  readonly stdout: TextSink;
+  readonly stderr: TextSink;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly loadConfig: () => ConfigReport;
+  readonly loadClient: () => ClientSettings;
+  readonly formatProblems: (problems: readonly Problem[]) => string;
+  readonly createApiKey: (request: { readonly scope: KeyScope; readonly id: string }) => {
+    readonly key: string;
+    readonly entry: string;
+  };
+  /** Runs the service until it is stopped. */
+  readonly serve: () => Promise<unknown>;
+}
+
+/** A command tells by this how it ended; without it, it ended well. */
+export type EndWith = (exitCode: ExitCode) => void;

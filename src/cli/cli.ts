@@ -1,0 +1,111 @@
+// The command line: its commands and options, and the one place where a failure becomes text and an exit code.
+import { CommanderError } from 'commander';
+import { Command, Option } from '@commander-js/extra-typings';
+import { type CliDeps, type EndWith, KEY_SCOPES } from './cli-deps.ts';
+import { printConfig } from './commands/config.ts';
+import { explainObject } from './commands/explain.ts';
+import { createKey } from './commands/keys.ts';
+import { replicate } from './commands/replicate.ts';
+import { listTransfers, redriveTransfer } from './commands/transfers.ts';
+import { CliFailure, EXIT, type ExitCode } from './exit-codes.ts';
+import { printJson, safeText } from './output.ts';
+
+/** Runs one command. Answers the exit code; never rejects for anything a person or a service did. */
+export async function runCli(deps: CliDeps): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.ok;
+  const program = buildProgram(deps, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...deps.args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (deps.signal.aborted) return EXIT.interrupted;
+    // Its text is written already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (!(error instanceof CliFailure)) throw error;
+    tellFailure(error, deps);
+    return error.exitCode;
+  }
+}
+
+function tellFailure(failure: CliFailure, deps: CliDeps): void {
+  const { code, message, remedy } = failure;
+  if (deps.args.includes('--json')) {
+    printJson(deps.stdout, { error: { code, message, ...(remedy === null ? {} : { remedy }) } });
+    return;
+  }
+  const lines = message.split('\n').map(safeText).join('\n');
+  deps.stderr.write(`${lines}${remedy === null ? '' : `\n${safeText(remedy)}`}\n`);
+}
+
+const OBJECT_HELP = 'the source object, s3://bucket/key; the key is taken as it is';
+
+function buildProgram(deps: CliDeps, endWith: EndWith) {
+  const program = new Command('replicator')
+    .description('Copies every object written to an S3 bucket into a Google Cloud Storage bucket.')
+    .version(deps.version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void deps.stdout.write(text),
+      writeErr: (text) => void deps.stderr.write(text),
+    })
+    .showHelpAfterError('See --help.');
+  program
+    .command('serve')
+    .description('run the service until it is stopped')
+    .action(async () => {
+      await deps.serve();
+    });
+  const config = program.command('config').description('look at the configuration');
+  config
+    .command('print')
+    .description('print every setting with its origin, the rules as understood, and what is wrong')
+    .option('--json', 'print JSON', false)
+    .action(({ json }) => printConfig(json, deps, endWith));
+  const keys = program.command('keys').description('keys for callers of the API');
+  keys
+    .command('create')
+    .description('make a new key; the service keeps only its digest')
+    .addOption(new Option('--scope <scope>', 'what the key may do').choices(KEY_SCOPES).makeOptionMandatory())
+    .requiredOption('--id <name>', 'name of the key in logs: letters, digits, dots, hyphens')
+    .option('--json', 'print JSON', false)
+    .action((options) => createKey(options, deps));
+  addServiceCommands(program, deps, endWith);
+  return program;
+}
+
+/** The commands that call a running service. */
+function addServiceCommands(program: Command, deps: CliDeps, endWith: EndWith): void {
+  program
+    .command('replicate')
+    .description('replicate one object now')
+    .argument('<object>', OBJECT_HELP)
+    .option('--wait <seconds>', 'wait for the end, at most this long')
+    .option('--json', 'print JSON', false)
+    .action(async (object, { wait, json }) => replicate(object, { wait, json }, deps, endWith));
+  program
+    .command('transfers')
+    .description('list transfers, newest first')
+    .option('--status <status>', 'queued, copying, settling, done or parked')
+    .option('--rule <name>', 'only of this rule')
+    .option('--fault <code>', 'only with this fault')
+    .option('--bucket <name>', 'only of this source bucket')
+    .option('--prefix <text>', 'only keys that begin with this text')
+    .option('--limit <count>', 'entries of a page')
+    .option('--cursor <cursor>', 'the next page, as the page before said')
+    .option('--json', 'print JSON', false)
+    .action(async ({ json, ...query }) => listTransfers(query, json, deps));
+  program
+    .command('explain')
+    .description('tell the whole story of one object')
+    .argument('<object>', OBJECT_HELP)
+    .option('--json', 'print JSON', false)
+    .action(async (object, { json }) => explainObject(object, json, deps));
+  program
+    .command('redrive')
+    .description('run one transfer again, now')
+    .argument('<transfer>', 'the id of the transfer')
+    .option('--json', 'print JSON', false)
+    .action(async (transfer, { json }) => redriveTransfer(transfer, json, deps));
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+// The command `replicator`: arguments, signals and exit codes, nothing else.
+import { randomBytes } from 'node:crypto';
+import packageJson from '../../package.json' with { type: 'json' };
+import { runCli } from '../cli/cli.ts';
+import { createApiKey } from '../config/api-keys.ts';
+import { loadClientConfig, loadConfig } from '../config/load-config.ts';
+import { formatProblems } from '../config/problem.ts';
+import { readMachine } from './machine.ts';
+
+const interrupted = new AbortController();
+process.once('SIGINT', () => interrupted.abort());
+const exitCode = await runCli({
+  args: process.argv.slice(2),
+  version: packageJson.version,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: interrupted.signal,
+  loadConfig: () => loadConfig(readMachine()),
+  loadClient: () => loadClientConfig(readMachine()),
+  formatProblems,
+  createApiKey: (request) => createApiKey({ ...request, randomBytes: randomBytes(32) }),
+  serve: async () => (await import('./run-service.ts')).runService(),
+});
+// The service sets its own.
+process.exitCode ??= exitCode;
