@@ -168,12 +168,14 @@ async function* readBody(req: IncomingMessage, effect: FaultEffect | null): Asyn
 
 /** Unread request bytes would stop the next request on a kept-alive connection. */
 async function drain(req: IncomingMessage): Promise<void> {
-  if (req.complete || req.destroyed || req.readableEnded) return;
-  req.resume();
-  await new Promise<void>((resolve) => {
-    req.once('end', resolve);
-    req.once('close', resolve);
-  });
+  if (req.destroyed || req.readableEnded) return;
+  try {
+    // Reading once more, not resume(): a stream whose earlier reader stopped half-way does not flow by itself.
+    const rest: AsyncIterable<Buffer> = req.iterator({ destroyOnReturn: false });
+    for await (const chunk of rest) void chunk;
+  } catch {
+    // The client went away: there is nothing left to read.
+  }
 }
 
 async function sendAnswer(
