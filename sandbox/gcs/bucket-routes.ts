@@ -18,6 +18,7 @@ export async function insertBucket(call: GcsCall): Promise<SandboxAnswer> {
     if (!KNOWN_FIELDS.has(field) && value !== null) throw notImplemented(`the bucket field '${field}'`);
   const { name, storageClass, versioning, retentionPolicy } = body;
   if (typeof name !== 'string') throw new GcsError(400, 'required', 'Required');
+  if (!/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/.test(name)) throw invalid(`Invalid bucket name: '${name}'`);
   call.access.require('storage.buckets.create');
   const retentionSec = isJsonObject(retentionPolicy) ? Number(retentionPolicy['retentionPeriod']) : null;
   if (Number.isNaN(retentionSec)) throw invalid('Invalid value for retentionPeriod');

@@ -1,7 +1,7 @@
 // The buckets and every generation in them. Each change is one synchronous step, so it is atomic for all readers:
 // judge the rules, then swap. Routes decide what to change; this file decides whether it may and what results.
 import type { AccessRules } from './access.ts';
-import { GcsError, invalid, noSuchBucket, noSuchObject } from './errors.ts';
+import { GcsError, noSuchBucket, noSuchObject } from './errors.ts';
 import { type ObjectFields, checkObjectName } from './object-fields.ts';
 import { type Preconditions, judgePreconditions } from './preconditions.ts';
 import type { StoredBytes } from './stored-bytes.ts';
@@ -83,7 +83,6 @@ export class StoreState {
 
   /** 409 when the bucket exists. */
   createBucket(name: string, options: BucketOptions): Bucket {
-    if (!/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/.test(name)) throw invalid(`Invalid bucket name: '${name}'`);
     if (this.#buckets.has(name))
       throw new GcsError(
         409,
