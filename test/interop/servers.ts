@@ -1,5 +1,6 @@
 // The independent servers that the drivers are measured against: which version, how each is started on loopback, and
 // how it shows that it is ready. None of them shares a line with this project.
+import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -120,7 +121,7 @@ async function startGcpStorageEmulator(tell: Tell): Promise<StartedServer> {
 }
 
 /**
- * S3 with every odd key. It always listens on every address of its machine, so it gets a network of its own that has
+ * S3 with every odd key, and its notifications through SQS. It always listens on every address of its machine, so it gets a network of its own that has
  * nothing but a loopback, and one way in from here.
  */
 async function startLocalStack(tell: Tell): Promise<StartedServer> {
@@ -149,7 +150,8 @@ async function startLocalStack(tell: Tell): Promise<StartedServer> {
         environment: {
           GATEWAY_LISTEN: `127.0.0.1:${port}`,
           LOCALSTACK_HOST: `127.0.0.1:${port}`,
-          SERVICES: 's3,sts',
+          SERVICES: 's3,sqs,sts',
+          SQS_ENDPOINT_STRATEGY: 'path',
           DISABLE_EVENTS: '1',
           SKIP_SSL_CERT_DOWNLOAD: '1',
           DNS_ADDRESS: '0',
@@ -182,7 +184,12 @@ type Start = (
 async function startWith(installed: Installed, start: Start): Promise<StartedServer> {
   if (installed.kind === 'unavailable') return installed;
   const data = await mkdtemp(join(tmpdir(), 'interop-'));
-  const remove = async (): Promise<void> => rm(data, { recursive: true, force: true, maxRetries: 5 });
+  const removeNow = (): void => rmSync(data, { recursive: true, force: true });
+  process.once('exit', removeNow);
+  const remove = async (): Promise<void> => {
+    process.removeListener('exit', removeNow);
+    await rm(data, { recursive: true, force: true, maxRetries: 5 });
+  };
   try {
     const { stop, ...address } = await start(installed.folder, data, await freePort());
     const stopAll = async (): Promise<void> => {
