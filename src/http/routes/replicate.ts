@@ -6,6 +6,7 @@ import { type Rule, ruleMatches } from '../../core/rule.ts';
 import type { Transfer } from '../../core/transfer.ts';
 import type { HttpApp, RouteDeps } from '../http-deps.ts';
 import { acceptDurably } from '../accept-durably.ts';
+import { apiUrl, transferUrl } from '../api-url.ts';
 import { BucketSchema, KeySchema } from '../object-name.ts';
 import { RequestProblem } from '../problem.ts';
 import { OUTCOME_TEXT, type TransferJson, TransferSchema, transferToJson } from '../transfer-json.ts';
@@ -125,10 +126,12 @@ function locationOf(
   bucket: string,
   key: string,
 ): string {
-  const base = publicUrl === null ? '' : publicUrl.replace(/\/+$/, '');
   const [id] = transferIds;
-  if (transferIds.length === 1 && id !== undefined) return `${base}/v1/transfers/${encodeURIComponent(id)}`;
-  return `${base}/v1/transfers?bucket=${encodeURIComponent(bucket)}&key=${encodeURIComponent(key)}`;
+  if (transferIds.length === 1 && id !== undefined) return transferUrl(publicUrl, id);
+  return apiUrl(
+    publicUrl,
+    `/v1/transfers?bucket=${encodeURIComponent(bucket)}&key=${encodeURIComponent(key)}`,
+  );
 }
 
 /** Aborted when the caller's connection ends before the answer is out. */

@@ -1,6 +1,7 @@
 // GET /v1/transfers, GET /v1/transfers/{id}, POST /v1/transfers/{id}/retry: what is going on, and once more.
 import { z } from 'zod';
 import type { TransferFilter } from '../../core/transfer-queue.ts';
+import { transferUrl } from '../api-url.ts';
 import type { HttpApp, RouteDeps } from '../http-deps.ts';
 import { BucketSchema, KeySchema } from '../object-name.ts';
 import { CursorSchema, LimitSchema, pageOf } from '../paging.ts';
@@ -102,7 +103,7 @@ function registerRetryRoute(app: HttpApp, deps: RouteDeps): void {
       const transfer = await existingTransfer(deps, redriven.transferId);
       return reply
         .code(202)
-        .header('location', `/v1/transfers/${encodeURIComponent(transfer.id)}`)
+        .header('location', transferUrl(deps.publicUrl, transfer.id))
         .send(transferToJson(transfer));
     },
   });

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openTestApi } from '../testing/open-test-api.ts';
+
+test('the status shows counts, the oldest waiting change, version, uptime and who may call', async (t) => {
+  const api = await openTestApi(t);
+  await api.call('POST', '/v1/replicate', { json: { bucket: 'photos', key: 'a' } });
+  await api.call('POST', '/v1/events', { json: { nonsense: true } });
+  api.clock.advance(5000);
+  const { json } = await api.call('GET', '/v1/status');
+  assert.deepEqual(json, {
+    version: '0.1.0',
+    startedAt: '2026-11-23T09:30:00.000Z',
+    uptimeMs: 5000,
+    auth: 'loopback',
+    counts: { queued: 1, copying: 0, settling: 0, parked: 0, quarantined: 1 },
+    oldestPending: { changeAt: '2026-11-23T09:30:00.000Z', ageMs: 5000 },
+    ready: true,
+    checks: [{ name: 'queue', isOk: true, detail: null }],
+  });
+});
+
+test('readiness says no with 503 and tells no details, also when a check itself fails', async (t) => {
+  const checks = [{ name: 'queue', isOk: false, detail: 'disk of /data is full' }];
+  const unready = await openTestApi(t, { isReady: async () => ({ ready: false, checks }) });
+  const answer = await unready.call('GET', '/readyz');
+  assert.equal(answer.status, 503);
+  assert.deepEqual(answer.json, { status: 'not_ready' });
+  assert.deepEqual((await unready.call('GET', '/v1/status')).json?.['checks'], checks);
+
+  const broken = await openTestApi(t, {
+    isReady: async () => {
+      throw new Error('no such table');
+    },
+  });
+  assert.equal((await broken.call('GET', '/readyz')).status, 503);
+  assert.equal(broken.log[0]?.message, 'the readiness check itself failed');
+});
+
+test('being alive does not depend on being ready', async (t) => {
+  const api = await openTestApi(t, { isReady: async () => ({ ready: false, checks: [] }) });
+  const answer = await api.call('GET', '/healthz');
+  assert.equal(answer.status, 200);
+  assert.deepEqual(answer.json, { status: 'ok' });
+});
+
+test('metrics come as the text and type that telemetry gives', async (t) => {
+  const api = await openTestApi(t);
+  const answer = await api.call('GET', '/metrics');
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  assert.equal(answer.text, 'replicator_backlog_transfers 0\n');
+});
+
+test('rules are listed with their mapping and policy', async (t) => {
+  const api = await openTestApi(t);
+  const { json } = await api.call('GET', '/v1/rules');
+  const rules = json?.['rules'] as object[];
+  assert.equal(rules.length, 2);
+  assert.deepEqual(rules[0], {
+    name: 'default',
+    source: { bucket: 'photos', prefix: '', suffix: '' },
+    target: { bucket: 'photos-copy', prefix: 'from-s3/', stripPrefix: '', prependBucket: false },
+    deletes: 'ignore',
+    adopt: 'checksum',
+    verify: 'source',
+    metadata: 'all',
+  });
+});

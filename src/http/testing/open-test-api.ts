@@ -1,0 +1,174 @@
+// The HTTP API over the memory queue, listening on a free port of loopback: what the tests of this folder talk to.
+import type { AddressInfo } from 'node:net';
+import type { TestContext } from 'node:test';
+import type { Rule } from '../../core/rule.ts';
+import type { ClaimedTransfer, TransferQueue } from '../../core/transfer-queue.ts';
+import type { Receipt } from '../../core/transfer.ts';
+import { openMemoryQueue } from '../../queues/memory/memory-queue.ts';
+import { createIntake } from '../../replication/accept-change.ts';
+import { parseChangeDocument } from '../../triggers/s3-notification.ts';
+import type { HttpApp, HttpServerDeps } from '../http-deps.ts';
+import { createHttpServer } from '../server.ts';
+import { ManualClock } from './manual-clock.ts';
+
+interface LogLine {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly facts: Record<string, unknown>;
+  readonly message: string;
+}
+
+export interface TestApi {
+  readonly app: HttpApp;
+  readonly url: string;
+  readonly port: number;
+  readonly queue: TransferQueue;
+  readonly clock: ManualClock;
+  readonly log: readonly LogLine[];
+  /** Sends a request; `json` becomes the body with its content type. */
+  call(method: string, path: string, request?: CallRequest): Promise<CallAnswer>;
+  /** Takes one due transfer, as a worker does. Fails the test where there is none. */
+  claimOne(): Promise<ClaimedTransfer>;
+}
+
+interface CallRequest {
+  readonly json?: unknown;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface CallAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body as JSON; null where it is none. */
+  readonly json: Record<string, unknown> | null;
+}
+
+export const PHOTOS_RULE: Rule = {
+  name: 'default',
+  source: { bucket: 'photos', prefix: '', suffix: '', expectedOwner: null },
+  target: {
+    bucket: 'photos-copy',
+    prefix: 'from-s3/',
+    stripPrefix: '',
+    prependBucket: false,
+    storageClass: null,
+    kmsKeyName: null,
+  },
+  deletes: 'ignore',
+  adopt: 'checksum',
+  verify: 'source',
+  metadata: 'all',
+};
+
+export const DOCS_RULE: Rule = {
+  ...PHOTOS_RULE,
+  name: 'docs',
+  source: { ...PHOTOS_RULE.source, bucket: 'docs', prefix: 'public/' },
+};
+
+export function receiptOf(fields: Partial<Receipt> = {}): Receipt {
+  return {
+    etag: '9b2cf535f27731c974343645a3985328',
+    versionId: null,
+    sizeBytes: 12,
+    sourceChecksum: 'crc64nvme:AAAAAAAAAAA=',
+    crc32c: 'yZRlqg==',
+    generation: '1763888400000001',
+    verified: 'source',
+    finishedAtMs: Date.UTC(2026, 10, 23, 9, 31),
+    lagMs: 1200,
+    droppedMetadata: [],
+    ...fields,
+  };
+}
+
+/** Opens the API for one test and closes it when the test ends. `deps` replaces single dependencies. */
+export async function openTestApi(
+  t: TestContext,
+  deps: Partial<HttpServerDeps> & { readonly queue?: TransferQueue } = {},
+): Promise<TestApi> {
+  const clock = new ManualClock();
+  let lastId = 0;
+  const queue =
+    deps.queue ??
+    openMemoryQueue({ clock, leaseMs: 60_000, settleGraceMs: 5_000, newId: () => `transfer-${++lastId}` });
+  const rules = deps.rules ?? [PHOTOS_RULE, DOCS_RULE];
+  const log: LogLine[] = [];
+  const write = (level: LogLine['level']) => (facts: object, message: string) => {
+    log.push({ level, facts: { ...facts }, message });
+  };
+  const app = createHttpServer({
+    acceptChanges: createIntake({ rules, queue, happenings: SILENT_HAPPENINGS }),
+    explain: async (source) => ({ source, rules: [], reason: 'no rule covers this object' }),
+    parseChangeDocument,
+    clock,
+    apiKeys: [],
+    auth: 'loopback',
+    publicUrl: null,
+    metrics: async () => ({
+      contentType: 'text/plain; version=0.0.4; charset=utf-8',
+      text: 'replicator_backlog_transfers 0\n',
+    }),
+    version: '0.1.0',
+    isReady: async () => ({ ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] }),
+    logger: { info: write('info'), warn: write('warn'), error: write('error') },
+    ...deps,
+    rules,
+    queue,
+  });
+  t.after(async () => {
+    await app.close();
+    await queue.close();
+  });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    app,
+    url,
+    port,
+    queue,
+    clock,
+    log,
+    call: async (method, path, request) => call(method, url + path, request),
+    claimOne: async () => {
+      const [claimed] = await queue.claim(1);
+      if (claimed === undefined) throw new Error('No transfer is due');
+      return claimed;
+    },
+  };
+}
+
+async function call(method: string, url: string, request: CallRequest = {}): Promise<CallAnswer> {
+  const { json, headers = {} } = request;
+  const body = json === undefined ? request.body : JSON.stringify(json);
+  const answer = await fetch(url, {
+    method,
+    redirect: 'manual',
+    headers: { ...(json === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body }),
+  });
+  const text = await answer.text();
+  const isJson = /^application\/(?:problem\+)?json/.test(answer.headers.get('content-type') ?? '');
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    text,
+    json: isJson && text !== '' ? (JSON.parse(text) as Record<string, unknown>) : null,
+  };
+}
+
+const SILENT_HAPPENINGS = {
+  changeAccepted() {},
+  changeIgnored() {},
+  recordQuarantined() {},
+  transferStarted() {},
+  uploadResumed() {},
+  transferFinished() {},
+  transferRetrying() {},
+  transferParked() {},
+  transferReleased() {},
+  leaseLost() {},
+  workerTroubled() {},
+};
