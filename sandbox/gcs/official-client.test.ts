@@ -14,11 +14,7 @@ async function start(t: TestContext): Promise<{ gcs: SandboxGcs; bucket: Bucket;
   const gcs = await startSandboxGcs();
   t.after(() => gcs.close());
   gcs.createBucket('bucket', { versioned: false });
-  const storage = new Storage({
-    apiEndpoint: gcs.url,
-    projectId: 'p',
-    retryOptions: { maxRetryDelay: 0.01 },
-  });
+  const storage = new Storage({ apiEndpoint: gcs.url, projectId: 'p' });
   return { gcs, bucket: storage.bucket('bucket'), storage };
 }
 

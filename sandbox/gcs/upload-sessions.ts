@@ -2,7 +2,7 @@
 // A session lives one week. After that nobody remembers it (404); one that ended earlier without an object is gone (410).
 import { randomBytes } from 'node:crypto';
 import { ByteSink } from './stored-bytes.ts';
-import type { UploadPlan } from './uploads-single.ts';
+import type { UploadPlan } from './upload-plan.ts';
 
 const LIFETIME_MS = 7 * 24 * 60 * 60 * 1000;
 

@@ -4,20 +4,11 @@ import type { SandboxAnswer } from '../http-server.ts';
 import { GcsError, invalid, jsonAnswer, notImplemented } from './errors.ts';
 import { type GcsCall, resourceFor } from './gcs-call.ts';
 import { type JsonObject, header } from './gcs-query.ts';
-import { type ObjectFields, checkObjectName, readFields, refuseKmsKeyField } from './object-fields.ts';
-import { PRECONDITION_PARAMETERS, type Preconditions, readPreconditions } from './preconditions.ts';
+import { checkObjectName, readFields, refuseKmsKeyField } from './object-fields.ts';
+import { PRECONDITION_PARAMETERS, readPreconditions } from './preconditions.ts';
 import { ByteSink } from './stored-bytes.ts';
-import { type AnnouncedHashes, checkHashes, hashesOfHeader, hashesOfResource } from './upload-hashes.ts';
-
-/** Everything about a new object but its bytes. */
-export interface UploadPlan {
-  readonly bucket: string;
-  readonly name: string;
-  readonly fields: ObjectFields;
-  readonly hashes: readonly AnnouncedHashes[];
-  readonly preconditions: Preconditions;
-  readonly kmsKeyName: string | null;
-}
+import type { UploadPlan } from './upload-plan.ts';
+import { checkHashes, hashesOfHeader, hashesOfResource } from './upload-hashes.ts';
 
 const UPLOAD_PARAMETERS = [
   'uploadType',
