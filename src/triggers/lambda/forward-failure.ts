@@ -15,9 +15,9 @@ export class ForwardError extends Error {
 
 /** The failure for an answer that is not the documented 202. `url` is the intake's address. */
 export function answerFailure(url: string, answer: DocumentAnswer): ForwardError {
-  const { code, detail } = readProblem(answer.body);
+  const { code, detail, remedy } = readProblem(answer.body);
   const said = `${code === null ? '' : ` (${code})`}${detail === null ? '' : `: ${detail}`}`;
-  const message = `${url} answered ${answer.status}${said}. ${answerRemedy(answer)}`;
+  const message = `${url} answered ${answer.status}${said}. ${answerRemedy(answer, remedy)}`;
   return new ForwardError(message, { status: answer.status });
 }
 
@@ -29,7 +29,8 @@ export function deliveryFailure(url: string, error: unknown): ForwardError {
   return new ForwardError(message, { status: null, cause: error });
 }
 
-function answerRemedy(answer: DocumentAnswer): string {
+/** What the function's owner can do; where only the service knows, its own advice. */
+function answerRemedy(answer: DocumentAnswer, advice: string | null): string {
   const { status } = answer;
   if (status >= 200 && status < 300)
     return 'That is not the answer of the intake: check that REPLICATOR_URL is the address of the replicator itself, not of a page or a proxy before it.';
@@ -49,6 +50,7 @@ function answerRemedy(answer: DocumentAnswer): string {
     case 503:
       return 'The service asks for patience and AWS tries again; if it lasts, give the service more room.';
     default:
+      if (advice !== null) return advice;
       return status >= 500
         ? "AWS tries again; if it lasts, read the service's own log."
         : 'AWS tries again; the event ends in the failure queue if the service never accepts it.';
@@ -89,19 +91,30 @@ function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : 'the connection failed';
 }
 
-/** Code and detail of an `application/problem+json` body; null where it says none. */
-function readProblem(body: string): { readonly code: string | null; readonly detail: string | null } {
+interface ProblemWords {
+  readonly code: string | null;
+  readonly detail: string | null;
+  readonly remedy: string | null;
+}
+
+/** The words of an `application/problem+json` body; null where it says none. */
+function readProblem(body: string): ProblemWords {
   let problem: unknown;
   try {
     problem = JSON.parse(body);
   } catch {
-    return { code: null, detail: null };
+    problem = null;
   }
-  if (typeof problem !== 'object' || problem === null) return { code: null, detail: null };
-  const told = new Map<string, unknown>(Object.entries(problem));
+  const told = new Map<string, unknown>(
+    typeof problem === 'object' && problem !== null ? Object.entries(problem) : [],
+  );
   const words = (name: string, longest: number): string | null => {
     const value = told.get(name);
     return typeof value === 'string' && value !== '' ? value.slice(0, longest) : null;
   };
-  return { code: words('code', 80), detail: words('detail', 500) ?? words('title', 200) };
+  return {
+    code: words('code', 80),
+    detail: words('detail', 500) ?? words('title', 200),
+    remedy: words('remedy', 500),
+  };
 }

@@ -156,6 +156,11 @@ const FAILURES: readonly [status: number, body: unknown, message: RegExp][] = [
   [413, problem(413, 'too_large'), /answered 413 \(too_large\).*batch size/],
   [422, problem(422, 'no_rule'), /answered 422 \(no_rule\)/],
   [429, problem(429, 'quota'), /answered 429 \(quota\).*patience/],
+  [
+    500,
+    { ...problem(500, 'disk_full'), remedy: 'Free the disk.' },
+    /\(disk_full\): because of disk_full\. Free the disk\./,
+  ],
   [500, { title: 'Broken' }, /answered 500: Broken\. AWS tries again/],
   [502, '<html>', /answered 502\. AWS tries again/],
   [503, problem(503, 'overloaded'), /answered 503 \(overloaded\).*patience/],
