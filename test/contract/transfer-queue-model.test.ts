@@ -1,0 +1,249 @@
+// Random histories run against both drivers at once, on clocks that move alike: every answer must be the same.
+// The drivers share the rules of a row; this looks for differences in how they find, keep, count and order rows.
+// What is owed is followed by a model of its own: three lines of the port's contract, kept apart from the drivers.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { ClaimedTransfer, FinishAnswer, TransferQueue } from '../../src/core/transfer-queue.ts';
+import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
+import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
+import { ManualClock } from './manual-clock.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
+import { faultOf, GRACE_MS, itemOf, LEASE_MS, receiptOf } from './transfer-queue-samples.ts';
+
+/** A step names leases and ids by their place among those handed out so far, which is the same for both queues. */
+type Step =
+  | { readonly kind: 'accept'; readonly keys: readonly string[]; readonly occurredAtMs: number | null }
+  | { readonly kind: 'claim'; readonly limit: number }
+  | { readonly kind: 'advance' | 'jump'; readonly ms: number }
+  | { readonly kind: 'renew' | 'progress'; readonly lease: number }
+  | { readonly kind: 'finish'; readonly lease: number; readonly owed: boolean; readonly hasReceipt: boolean }
+  | { readonly kind: 'retry'; readonly lease: number; readonly owed: boolean; readonly delayMs: number }
+  | { readonly kind: 'park' | 'release'; readonly lease: number; readonly owed: boolean }
+  | { readonly kind: 'redrive'; readonly id: number }
+  | { readonly kind: 'prune'; readonly limit: number };
+
+const leasePlace = fc.nat({ max: 5 });
+const delayMs = fc.constantFrom(0, 1, LEASE_MS - 1, LEASE_MS, GRACE_MS);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('accept' as const),
+      keys: fc.array(fc.constantFrom('a', 'b', 'c\u0000', 'ab'), { minLength: 1, maxLength: 3 }),
+      occurredAtMs: fc.option(fc.nat({ max: 50 })),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('claim' as const), limit: fc.integer({ min: 1, max: 3 }) }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: delayMs }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('jump' as const), ms: fc.constantFrom(-3_600_000, 3_600_000) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constantFrom('renew' as const, 'progress' as const), lease: leasePlace }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('finish' as const),
+      lease: leasePlace,
+      owed: fc.boolean(),
+      hasReceipt: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('retry' as const),
+      lease: leasePlace,
+      owed: fc.boolean(),
+      delayMs,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('park' as const, 'release' as const),
+      lease: leasePlace,
+      owed: fc.boolean(),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('redrive' as const), id: fc.nat({ max: 9 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('prune' as const), limit: fc.integer({ min: 1, max: 3 }) }),
+  },
+);
+
+/** One driver with its clock, and what it handed out: the latest first, so that small places mean fresh ones. */
+class Player {
+  readonly #queue: TransferQueue;
+  readonly #clock: ManualClock;
+  readonly #claims: ClaimedTransfer[] = [];
+  /** Keys for which an effect may still land; and the tokens of those whose attempt has not ended. */
+  readonly #owedKeys = new Set<string>();
+  readonly #running = new Map<string, number>();
+  readonly #ids: string[] = [];
+  readonly #told: string[] = [];
+  #workCount = 0;
+
+  constructor(queue: TransferQueue, clock: ManualClock) {
+    this.#queue = queue;
+    this.#clock = clock;
+    queue.onChanged((ids) => this.#told.push(...ids));
+    queue.onWork(() => {
+      this.#workCount += 1;
+    });
+  }
+
+  /** Plays a step and tells everything that can be seen afterwards, ids by their place. */
+  async play(next: Step): Promise<unknown> {
+    this.#told.length = 0;
+    this.#workCount = 0;
+    const answer = await this.#act(next);
+    this.#collect(answer);
+    const { transfers } = await this.#queue.list({ filter: {}, cursor: null, limit: 1_000 });
+    this.#collect(transfers);
+    const seen = {
+      answer,
+      transfers,
+      told: this.#told.map((id) => `${this.#place(id)}`).toSorted(),
+      hasWork: this.#workCount > 0,
+      counts: await this.#queue.counts(),
+      dueInMs: await this.#queue.untilNextDueMs(),
+      byId: await Promise.all(this.#ids.map((id) => this.#queue.get(id))),
+    };
+    return JSON.parse(JSON.stringify(seen), (name, value: unknown) =>
+      (name === 'id' || name === 'transferId') && typeof value === 'string' ? this.#place(value) : value,
+    );
+  }
+
+  async #act(next: Step): Promise<unknown> {
+    const queue = this.#queue;
+    const claimed = 'lease' in next ? this.#claims[next.lease] : undefined;
+    const lease = claimed?.lease;
+    switch (next.kind) {
+      case 'accept': {
+        const { occurredAtMs } = next;
+        return queue.accept({ items: next.keys.map((key) => itemOf(key, { occurredAtMs })), quarantine: [] });
+      }
+      case 'claim': {
+        const rows = await queue.claim(next.limit);
+        this.#claims.unshift(...rows);
+        for (const row of rows) this.#noteClaim(row);
+        return rows;
+      }
+      case 'advance':
+        return this.#clock.advance(next.ms);
+      case 'jump':
+        return this.#clock.jump(next.ms);
+      case 'renew':
+        return lease && queue.renew(lease);
+      case 'progress':
+        return lease && queue.progress(lease, { bytesDone: 2, sizeBytes: 4, checkpoint: null });
+      case 'finish': {
+        const receipt = next.hasReceipt ? receiptOf(String(next.lease)) : null;
+        const outcome = next.hasReceipt ? 'replicated' : 'already_current';
+        const answer = lease && (await queue.finish(lease, { outcome, receipt, owed: next.owed }));
+        if (claimed && answer) this.#checkFinish(claimed, answer, next.owed);
+        return answer;
+      }
+      case 'retry':
+        return this.#noteEnd(
+          claimed,
+          next.owed,
+          await (lease && queue.retry(lease, { ...next, fault: faultOf(), countsAsAttempt: next.owed })),
+        );
+      case 'park':
+        return this.#noteEnd(
+          claimed,
+          next.owed,
+          await (lease && queue.park(lease, { fault: faultOf('bug'), owed: next.owed, delayMsIfDirty: 5 })),
+        );
+      case 'release':
+        return this.#noteEnd(claimed, next.owed, await (lease && queue.release(lease, next)));
+      case 'redrive':
+        return queue.redrive(this.#ids[next.id] ?? 'unknown');
+      case 'prune':
+        return queue.prune({ beforeMs: this.#clock.nowMs(), limit: next.limit });
+    }
+  }
+
+  /** A row claimed while its last attempt has not ended was taken back from it. */
+  #noteClaim({ source, lease, isSettling }: ClaimedTransfer): void {
+    if (this.#running.has(source.key)) this.#owedKeys.add(source.key);
+    this.#running.set(source.key, lease.token);
+    if (isSettling) assert(this.#owedKeys.has(source.key), 'only an owed row looks after a grace');
+  }
+
+  #checkFinish({ source, isSettling }: ClaimedTransfer, answer: FinishAnswer, owed: boolean): void {
+    if (answer.kind === 'lease_lost') return;
+    this.#running.delete(source.key);
+    if (owed) this.#owedKeys.add(source.key);
+    else if (isSettling) this.#owedKeys.delete(source.key);
+    if (answer.status === 'queued') return;
+    assert.equal(answer.status, this.#owedKeys.has(source.key) ? 'settling' : 'done');
+  }
+
+  #noteEnd<Answer>(claimed: ClaimedTransfer | undefined, owed: boolean, answer: Answer): Answer {
+    if (claimed === undefined || answer === false || answer === 'lease_lost') return answer;
+    this.#running.delete(claimed.source.key);
+    if (owed) this.#owedKeys.add(claimed.source.key);
+    return answer;
+  }
+
+  /** Remembers ids in the order in which they are first seen. */
+  #collect(seen: unknown): void {
+    JSON.stringify(seen, (name, value: unknown) => {
+      const isNew = typeof value === 'string' && !this.#ids.includes(value);
+      if ((name === 'id' || name === 'transferId') && isNew) this.#ids.push(value);
+      return value;
+    });
+  }
+
+  #place(id: string): number {
+    return this.#ids.indexOf(id);
+  }
+}
+
+test('random histories end alike in the memory queue and in the SQLite queue', async () => {
+  const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
+  console.log(`seed ${seed} (set SEED to play it again)`);
+  await withTemporaryFolder(async (directory) => {
+    let lastFile = 0;
+    const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+      lastFile += 1;
+      const times = { leaseMs: LEASE_MS, settleGraceMs: GRACE_MS };
+      const memoryClock = new ManualClock();
+      const fileClock = new ManualClock();
+      let lastId = 0;
+      const newId = (): string => `id-${(lastId += 1)}`;
+      const memory = openMemoryQueue({ ...times, clock: memoryClock, newId });
+      const path = join(directory, `${lastFile}.sqlite`);
+      const file = await openSqliteQueue({
+        ...times,
+        path,
+        clock: fileClock,
+        maxRetryDelayMs: GRACE_MS,
+        sealer: null,
+      });
+      try {
+        const players = [new Player(memory, memoryClock), new Player(file, fileClock)] as const;
+        for (const [index, next] of steps.entries()) {
+          const expected = await players[0].play(next);
+          assert.deepEqual(await players[1].play(next), expected, `step ${index}: ${JSON.stringify(next)}`);
+        }
+      } finally {
+        await memory.close();
+        await file.close();
+      }
+    });
+    await fc.assert(property, { seed, numRuns: 40, endOnFailure: false });
+  });
+});

@@ -1,0 +1,26 @@
+// The SQLite queue under the contract, each test on a file of its own.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
+import { GRACE_MS, LEASE_MS } from './transfer-queue-samples.ts';
+import { transferQueueContract } from './transfer-queue.contract.ts';
+
+const folder = await mkdtemp(join(tmpdir(), 'replicator-queue-'));
+let lastFile = 0;
+
+after(() => rm(folder, { recursive: true, force: true }));
+
+transferQueueContract('SQLite', async (clock) => {
+  lastFile += 1;
+  const path = join(folder, `${lastFile}.sqlite`);
+  return openSqliteQueue({
+    path,
+    clock,
+    leaseMs: LEASE_MS,
+    settleGraceMs: GRACE_MS,
+    maxRetryDelayMs: 300_000,
+    sealer: null,
+  });
+});
