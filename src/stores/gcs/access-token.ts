@@ -38,9 +38,14 @@ export interface IssuedToken {
 /**
  * Tokens for the target's requests. A malformed key is thrown at once, as `credentials_invalid`; later
  * `credentials_invalid` means that Google refuses the credentials, `credentials_unavailable` that it cannot be asked.
+ * `fetch` carries the requests to the token service instead of the global one.
  */
-export function googleAccessToken(credentials: GoogleCredentials, clock: Clock): AccessTokens {
-  const openClient = clientFactory(credentials);
+export function googleAccessToken(
+  credentials: GoogleCredentials,
+  clock: Clock,
+  options: { readonly fetch?: typeof fetch } = {},
+): AccessTokens {
+  const openClient = clientFactory(credentials, options.fetch ?? null);
   return cachedAccessToken(async () => await issueToken(openClient()), clock);
 }
 
@@ -79,8 +84,14 @@ export function cachedAccessToken(issue: () => Promise<IssuedToken>, clock: Cloc
 }
 
 /** A new client each time: a client keeps its own token, and would give the refused one again. */
-function clientFactory(credentials: GoogleCredentials): () => Promise<AuthClient> {
-  const transporterOptions = { timeout: TOKEN_TIMEOUT_MS };
+function clientFactory(
+  credentials: GoogleCredentials,
+  fetchImplementation: typeof fetch | null,
+): () => Promise<AuthClient> {
+  const transporterOptions = {
+    timeout: TOKEN_TIMEOUT_MS,
+    ...(fetchImplementation === null ? {} : { fetchImplementation }),
+  };
   switch (credentials.kind) {
     case 'service_account': {
       const { email, key, keyId } = readServiceAccountKey(credentials.key);
