@@ -13,6 +13,24 @@ interface Problem {
   readonly fix: string;
 }
 
+/** The part of a valid configuration that is told beside the settings: what follows from them together. */
+export interface ShownConfig {
+  readonly rules: readonly Rule[];
+  readonly source: {
+    readonly region: string;
+    readonly endpoint: string | null;
+    readonly credentials: string;
+  };
+  readonly target: { readonly endpoint: string | null; readonly credentials: string };
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    readonly auth: { readonly kind: string };
+  };
+  readonly transfer: { readonly maxMemoryBytes: number };
+  readonly log: { readonly format: string };
+}
+
 /** The configuration as it may be shown: no secret is in it but behind types that do not print. */
 export type ConfigReport = {
   readonly settings: readonly {
@@ -23,7 +41,7 @@ export type ConfigReport = {
   }[];
   readonly warnings: readonly { readonly setting: string; readonly message: string }[];
 } & (
-  | { readonly kind: 'ok'; readonly config: { readonly rules: readonly Rule[] } }
+  | { readonly kind: 'ok'; readonly config: ShownConfig }
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
 );
 

@@ -54,6 +54,10 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
   program
     .command('serve')
     .description('run the service until it is stopped')
+    .addHelpText(
+      'after',
+      '\nIt is set up by the environment and .env: "replicator config print" shows every setting.',
+    )
     .action(async () => {
       await deps.serve();
     });

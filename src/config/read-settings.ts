@@ -154,8 +154,12 @@ function strangers(env: Environment, envFile: Environment): ConfigWarning[] {
     known.add(name);
     for (const alias of setting.aliases ?? []) known.add(alias);
   }
-  const inEnvironment = Object.keys(env).filter((name) => name.startsWith('REPLICATOR_') && !known.has(name));
-  const inFile = Object.keys(envFile).filter((name) => !known.has(name) && !inEnvironment.includes(name));
+  const inEnvironment = Object.keys(env)
+    .sort()
+    .filter((name) => name.startsWith('REPLICATOR_') && !known.has(name));
+  const inFile = Object.keys(envFile)
+    .sort()
+    .filter((name) => !known.has(name) && !inEnvironment.includes(name));
   const hint = (name: string): string => {
     const nearest = nearestName(name, [...known]);
     return nearest === null ? '' : `; did you mean ${nearest}?`;

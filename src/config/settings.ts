@@ -134,7 +134,7 @@ export const SETTINGS = {
   }),
   REPLICATOR_CONFIG: optional(plainText, {
     section: 'buckets',
-    help: 'Path of a YAML file with rules, instead of the bucket and prefix variables. The format is described below.',
+    help: 'Path of a YAML file with rules, instead of the bucket and prefix variables. docs/configuration.md describes the format.',
     defaultText: 'none',
     example: './rules.yaml',
   }),
@@ -160,7 +160,7 @@ export const SETTINGS = {
     section: 'aws',
     help: "Access key for S3, together with AWS_SECRET_ACCESS_KEY. Without both, the platform's own credentials are used (profile, container or instance role).",
     defaultText: "the platform's own credentials",
-    example: 'AKIAIOSFODNN7EXAMPLE',
+    example: '',
     isSecret: true,
     show: showAccessKeyId,
   }),

@@ -1,15 +1,18 @@
 // replicator config print: what the service would run with, or everything that keeps it from running.
 import type { Rule } from '../../core/rule.ts';
-import type { CliDeps, EndWith } from '../cli-deps.ts';
+import type { CliDeps, EndWith, ShownConfig } from '../cli-deps.ts';
 import { EXIT } from '../exit-codes.ts';
-import { printJson, printLine, printTable, safeText } from '../output.ts';
+import { printJson, printLine, printTable, safeText, showBytes } from '../output.ts';
 
 export function printConfig(isJson: boolean, deps: CliDeps, endWith: EndWith): void {
   const report = deps.loadConfig();
   const { settings, warnings } = report;
   if (report.kind === 'invalid') endWith(EXIT.usage);
   if (isJson) {
-    const rest = report.kind === 'ok' ? { rules: report.config.rules } : { problems: report.problems };
+    const rest =
+      report.kind === 'ok'
+        ? { rules: report.config.rules, inEffect: inEffect(report.config) }
+        : { problems: report.problems };
     printJson(deps.stdout, { kind: report.kind, settings, ...rest, warnings });
     return;
   }
@@ -25,10 +28,24 @@ export function printConfig(isJson: boolean, deps: CliDeps, endWith: EndWith): v
   if (report.kind === 'ok') {
     printLine(deps.stdout, '');
     for (const rule of report.config.rules) printLine(deps.stdout, safeText(describeRule(rule)));
+    for (const [name, value] of Object.entries(inEffect(report.config)))
+      printLine(deps.stdout, safeText(`${name}: ${value}`));
   }
   for (const { setting, message } of warnings)
     printLine(deps.stderr, `warning: ${safeText(setting)}: ${safeText(message)}`);
   if (report.kind === 'invalid') deps.stderr.write(`\n${deps.formatProblems(report.problems)}`);
+}
+
+/** What several settings and the machine decide together. */
+function inEffect(config: ShownConfig): Record<string, string> {
+  const { source, target, http, transfer, log } = config;
+  return {
+    source: `${source.endpoint ?? 'Amazon S3'}, region ${source.region}, credentials ${source.credentials}`,
+    target: `${target.endpoint ?? 'Google Cloud Storage'}, credentials ${target.credentials}`,
+    listens: `${http.host}:${http.port}, authentication ${http.auth.kind}`,
+    memory: showBytes(transfer.maxMemoryBytes),
+    log: log.format,
+  };
 }
 
 function describeRule(rule: Rule): string {

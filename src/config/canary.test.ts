@@ -1,0 +1,106 @@
+// Secrets in every place that holds one: nothing that is printed, inspected or thrown may carry any of them.
+import assert from 'node:assert/strict';
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { test } from 'node:test';
+import { inspect } from 'node:util';
+import { loadClientConfig, loadConfig } from './load-config.ts';
+import { formatProblems, formatWarnings } from './problem.ts';
+import type { Setting } from './settings.ts';
+import { settingNames, SETTINGS } from './settings.ts';
+
+const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+});
+const keyLine = pem.split('\n')[1] ?? '';
+const json = JSON.stringify({ client_email: 'a@b.c', private_key: pem });
+const encryptionKey = createHash('sha256').update('canary').digest('base64');
+
+const CANARIES: Readonly<Record<string, string>> = {
+  AWS_ACCESS_KEY_ID: 'canary-access-key-id',
+  AWS_SECRET_ACCESS_KEY: 'canary/secret+access+key',
+  AWS_SESSION_TOKEN: 'canary-session-token',
+  GCP_SA_KEY_B64: Buffer.from(json).toString('base64'),
+  GCP_SA_KEY: json,
+  REPLICATOR_API_KEYS: 'canary-plain-api-key',
+  REPLICATOR_ENCRYPTION_KEY: encryptionKey,
+  REPLICATOR_API_KEY: 'canary-client-key',
+};
+
+/** Every text that must not appear, also in its other encodings. */
+const FORBIDDEN = [
+  ...Object.values(CANARIES),
+  keyLine,
+  Buffer.from(encryptionKey, 'base64').toString('hex'),
+  Buffer.from(encryptionKey, 'base64').join(', '),
+];
+
+const machine = { envFileText: null, readFile: () => json, memoryBytes: 2 ** 31, isTerminal: false };
+const basics = { S3_BUCKET: 'aaa', GCS_BUCKET: 'bbb', AWS_REGION: 'eu-central-1' };
+
+function assertClean(shown: string): void {
+  for (const secret of FORBIDDEN)
+    assert.ok(!shown.includes(secret), `a secret is shown: ${secret.slice(0, 12)}`);
+}
+
+function printed(value: unknown): string {
+  return `${inspect(value, { depth: 12, showHidden: true, maxArrayLength: null })}\n${JSON.stringify(value)}\n${String(value)}`;
+}
+
+test('the canaries cover every secret setting', () => {
+  const secret = settingNames().filter((name) => {
+    const setting: Setting<unknown> = SETTINGS[name];
+    return setting.isSecret === true;
+  });
+  assert.deepEqual([...secret].sort(), Object.keys(CANARIES).sort());
+});
+
+test('a valid configuration with every secret shows none of them', () => {
+  const env = { ...CANARIES, GCP_SA_KEY: '' };
+  const loaded = loadConfig({ env: { ...basics, ...env }, ...machine });
+  assert.ok(loaded.kind === 'ok', loaded.kind === 'invalid' ? formatProblems(loaded.problems) : '');
+  assert.equal(loaded.secrets.aws?.secretAccessKey.reveal(), CANARIES['AWS_SECRET_ACCESS_KEY']);
+  assertClean(printed(loaded));
+  assertClean(formatWarnings(loaded.warnings));
+  assertClean(printed(loadClientConfig({ env, envFileText: null })));
+});
+
+test('a secret that is refused is not shown in the problem', () => {
+  for (const [name, value] of Object.entries(CANARIES)) {
+    const damaged = { [name]: `${value.slice(0, -4)}:\u0000${value}` };
+    const loaded = loadConfig({ env: { ...basics, ...damaged }, ...machine });
+    assertClean(printed(loaded));
+    if (loaded.kind === 'invalid') assertClean(formatProblems(loaded.problems));
+  }
+});
+
+test('a key file pasted into the setting for its path, or a password in a URL, is not shown', () => {
+  for (const env of [
+    { GCP_CREDENTIALS_PATH: json },
+    { GCP_CREDENTIALS_PATH: pem },
+    { AWS_ENDPOINT_URL: 'https://me:canary-session-token@host' },
+    { DATABASE_URL: 'postgres://me:canary-session-token@host/db' },
+    { PORT: CANARIES['GCP_SA_KEY_B64'] ?? '' },
+    { AWS_REGION: CANARIES['AWS_SECRET_ACCESS_KEY']?.padEnd(40, 'x') ?? '' },
+  ]) {
+    const readFile = (): string => {
+      throw Object.assign(new Error(`no file ${json}`), { code: 'ENOENT' });
+    };
+    const loaded = loadConfig({ env: { ...basics, ...env }, ...machine, readFile });
+    assert.ok(loaded.kind === 'invalid', Object.keys(env).join());
+    assertClean(printed(loaded));
+    assertClean(formatProblems(loaded.problems));
+  }
+});
+
+test('a broken key file shows nothing of its content', () => {
+  for (const text of [json.slice(0, 120), `${json}x`, pem, Buffer.from(json).toString('base64')]) {
+    const loaded = loadConfig({
+      env: { ...basics, GCP_CREDENTIALS_PATH: 'key.json' },
+      ...machine,
+      readFile: () => text,
+    });
+    assert.ok(loaded.kind === 'invalid');
+    assertClean(printed(loaded));
+  }
+});
