@@ -39,7 +39,9 @@ function load(patterns: readonly string[]): SourceFile[] {
 }
 
 const product = load(['src/**/*.ts']);
-const production = product.filter((file) => !file.path.endsWith('.test.ts'));
+const production = product.filter(
+  (file) => !file.path.endsWith('.test.ts') && !file.path.includes('/testing/'),
+);
 const everything = load([
   'src/**/*.ts',
   'sandbox/**/*.ts',

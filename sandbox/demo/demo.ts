@@ -2,6 +2,7 @@
 // travels through the built Lambda forwarder to the service, and Google's own client checks what arrived in GCS.
 // Every deviation ends the demo with a non-zero code and says what it was. `-- --keep` leaves everything running.
 import { createHash, randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,12 +11,14 @@ import { parseArgs, styleText } from 'node:util';
 import { buildForwarder } from '../../deploy/lambda/build.ts';
 import { SANDBOX_KEYS, SOURCE_BUCKET, startTwoClouds, TARGET_BUCKET } from '../two-clouds.ts';
 import { Journey } from './journey.ts';
-import { freePort, startService } from './service-process.ts';
+import { freePort, startService } from '../service-process.ts';
 
 const { values: flags } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const heading = (text: string): void => say(`\n${styleText('bold', text)}`);
 const logLine = (line: string): void => say(styleText('dim', `    service | ${line}`));
+// Google's client puts more listeners on its download streams than Node's warning allows.
+EventEmitter.defaultMaxListeners = 50;
 
 type Handler = (event: unknown, context: object) => Promise<unknown>;
 
@@ -39,8 +42,6 @@ async function main(): Promise<void> {
       REPLICATOR_DATA_DIR: join(folder, 'data'),
       REPLICATOR_API_KEYS: `admin:demo:${createHash('sha256').update(apiKey).digest('hex')}`,
       LOG_FORMAT: 'pretty',
-      // The clouds live in this process: an answer cannot come late.
-      SETTLE_GRACE_SEC: '5',
     },
     port: await freePort(),
     apiKey,

@@ -12,9 +12,9 @@ import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { Storage } from '@google-cloud/storage';
 import { SANDBOX_KEYS, SOURCE_BUCKET, TARGET_BUCKET, type TwoClouds } from '../two-clouds.ts';
-import type { ServiceProcess, TransferJson } from './service-process.ts';
+import type { ServiceProcess, TransferJson } from '../service-process.ts';
 
-const LARGE_BYTES = 64 * 1024 * 1024;
+const LARGE_BYTES = 256 * 1024 * 1024;
 const WAIT_MS = 60_000;
 
 interface DemoFile {

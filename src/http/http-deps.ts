@@ -49,7 +49,7 @@ export interface HttpLimits {
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   bodyBytes: 1024 * 1024,
   eventsBodyBytes: 8 * 1024 * 1024,
-  eventRecords: 100_000,
+  eventRecords: 50_000,
   headerBytes: 16 * 1024,
   requestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 75_000,

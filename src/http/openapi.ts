@@ -26,7 +26,7 @@ const ProblemSchema = z
         type: 'urn:cross-cloud-replicator:problem:no_rule',
         title: REQUEST_PROBLEMS.no_rule.title,
         status: 422,
-        detail: 'The bucket belongs to no rule.',
+        detail: 'bucket: "other-bucket" belongs to no rule.',
         code: 'no_rule',
         remedy: REQUEST_PROBLEMS.no_rule.remedy,
         requestId: '7b3f6d0e-3c44-4f0e-9a55-0c8f5f0a4b55',

@@ -91,7 +91,7 @@ export const REQUEST_PROBLEMS = {
   too_many_records: {
     status: 413,
     title: 'The document carries too many records',
-    remedy: 'Send at most 100,000 records in one document.',
+    remedy: 'Send at most 50,000 records in one document.',
   },
   too_deep: {
     status: 413,

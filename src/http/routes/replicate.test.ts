@@ -138,10 +138,10 @@ test('an object that no rule covers is refused with 422, whether by its bucket o
   const byBucket = await replicate(api, { bucket: 'strange', key: 'a' });
   assert.equal(byBucket.status, 422);
   assert.equal(byBucket.json?.['code'], 'no_rule');
-  assert.equal(byBucket.json['detail'], 'The bucket belongs to no rule.');
+  assert.equal(byBucket.json['detail'], 'bucket: "strange" belongs to no rule.');
   const byKey = await replicate(api, { bucket: 'docs', key: 'private/a' });
   assert.equal(byKey.status, 422);
-  assert.equal(byKey.json?.['detail'], 'The key is outside of every rule of this bucket.');
+  assert.equal(byKey.json?.['detail'], 'bucket, key: the key is outside of every rule of the bucket "docs".');
 });
 
 test('a queue that cannot store answers 503 with Retry-After and keeps its reason to the log', async (t) => {

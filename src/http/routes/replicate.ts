@@ -103,7 +103,9 @@ function requireRule(rules: readonly Rule[], bucket: string, key: string): void 
   const isBucketKnown = rules.some((rule) => rule.source.bucket === bucket || rule.source.bucket === '*');
   throw new RequestProblem(
     'no_rule',
-    isBucketKnown ? 'The key is outside of every rule of this bucket.' : 'The bucket belongs to no rule.',
+    isBucketKnown
+      ? `bucket, key: the key is outside of every rule of the bucket "${bucket}".`
+      : `bucket: "${bucket}" belongs to no rule.`,
   );
 }
 

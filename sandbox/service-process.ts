@@ -6,18 +6,19 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const ROOT = join(import.meta.dirname, '..', '..');
+const ROOT = join(import.meta.dirname, '..');
 
-/** A transfer as the API shows it, as far as the demo reads it. */
+/** A transfer as the API shows it, as far as the demo and the system tests read it. */
 export interface TransferJson {
   readonly id: string;
   readonly source: { readonly key: string };
   readonly status: string;
   readonly outcome?: string;
+  readonly attemptCount: number;
   readonly summary: string;
   readonly sizeBytes?: number;
   readonly bytesDone: number;
-  readonly fault?: { readonly code: string; readonly detail?: string };
+  readonly fault?: { readonly code: string; readonly title: string; readonly remedy: string };
   readonly receipt?: {
     readonly crc32c: string;
     readonly generation: string;
@@ -36,8 +37,12 @@ export interface ServiceProcess {
     body: unknown,
     headers?: Record<string, string>,
   ): Promise<{ status: number; body: unknown }>;
+  get(path: string): Promise<{ status: number; body: unknown }>;
+  readonly pid: number;
   /** SIGTERM, and the exit code. */
   stop(): Promise<number | null>;
+  /** SIGKILL: nothing of the process gets a chance to tidy up. */
+  kill(): Promise<void>;
 }
 
 /** A port that was free a moment ago. */
@@ -96,9 +101,18 @@ export async function startService(options: {
       });
       return { status: answer.status, body: await answer.json() };
     },
+    async get(path) {
+      const answer = await fetch(url + path, { headers });
+      return { status: answer.status, body: await answer.json() };
+    },
+    pid: child.pid ?? 0,
     async stop() {
       child.kill('SIGTERM');
       return exited;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
     },
   };
 }
