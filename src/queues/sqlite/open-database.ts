@@ -62,7 +62,8 @@ function createPrivateFile(path: string): void {
   }
 }
 
-function configure(database: DatabaseSync): void {
+/** Takes the lock and makes commits durable. Throws where a setting that this rests on did not take. */
+export function configure(database: DatabaseSync): void {
   // Before the first access: the lock is then taken once, and held until the process ends, also by kill -9.
   database.exec('PRAGMA locking_mode = EXCLUSIVE');
   database.exec('PRAGMA journal_mode = WAL');

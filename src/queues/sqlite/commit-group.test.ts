@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
+import { type TestContext, test } from 'node:test';
+import { CommitGroup } from './commit-group.ts';
+
+interface Told {
+  readonly commits: string[][];
+}
+
+/** A group over a database in memory whose table refuses, at its commit, a child without a parent. */
+function openGroup(
+  context: TestContext,
+  maxWeight = 100,
+): { readonly database: DatabaseSync; readonly group: CommitGroup<string[]>; readonly told: Told } {
+  const database = new DatabaseSync(':memory:');
+  context.after(() => database.close());
+  database.exec(`
+    CREATE TABLE parents (name TEXT PRIMARY KEY);
+    CREATE TABLE children (name TEXT, parent TEXT REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
+  `);
+  const told: Told = { commits: [] };
+  const group = new CommitGroup<string[]>({
+    database,
+    path: 'queue.sqlite',
+    maxWeight,
+    newEffects: () => [],
+    onCommitted: (effects) => told.commits.push(effects.flat()),
+  });
+  return { database, group, told };
+}
+
+function insertParent(database: DatabaseSync, name: string): (effects: string[]) => string {
+  return (effects) => {
+    database.prepare('INSERT INTO parents VALUES (?)').run(name);
+    effects.push(name);
+    return name;
+  };
+}
+
+function parents(database: DatabaseSync): unknown[] {
+  return database
+    .prepare('SELECT name FROM parents ORDER BY name')
+    .all()
+    .map((row) => row['name']);
+}
+
+test('operations of one turn share one commit, and resolve after it', async (context) => {
+  const { database, group, told } = openGroup(context);
+  const running = ['a', 'b', 'c'].map((name) => group.run(1, insertParent(database, name)));
+  assert.deepEqual(parents(database), [], 'nothing runs before the turn');
+  assert.deepEqual(await Promise.all(running), ['a', 'b', 'c']);
+  assert.equal(database.isTransaction, false);
+  assert.deepEqual(told.commits, [['a', 'b', 'c']]);
+});
+
+test('a transaction is bounded: the rest follows in the next turns', async (context) => {
+  const { database, group, told } = openGroup(context, 10);
+  const weights = [4, 4, 4, 50, 1];
+  await Promise.all(weights.map((weight, index) => group.run(weight, insertParent(database, String(index)))));
+  assert.deepEqual(told.commits, [['0', '1'], ['2'], ['3'], ['4']]);
+});
+
+test('an operation that fails is undone and rejects alone', async (context) => {
+  const { database, group, told } = openGroup(context);
+  const results = await Promise.allSettled([
+    group.run(1, insertParent(database, 'a')),
+    group.run(1, (effects) => {
+      insertParent(database, 'lost')(effects);
+      throw new Error('a bug');
+    }),
+    group.run(1, insertParent(database, 'a')),
+    group.run(1, insertParent(database, 'b')),
+  ]);
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'rejected', 'fulfilled'],
+  );
+  assert.deepEqual(parents(database), ['a', 'b']);
+  assert.deepEqual(told.commits, [['a', 'b']]);
+});
+
+test('a commit that fails rejects everybody, and nothing was taken', async (context) => {
+  const { database, group, told } = openGroup(context);
+  const orphan = (): unknown => database.prepare("INSERT INTO children VALUES ('x', 'nobody')").run();
+  const results = await Promise.allSettled([
+    group.run(1, insertParent(database, 'a')),
+    group.run(1, orphan),
+    group.run(1, insertParent(database, 'b')),
+  ]);
+  for (const result of results) {
+    assert(result.status === 'rejected');
+    assert.match(String(result.reason), /queue\.sqlite could not commit .*FOREIGN KEY.*nothing was taken/);
+  }
+  assert.deepEqual(parents(database), []);
+  assert.deepEqual(told.commits, []);
+  assert.equal(await group.run(1, insertParent(database, 'c')), 'c', 'the group goes on');
+});
+
+test('a full database rejects what did not fit and works again when there is space', async (context) => {
+  const { database, group } = openGroup(context);
+  const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count']);
+  database.exec(`PRAGMA max_page_count = ${pages}`);
+  const results = await Promise.allSettled([
+    group.run(1, insertParent(database, 'a')),
+    group.run(1, insertParent(database, 'x'.repeat(100_000))),
+  ]);
+  assert(results.some(({ status }) => status === 'rejected'));
+  const kept = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  assert.deepEqual(parents(database), kept, 'exactly what was confirmed is there');
+  database.exec('PRAGMA max_page_count = 10000');
+  await group.run(1, insertParent(database, 'y'.repeat(100_000)));
+});
+
+test('closing commits what waits and refuses what comes later', async (context) => {
+  const { database, group } = openGroup(context, 1);
+  const running = ['a', 'b'].map((name) => group.run(1, insertParent(database, name)));
+  group.close();
+  assert.deepEqual(parents(database), ['a', 'b']);
+  assert.deepEqual(await Promise.all(running), ['a', 'b']);
+  await assert.rejects(group.run(1, insertParent(database, 'c')), /closed/);
+});
