@@ -68,6 +68,9 @@ export class GcsConnection {
       connect: { timeout: options.timeouts.connectMs },
       headersTimeout: options.timeouts.headersMs,
       bodyTimeout: options.timeouts.bodyIdleMs,
+      // Far below what Google's front ends allow, so that a request never meets a connection that is just closed:
+      // such a write would be unanswered.
+      keepAliveTimeout: 30_000,
       // One connection a request: large uploads would share one window, and one loss would end them all.
       allowH2: false,
     });
@@ -130,7 +133,7 @@ export class GcsConnection {
 
   async #exchange(request: GcsRequest, token: string | null, signal: AbortSignal): Promise<GcsAnswer> {
     const origin = request.origin ?? this.#options.origin;
-    const headers: Record<string, string> = { ...request.headers };
+    const headers: Record<string, string> = { 'user-agent': 'cross-cloud-replicator', ...request.headers };
     if (token !== null) headers['authorization'] = `Bearer ${token}`;
     if (request.body !== null) headers['content-length'] = String(request.body.lengthBytes);
     try {

@@ -251,7 +251,6 @@ describe('the address of an upload session', () => {
       })),
       { status: 308, headers: { range: `bytes=0-${BLOCK_BYTES * 9}` } },
       (response) => response.destroy(),
-      () => {},
     ];
     for (const answer of answers) {
       const { target, session } = await opened(t, () => answer);
