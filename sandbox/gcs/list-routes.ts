@@ -59,9 +59,9 @@ function collect(call: GcsCall, bucketName: string, limit: number): Page {
     if (generations.length === 0) continue;
     const folder = folderOf(name, prefix, delimiter);
     if (folder !== null) {
-      if (from?.folder === folder || page.prefixes.at(-1) === folder) continue;
+      if (page.prefixes.at(-1) === folder) continue;
       if (page.objects.length + page.prefixes.length >= limit) {
-        page.nextToken = encodeToken(name, 0, from?.folder ?? null, page);
+        page.nextToken = encodeToken({ name, skip: 0 });
         return page;
       }
       page.prefixes.push(folder);
@@ -71,7 +71,7 @@ function collect(call: GcsCall, bucketName: string, limit: number): Page {
     for (const [position, object] of generations.entries()) {
       if (position < skipped) continue;
       if (page.objects.length + page.prefixes.length >= limit) {
-        page.nextToken = encodeToken(name, position, from?.folder ?? null, page);
+        page.nextToken = encodeToken({ name, skip: position });
         return page;
       }
       page.objects.push(object);
@@ -87,17 +87,15 @@ function folderOf(name: string, prefix: string, delimiter: string): string | nul
   return end < 0 ? null : name.slice(0, end + delimiter.length);
 }
 
+/** A page ends before a name that is in none of its folders, so the name says it all. */
 interface Token {
   /** Where the next page begins. */
   readonly name: string;
   /** Generations of that name which the last page had. */
   readonly skip: number;
-  /** The last folder listed: more names of it may follow. */
-  readonly folder: string | null;
 }
 
-function encodeToken(name: string, skip: number, earlierFolder: string | null, page: Page): string {
-  const token: Token = { name, skip, folder: page.prefixes.at(-1) ?? earlierFolder };
+function encodeToken(token: Token): string {
   return Buffer.from(JSON.stringify(token)).toString('base64url');
 }
 

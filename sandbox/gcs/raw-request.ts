@@ -16,8 +16,7 @@ export interface RawAnswer {
 
 export interface RawRequest {
   readonly headers?: Readonly<Record<string, string>>;
-  /** Pieces are sent one after the other, so that chunks arrive apart. */
-  readonly body?: string | Uint8Array | readonly Uint8Array[];
+  readonly body?: string | Uint8Array;
 }
 
 /** Sends one request. Rejects when the connection breaks before the whole answer. */
@@ -26,14 +25,12 @@ export async function rawRequest(
   url: string,
   { headers = {}, body = '' }: RawRequest = {},
 ): Promise<RawAnswer> {
-  const pieces = typeof body === 'string' || body instanceof Uint8Array ? [body] : body;
-  const lengthBytes = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
   const origin = /^http:\/\/([^/:]+):(\d+)(.*)$/.exec(url);
   assert.ok(origin, `not a URL of a sandbox: ${url}`);
   const [, host, port, path] = origin;
   return new Promise<RawAnswer>((resolve, reject) => {
     const sent = request(
-      { host, port, path, method, headers: { 'content-length': lengthBytes, ...headers } },
+      { host, port, path, method, headers: { 'content-length': Buffer.byteLength(body), ...headers } },
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -44,8 +41,7 @@ export async function rawRequest(
       },
     );
     sent.on('error', reject);
-    for (const piece of pieces) sent.write(piece);
-    sent.end();
+    sent.end(body);
   });
 }
 

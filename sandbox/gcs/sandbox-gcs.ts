@@ -28,7 +28,7 @@ export interface SandboxGcsOptions {
 }
 
 /** A live object as tests see it. */
-export interface SandboxObject {
+interface SandboxObject {
   readonly bucket: string;
   readonly name: string;
   readonly generation: string;

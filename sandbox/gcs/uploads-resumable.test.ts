@@ -1,6 +1,7 @@
 // The resumable upload protocol, row by row, in raw HTTP.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { crc32c } from '@node-rs/crc32';
 import { type RawAnswer, insertMedia, openUpload, rawRequest } from './raw-request.ts';
@@ -244,6 +245,25 @@ test('of a chunk that was cut, whole blocks stay and the upload goes on from the
   assert.deepEqual(gcs.getObject('b', 'o')?.read(), BYTES);
 });
 
+test('a finish after a cut makes an object of the whole blocks and not a byte more', async (t) => {
+  const gcs = await start(t);
+  const uri = await openUpload(gcs.url, 'o');
+  gcs.faults.add({ match: { method: 'PUT' }, effect: { kind: 'cut_request', afterBytes: BLOCK + 100 } });
+  await assert.rejects(put(uri, null, BYTES));
+  assert.equal((await put(uri, `bytes */${BLOCK}`)).json()['size'], String(BLOCK));
+  assert.deepEqual(gcs.getObject('b', 'o')?.read(), BYTES.subarray(0, BLOCK));
+});
+
+test('an end before what is persisted makes no object', async (t) => {
+  const gcs = await start(t);
+  const uri = await openUpload(gcs.url, 'o');
+  await put(uri, `bytes 0-${2 * BLOCK - 1}/*`, BYTES.subarray(0, 2 * BLOCK));
+  const answer = await put(uri, `bytes 0-${BLOCK - 1}/${BLOCK}`, BYTES.subarray(0, BLOCK));
+  assert.equal(answer.status, 308);
+  assert.equal(answer.headers.range, `bytes=0-${2 * BLOCK - 1}`);
+  assert.equal(gcs.getObject('b', 'o'), null);
+});
+
 test('a cut before the first whole block keeps nothing', async (t) => {
   const gcs = await start(t);
   const uri = await openUpload(gcs.url, 'o');
@@ -275,6 +295,39 @@ test('a request that stalls is fenced off by the next one that sends bytes', asy
   assert.equal(gcs.getObject('b', 'o')?.read().subarray(BLOCK).toString(), 'rest.');
   await gcs.close();
   await stalled;
+});
+
+test('a finish takes nothing of what another request is still sending', async (t) => {
+  const gcs = await start(t);
+  const uri = await openUpload(gcs.url, 'o');
+  gcs.faults.add({ match: { method: 'PUT' }, effect: { kind: 'stall_request', afterBytes: BLOCK + 10 } });
+  const stalled = assert.rejects(put(uri, null, BYTES));
+  let range: string | undefined;
+  while (range === undefined) range = (await put(uri, 'bytes */*')).headers.range;
+  assert.equal((await put(uri, `bytes */${BLOCK}`)).json()['size'], String(BLOCK));
+  assert.deepEqual(gcs.getObject('b', 'o')?.read(), BYTES.subarray(0, BLOCK));
+  await gcs.close();
+  await stalled;
+});
+
+test('bytes that arrive late from a fenced request are thrown away', async (t) => {
+  const gcs = await start(t);
+  const uri = await openUpload(gcs.url, 'o');
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const late = request(uri, { method: 'PUT', headers: { 'content-length': 3 * BLOCK } }, (response) => {
+    response.resume();
+    resolve(response.statusCode ?? 0);
+  });
+  late.on('error', reject);
+  late.write(Buffer.alloc(BLOCK + 10, 'x'));
+  let range: string | undefined;
+  while (range === undefined) range = (await put(uri, 'bytes */*')).headers.range;
+  assert.equal((await put(uri, `bytes ${BLOCK}-${2 * BLOCK - 1}/*`, Buffer.alloc(BLOCK, 'y'))).status, 308);
+  late.end(Buffer.alloc(2 * BLOCK - 10, 'x'));
+  assert.equal(await promise, 409);
+  assert.equal((await put(uri, `bytes */${2 * BLOCK}`)).status, 200);
+  const expected = Buffer.concat([Buffer.alloc(BLOCK, 'x'), Buffer.alloc(BLOCK, 'y')]);
+  assert.ok(gcs.getObject('b', 'o')?.read().equals(expected));
 });
 
 test('a corrupted byte on the way is caught by the announced checksum', async (t) => {

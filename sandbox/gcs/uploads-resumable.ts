@@ -50,8 +50,13 @@ export async function putToSession(call: GcsCall, uploadId: string): Promise<San
   if (range === null) return textAnswer(400, 'Failed to parse Content-Range header.');
   if (range.kind === 'status') return progress(session);
   rememberHashes(call, session);
-  if (range.kind === 'finish')
-    return range.totalBytes === session.sink.persistedBytes ? finish(call, session) : progress(session);
+  if (range.kind === 'finish') {
+    if (range.totalBytes !== session.sink.persistedBytes) return progress(session);
+    // What another request has sent beyond the last whole block is no part of the T bytes that are finished.
+    session.writer += 1;
+    session.sink.dropTail();
+    return finish(call, session);
+  }
   return receive(call, session, range);
 }
 
@@ -62,15 +67,11 @@ async function receive(call: GcsCall, session: UploadSession, range: ByteRange):
   const writer = session.writer;
   session.sink.dropTail();
   let bodyBytes = 0;
-  try {
-    for await (const chunk of call.request.body) {
-      const startByte = range.startByte + bodyBytes;
-      bodyBytes += chunk.length;
-      if (session.writer === writer) store(session, range, startByte, chunk);
-    }
-  } catch (error) {
-    if (session.writer === writer) session.sink.dropTail();
-    throw error;
+  // A body that breaks off leaves its tail behind; every request that follows begins by dropping it.
+  for await (const chunk of call.request.body) {
+    const startByte = range.startByte + bodyBytes;
+    bodyBytes += chunk.length;
+    if (session.writer === writer) store(session, range, startByte, chunk);
   }
   if (session.writer !== writer) return textAnswer(409, 'Another request writes to this upload.');
   return settle(call, session, range, bodyBytes);
