@@ -1,5 +1,4 @@
-// Reading JSON that nobody vouches for: own fields only, plain words for what is wrong, and a record's text for the
-// quarantine whatever its depth. Nothing here throws.
+// Reading JSON that nobody vouches for: own fields only, and plain words for what is wrong. Nothing here throws.
 
 /** A JSON object; its fields are read with `field`, which never sees an inherited one. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -33,55 +32,32 @@ function describeKind(value: unknown): string {
   return `a ${typeof value}`;
 }
 
-/** The value of a JSON text, or the sentence that says why it is none. */
+/** Far beyond any real document; a value of a million levels takes seconds to write down again. */
+const MAX_TEXT_DEPTH = 100;
+
+/** The value of a JSON text, or the words that say why it is none. */
 export function parseJson(text: string): { readonly value: unknown } | { readonly problem: string } {
+  if (text.trim() === '') return { problem: 'is empty' };
+  if (nestsTooDeeply(text)) return { problem: 'is nested too deeply' };
   try {
     return { value: JSON.parse(text) as unknown };
   } catch {
-    return { problem: text.trim() === '' ? 'is empty' : 'is not JSON' };
+    return { problem: 'is not JSON' };
   }
 }
 
-/** JSON text of a value that came from JSON. Nesting deeper than the call stack allows is written piece by piece. */
-export function toJsonText(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? 'null';
-  } catch {
-    return writeDeepJson(value);
+/** Counts open brackets outside of strings, without looking at anything else. */
+function nestsTooDeeply(text: string): boolean {
+  let depth = 0;
+  for (let index = 0; index < text.length; index++) {
+    const character = text[index];
+    if (character === '"') {
+      index++;
+      while (index < text.length && text[index] !== '"') index += text[index] === '\\' ? 2 : 1;
+    } else if (character === '[' || character === '{') {
+      depth++;
+      if (depth > MAX_TEXT_DEPTH) return true;
+    } else if (character === ']' || character === '}') depth--;
   }
-}
-
-type Piece = { readonly text: string } | { readonly value: unknown };
-
-function writeDeepJson(root: unknown): string {
-  const written: string[] = [];
-  const ahead: Piece[] = [{ value: root }];
-  const seen = new Set<unknown>();
-  for (let piece = ahead.pop(); piece !== undefined; piece = ahead.pop()) {
-    if ('text' in piece) {
-      written.push(piece.text);
-      continue;
-    }
-    const { value } = piece;
-    if (typeof value !== 'object' || value === null) {
-      written.push(typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? 'null'));
-      continue;
-    }
-    // A value from JSON is a tree; whatever is met twice came from elsewhere and would never end.
-    if (seen.has(value)) {
-      written.push('null');
-      continue;
-    }
-    seen.add(value);
-    const isList = Array.isArray(value);
-    const entries = Object.entries(value);
-    ahead.push({ text: isList ? ']' : '}' });
-    for (const [index, [name, child]] of entries.toReversed().entries()) {
-      const isFirst = index === entries.length - 1;
-      const label = isList ? '' : `${JSON.stringify(name)}:`;
-      ahead.push({ value: child }, { text: `${isFirst ? '' : ','}${label}` });
-    }
-    ahead.push({ text: isList ? '[' : '{' });
-  }
-  return written.join('');
+  return false;
 }

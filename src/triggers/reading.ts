@@ -32,15 +32,26 @@ export function keyProblem(key: string): string | null {
 }
 
 /**
- * The key of an S3 notification, decoded exactly once: `+` is a space, then percent-encoding as UTF-8.
- * Null where the percent-encoding is broken or is not UTF-8.
+ * The key of an S3 notification, decoded exactly once: `+` is a space, then percent-encoding as UTF-8. Or the reason
+ * why no object can have it.
  */
-export function decodeNotificationKey(encoded: string): string | null {
+export function decodeNotificationKey(
+  encoded: unknown,
+): { readonly key: string } | { readonly problem: string } {
+  if (typeof encoded !== 'string') return { problem: `the key is ${quoted(encoded)}, not text` };
+  // Each byte of a key takes three characters at most.
+  if (encoded.length > 3 * MAX_KEY_BYTES)
+    return {
+      problem: `the encoded key has ${encoded.length} characters, too many for ${MAX_KEY_BYTES} bytes`,
+    };
+  let key: string;
   try {
-    return decodeURIComponent(encoded.replaceAll('+', ' '));
+    key = decodeURIComponent(encoded.replaceAll('+', ' '));
   } catch {
-    return null;
+    return { problem: `the key ${quoted(encoded)} is not percent-encoded UTF-8` };
   }
+  const problem = keyProblem(key);
+  return problem === null ? { key } : { problem };
 }
 
 /** A claimed size in bytes; null where it is missing or no size at all. */

@@ -219,6 +219,14 @@ test('nesting without end is one malformed record that is kept whole', () => {
   const { malformed } = parseChangeDocument(objects);
   assert.equal(malformed[0]?.raw, `${'{"a":[1,'.repeat(depth)}"x"${',null]}'.repeat(depth)}`);
 
+  // Inside a text it is told by its brackets, and never taken apart.
+  const bombs = ['['.repeat(depth), '{"a":'.repeat(depth), `["\\"[",${'['.repeat(depth)}`];
+  const batch = parseChangeDocument({ Records: bombs.map((body) => sqsRecord(body)) });
+  for (const { reason } of batch.malformed) assert.match(reason, /SQS message is nested too deeply/);
+  assert.equal(batch.malformed.length, bombs.length);
+  const brackets = { ...keyRecord('k'), note: `\\"${'['.repeat(500)}` };
+  assert.equal(parseChangeDocument({ Records: [sqsRecord({ Records: [brackets] })] }).changes.length, 1);
+
   let wrapped: object = NATIVE;
   for (let layer = 0; layer < 8; layer++) wrapped = snsEnvelope(wrapped);
   assert.equal(parseChangeDocument(wrapped).changes.length, 1);

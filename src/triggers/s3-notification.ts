@@ -7,15 +7,7 @@
 // of the combinations.
 import type { IgnoredRecord, MalformedRecord, Change, ParsedChanges } from '../core/change.ts';
 import { readEventBridgeEvent } from './eventbridge.ts';
-import {
-  field,
-  isJsonObject,
-  type JsonObject,
-  parseJson,
-  quoted,
-  textField,
-  toJsonText,
-} from './json-value.ts';
+import { field, isJsonObject, type JsonObject, parseJson, quoted, textField } from './json-value.ts';
 import type { Reading } from './reading.ts';
 import { readS3Record } from './s3-record.ts';
 
@@ -39,7 +31,7 @@ export function parseChangeDocument(document: unknown): ParsedChanges {
   const take = (value: unknown, reading: Reading): void => {
     if (reading.kind === 'change') changes.push(reading.change);
     else if (reading.kind === 'ignored') ignored.push({ reason: reading.reason });
-    else malformed.push({ reason: reading.reason, raw: toJsonText(value) });
+    else malformed.push({ reason: reading.reason, raw: JSON.stringify(value) ?? 'null' });
   };
   const read = (value: unknown, depth: number): void => {
     const step = depth > MAX_DEPTH ? refuse('the document is nested too deeply') : understand(value);

@@ -37,7 +37,8 @@ const BAD_KEYS: readonly [name: string, key: unknown, reason: RegExp][] = [
   ['half a surrogate pair', 'a\ud800', /percent-encoded|Unicode/],
   ['an empty key', '', /empty/],
   ['1,025 bytes', 'k'.repeat(1025), /1025 bytes/],
-  ['1,026 bytes in 513 characters', '%C3%A9'.repeat(513), /1026 bytes/],
+  ['1,026 bytes in 513 characters', 'é'.repeat(513), /1026 bytes/],
+  ['a million characters', '%41'.repeat(350_000), /1050000 characters/],
   ['a number', 7, /a number, not text/],
   ['nothing', undefined, /nothing, not text/],
 ];
@@ -90,12 +91,13 @@ for (const [eventName, expected] of EVENT_NAMES)
   });
 
 test('an eventVersion of another major is malformed, one without a version or with new fields is not', () => {
-  const bad = ['3.0', '1.0', '20.1', '2', 2.1, null, {}].map((eventVersion) =>
+  const long = '2.'.repeat(1_000_000);
+  const bad = ['3.0', '1.0', '20.1', '2x', '2', long, 2.1, null, {}].map((eventVersion) =>
     s3Record({ key: 'k' }, { eventVersion }),
   );
   const parsed = parseChangeDocument({ Records: bad });
-  assert.equal(parsed.malformed.length, bad.length - 1);
-  assert.equal(parsed.changes.length, 1);
+  assert.equal(parsed.malformed.length, bad.length - 2);
+  assert.equal(parsed.changes.length, 2);
   const good = s3Record({ key: 'k', novelty: [1] }, { eventVersion: '2.9', novelty: {} });
   const { eventVersion: _, ...versionless } = good as Record<string, unknown>;
   assert.equal(parseChangeDocument({ Records: [good, versionless] }).changes.length, 2);

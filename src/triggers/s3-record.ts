@@ -5,7 +5,6 @@ import { field, isJsonObject, quoted, textField } from './json-value.ts';
 import {
   bucketProblem,
   decodeNotificationKey,
-  keyProblem,
   type Reading,
   sizeHint,
   textHint,
@@ -47,19 +46,13 @@ export function readS3Record(record: unknown): Reading {
   const bucketIssue = bucketProblem(bucket);
   if (typeof bucket !== 'string' || bucketIssue !== null)
     return { kind: 'malformed', reason: bucketIssue ?? 'the bucket name is not text' };
-  const encodedKey = field(object, 'key');
-  if (typeof encodedKey !== 'string')
-    return { kind: 'malformed', reason: `the key is ${quoted(encodedKey)}, not text` };
-  const key = decodeNotificationKey(encodedKey);
-  if (key === null)
-    return { kind: 'malformed', reason: `the key ${quoted(encodedKey)} is not percent-encoded UTF-8` };
-  const keyIssue = keyProblem(key);
-  if (keyIssue !== null) return { kind: 'malformed', reason: keyIssue };
+  const decoded = decodeNotificationKey(field(object, 'key'));
+  if ('problem' in decoded) return { kind: 'malformed', reason: decoded.problem };
   return {
     kind: 'change',
     change: {
       bucket,
-      key,
+      key: decoded.key,
       kind: meaning,
       transport: 's3',
       occurredAtMs: timeHintMs(field(record, 'eventTime')),
@@ -73,7 +66,7 @@ export function readS3Record(record: unknown): Reading {
 /** A missing version is accepted: some makers leave it out. Another major may mean another encoding of the key. */
 function eventVersionProblem(version: unknown): string | null {
   if (version === undefined) return null;
-  if (typeof version === 'string' && /^2(?:\.\d+)*$/.test(version)) return null;
+  if (typeof version === 'string' && (version === '2' || version.startsWith('2.'))) return null;
   return `eventVersion ${quoted(version)} is not one that is understood (2.x)`;
 }
 

@@ -16,7 +16,7 @@ export class ForwardError extends Error {
 /** The failure for an answer that is not the documented 202. `url` is the intake's address. */
 export function answerFailure(url: string, answer: DocumentAnswer): ForwardError {
   const { code, detail, remedy } = readProblem(answer.body);
-  const said = `${code === null ? '' : ` (${code})`}${detail === null ? '' : `: ${detail}`}`;
+  const said = `${code === null ? '' : ` (${code})`}${detail === null ? '' : `: ${detail.replace(/\.$/, '')}`}`;
   const message = `${url} answered ${answer.status}${said}. ${answerRemedy(answer, remedy)}`;
   return new ForwardError(message, { status: answer.status });
 }
