@@ -19,14 +19,15 @@ export interface TwoClouds {
   close(): Promise<void>;
 }
 
-/** Starts both on loopback; port 0 picks a free one. */
-export async function startTwoClouds(ports: {
+/** Starts both on loopback; port 0 picks a free one. Without `keepBytes` the target keeps only sizes and checksums. */
+export async function startTwoClouds(options: {
   readonly s3: number;
   readonly gcs: number;
+  readonly keepBytes?: boolean;
 }): Promise<TwoClouds> {
-  const s3 = await startSandboxS3({ port: ports.s3, ...SANDBOX_KEYS });
+  const s3 = await startSandboxS3({ port: options.s3, ...SANDBOX_KEYS });
   s3.createBucket(SOURCE_BUCKET);
-  const gcs = await startSandboxGcs({ port: ports.gcs });
+  const gcs = await startSandboxGcs({ port: options.gcs, keepBytes: options.keepBytes ?? true });
   gcs.createBucket(TARGET_BUCKET);
   return {
     s3,

@@ -67,9 +67,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['core', 'replication'],
   telemetry: ['core'],
   config: ['core'],
+  'system-clock.ts': ['core'],
   'app.ts': [
     'core',
     'replication',
+    'system-clock.ts',
     'checksums',
     'stores',
     'queues',

@@ -36,8 +36,8 @@ export class SystemUnderTest {
     this.service = service;
   }
 
-  static async start(settings: Record<string, string> = {}): Promise<SystemUnderTest> {
-    const clouds = await startTwoClouds({ s3: 0, gcs: 0 });
+  static async start(settings: Record<string, string> = {}, keepBytes = true): Promise<SystemUnderTest> {
+    const clouds = await startTwoClouds({ s3: 0, gcs: 0, keepBytes });
     const folder = await mkdtemp(join(tmpdir(), 'replicator-system-'));
     const all = {
       ...clouds.settings,
