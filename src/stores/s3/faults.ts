@@ -126,7 +126,12 @@ function namesOtherRegion(answer: ErrorAnswer, context: RequestContext): boolean
   return answer.bucketRegion !== null && answer.bucketRegion !== context.region;
 }
 
-function messageOf(code: S3FaultCode, answer: ErrorAnswer, context: RequestContext, answered: string): string {
+function messageOf(
+  code: S3FaultCode,
+  answer: ErrorAnswer,
+  context: RequestContext,
+  answered: string,
+): string {
   const name = sourceName(context.bucket, context.key);
   switch (code) {
     case 'access_denied':
