@@ -34,7 +34,7 @@ export async function replicate(
     method: 'POST',
     path: '/v1/replicate',
     body: { bucket, key },
-    waitSec: waitSec === null ? null : Math.min(waitSec, MAX_WAIT_SEC),
+    waitSec: waitSec === null || waitSec === 0 ? null : Math.min(waitSec, MAX_WAIT_SEC),
   });
   let { transfers } = readAnswer(TransfersAnswer, answer);
   if (waitSec !== null) {
