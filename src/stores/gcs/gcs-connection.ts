@@ -93,10 +93,6 @@ export class GcsConnection {
     return this.#options.origin;
   }
 
-  get isGoogle(): boolean {
-    return this.#options.origin.startsWith('https://') && this.#options.origin.endsWith('.googleapis.com');
-  }
-
   /**
    * Sends one request and reads the whole answer, whatever its status. A 401 to a request that can be sent again is
    * sent once more with a new token. Throws the signal's reason when it is aborted, the error of the body unchanged,

@@ -202,6 +202,18 @@ describe('requests of the gcs target', () => {
     );
   });
 
+  it('a name that the store reserves is refused before anything is sent', async (t) => {
+    const { target, server } = await opened(t, () => ({ status: 200, body: resource() }));
+    const reserved = { bucket: 'bucket', key: '.well-known/acme-challenge/x' };
+    assert.match(target.capabilities.nameProblem(reserved) ?? '', /reserved/);
+    await assert.rejects(target.look(reserved, live()), { code: 'name_not_storable' });
+    assert.equal(
+      target.capabilities.nameProblem({ bucket: 'bucket', key: 'a/.well-known/acme-challenge/x' }),
+      null,
+    );
+    assert.equal(server.requests.length, 0);
+  });
+
   it('a token that is none of ours is a programming error', async (t) => {
     const { target, server } = await opened(t, () => ({ status: 204 }));
     const location = { bucket: 'bucket', key: 'key' };

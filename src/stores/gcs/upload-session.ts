@@ -1,6 +1,5 @@
 // Resumable uploads: open, send, ask, finish, cancel. The store keeps the session; nothing is kept here.
-// The address of a session is a secret that grants writing, so it stands in no message, and is only ever used
-// on the endpoint's own host or, at Google, on a host of Google's.
+// The address of a session is a secret that grants writing: it stands in no message.
 import type { TargetMetadata, ObjectLocation } from '../../core/object.ts';
 import type {
   EffectAnswer,
@@ -24,17 +23,13 @@ import type { GcsConnection, GcsRequest } from './gcs-connection.ts';
 import { conditionPairs, encodeSegment, queryOf, requireStorableName } from './gcs-names.ts';
 import { newObjectJson, parseObjectText } from './gcs-object.ts';
 import { SentBody } from './sent-body.ts';
+import { type SessionAddress, sessionAddress } from './session-address.ts';
 
 /** Uploads are sent in multiples of this many bytes. */
 export const BLOCK_BYTES = 256 * 1024;
 
 /** 404: too old. 410: gone. 499: cancelled. */
 const LOST_STATUSES = new Set([404, 410, 499]);
-
-interface SessionAddress {
-  readonly origin: string;
-  readonly path: string;
-}
 
 export async function openUpload(
   connection: GcsConnection,
@@ -76,7 +71,7 @@ export async function openUpload(
     );
     if (!isSuccess(answer)) throw faultOfAnswer(answer, subject, connection.nowMs());
     const uri = answer.headers['location'];
-    if (typeof uri !== 'string' || addressOf(uri, connection) === null)
+    if (typeof uri !== 'string' || sessionAddress(uri, connection.origin) === null)
       throw new Fault(
         'target_answer_mismatch',
         `The upload session opened in bucket ${location.bucket} has no address on a host of the target`,
@@ -162,7 +157,7 @@ export async function cancelUpload(
   signal: AbortSignal,
 ): Promise<void> {
   await asRead(async () => {
-    const address = addressOf(session.uri, connection);
+    const address = sessionAddress(session.uri, connection.origin);
     if (address === null) return;
     const subject = sessionSubject('cancel an upload');
     const answer = await connection.send(
@@ -185,7 +180,7 @@ async function put(
     readonly deadlineMs?: number;
   },
 ): Promise<GcsAnswer | 'lost'> {
-  const address = addressOf(session.uri, connection);
+  const address = sessionAddress(session.uri, connection.origin);
   // A session of another endpoint, kept from before the endpoint was changed: unknown here.
   if (address === null) return 'lost';
   return await connection.send(
@@ -280,15 +275,4 @@ function customHeaders(custom: Readonly<Record<string, string>>): Record<string,
       return [`x-goog-meta-${name}`, value];
     }),
   );
-}
-
-function addressOf(uri: string, connection: GcsConnection): SessionAddress | null {
-  const parts = /^(https?):\/\/([^/?#@\\\s]+)(\/[^#\s]*)$/i.exec(uri);
-  if (parts === null) return null;
-  const [, scheme = '', host = '', path = ''] = parts;
-  const origin = `${scheme}://${host}`.toLowerCase();
-  const isOwn = origin === connection.origin;
-  const isGoogles =
-    connection.isGoogle && origin.startsWith('https://') && host.toLowerCase().endsWith('.googleapis.com');
-  return isOwn || isGoogles ? { origin, path } : null;
 }
