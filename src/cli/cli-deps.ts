@@ -32,7 +32,7 @@ export interface ShownConfig {
 }
 
 /** The configuration as it may be shown: no secret is in it but behind types that do not print. */
-export type ConfigReport = {
+type ConfigReport = {
   readonly settings: readonly {
     readonly name: string;
     readonly shown: string;
@@ -46,7 +46,7 @@ export type ConfigReport = {
 );
 
 /** Where the running service is and the key to show it. */
-export type ClientSettings =
+type ClientSettings =
   | { readonly kind: 'ok'; readonly url: string; readonly apiKey: { reveal(): string } | null }
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
 

@@ -6,7 +6,7 @@ import { CliFailure, EXIT, exitCodeOfStatus } from './exit-codes.ts';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 
-export interface ServiceRequest {
+interface ServiceRequest {
   readonly method: 'GET' | 'POST';
   /** Path and query, encoded. */
   readonly path: string;

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { accept, type Parse, refuse, splitList } from './setting-parsers.ts';
 
-export const API_SCOPES = ['write', 'read', 'admin'] as const;
+const API_SCOPES = ['write', 'read', 'admin'] as const;
 
 export type ApiScope = (typeof API_SCOPES)[number];
 

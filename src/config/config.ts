@@ -11,7 +11,7 @@ import type { Secret } from './secrets.ts';
 import { isLoopbackHost } from './setting-parsers.ts';
 import type { SettingName } from './settings.ts';
 
-export interface SourceConfig {
+interface SourceConfig {
   readonly region: string;
   /** Scheme, host and port, without a slash at the end; null for Amazon S3. */
   readonly endpoint: string | null;
@@ -19,14 +19,14 @@ export interface SourceConfig {
   readonly credentials: 'static' | 'default';
 }
 
-export interface TargetConfig {
+interface TargetConfig {
   /** Scheme, host and port of an emulator, without a slash at the end; null for Google Cloud Storage. */
   readonly endpoint: string | null;
   /** `default`: the platform's own; `service_account`: the key in Secrets.google; `none`: an emulator. */
   readonly credentials: 'service_account' | 'default' | 'none';
 }
 
-export interface HttpConfig {
+interface HttpConfig {
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | null;

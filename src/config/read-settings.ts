@@ -16,7 +16,7 @@ import {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export type SettingValues = {
+type SettingValues = {
   readonly [Name in SettingName]: (typeof SETTINGS)[Name] extends Setting<infer Value> ? Value : never;
 };
 

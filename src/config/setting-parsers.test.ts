@@ -7,6 +7,7 @@ import {
   emulatorUrl,
   isLoopbackHost,
   key32Bytes,
+  listenHost,
   onOff,
   type Parse,
   secondsAsMs,
@@ -98,6 +99,15 @@ test('an encryption key is 32 bytes in hex, base64 or base64url', () => {
     assert.deepEqual(Buffer.from(valueOf(key32Bytes, bytes.toString(encoding)).reveal()), bytes);
   assert.match(reasonOf(key32Bytes, Buffer.alloc(16).toString('base64')), /16 bytes/);
   assert.match(reasonOf(key32Bytes, 'no spaces allowed'), /neither/);
+});
+
+test('an address to listen on is a name or an address alone', () => {
+  assert.deepEqual(
+    ['0.0.0.0', 'localhost', '::', '[::1]'].map((text) => valueOf(listenHost, text)),
+    ['0.0.0.0', 'localhost', '::', '::1'],
+  );
+  for (const text of ['0.0.0.0:8080', 'localhost:']) assert.match(reasonOf(listenHost, text), /port/);
+  for (const text of ['http://0.0.0.0', 'a b', 'a/b']) reasonOf(listenHost, text);
 });
 
 test('only names and addresses of this machine are loopback', () => {

@@ -119,6 +119,14 @@ export const baseUrl: Parse<string> = (text) => {
 export const emulatorUrl: Parse<string> = (text) =>
   baseUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
 
+/** A name or an address to listen on, brackets of IPv6 taken off. */
+export const listenHost: Parse<string> = (text) => {
+  const host = text.replace(/^\[(.*)\]$/, '$1');
+  const fix = 'set it to a name or an address alone, such as 0.0.0.0; the port is PORT';
+  if (/^[^:]*:\d*$/.test(host)) return refuse('carries a port', fix);
+  return /^[A-Za-z0-9.:_-]+$/.test(host) ? accept(host) : refuse('is not a name or an address', fix);
+};
+
 /** An AWS account id. */
 export const accountId: Parse<string> = (text) =>
   /^\d{12}$/.test(text)

@@ -12,6 +12,7 @@ import {
   emulatorUrl,
   key32Bytes,
   keyPart,
+  listenHost,
   onOff,
   type Parse,
   plainText,
@@ -243,7 +244,7 @@ export const SETTINGS = {
     defaultText: 'keys are required beyond this machine',
     example: 'none',
   }),
-  HOST: optional(plainText, {
+  HOST: optional(listenHost, {
     section: 'http',
     help: 'Address to listen on. Other than this machine only with REPLICATOR_API_KEYS, or with REPLICATOR_AUTH=none.',
     defaultText: '0.0.0.0 with keys, else 127.0.0.1',

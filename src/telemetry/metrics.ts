@@ -6,7 +6,7 @@ import type { FaultCode } from '../core/faults.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
 
-export type ChangeResult = 'accepted' | 'joined' | 'ignored' | 'quarantined';
+type ChangeResult = 'accepted' | 'joined' | 'ignored' | 'quarantined';
 
 /** From seconds, which is what is promised, to hours, which is what an outage makes of it. */
 const LAG_BUCKETS_SEC = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400];
