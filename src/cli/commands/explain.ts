@@ -68,7 +68,7 @@ function describeSide(side: z.output<typeof Side>): string {
     case 'absent':
       return 'absent';
     case 'unknown':
-      return `unknown: ${safeText(side.fault.message ?? side.fault.title)} ${safeText(side.fault.remedy)}`;
+      return `unknown: ${safeText(side.fault.message ?? side.fault.title)}; ${safeText(side.fault.remedy)}`;
     case 'present': {
       const { sizeBytes, etag, versionId, lastModified, generation, crc32c } = side.state;
       const facts = Object.entries({ etag, version: versionId, modified: lastModified, generation, crc32c });
