@@ -138,6 +138,15 @@ describe('access tokens in requests', () => {
     assert.equal(server.requests.length, 0);
   });
 
+  it('a token that cannot stand in a header is a programming error, not an unanswered effect', async (t) => {
+    const { target, server } = await opened(t, () => ({ status: 500 }), tokens('line\nbreak'));
+    await assert.rejects(
+      insert(target),
+      (error) => !(error instanceof Fault) && !String(error).includes('break'),
+    );
+    assert.equal(server.requests.length, 0);
+  });
+
   it('a token source that never answers ends with the deadline, and nothing is sent', async (t) => {
     const never: AccessTokens = {
       get: async () => await new Promise<string>(() => {}),

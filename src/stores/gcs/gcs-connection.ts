@@ -1,6 +1,6 @@
 // HTTP to Google Cloud Storage: connections, tokens, timeouts, deadlines. It tells apart the three ends of a request:
 // an answer, a fault before anything was sent, and NoAnswer, when nobody knows what the store did.
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, type Dispatcher, errors } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import {
@@ -153,6 +153,8 @@ export class GcsConnection {
       const failure = request.body === null ? null : request.body.failure;
       if (failure !== null) throw failure.error;
       if (error instanceof Error && this.#neverSent.has(error)) throw unreachableFault(error, hostOf(origin));
+      // A request that could not even be written is a mistake of ours, and no effect can be owed for it.
+      if (error instanceof errors.InvalidArgumentError) throw error;
       throw new NoAnswer(brokenFault(error, request.subject));
     }
   }

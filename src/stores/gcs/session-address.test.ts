@@ -36,9 +36,12 @@ describe('the address of an upload session', () => {
     [LOCAL, 'http://localhost:4443'],
     [LOCAL, 'ftp://127.0.0.1:4443'],
     [LOCAL, ''],
+    [LOCAL, `${LOCAL}/\u0000`],
+    [LOCAL, `${LOCAL}/é`],
+    [LOCAL, `${LOCAL}/ `],
   ];
   for (const [endpoint, origin] of refused)
-    it(`on ${origin === '' ? 'no host' : origin} is refused with the endpoint ${endpoint}`, () => {
+    it(`on ${JSON.stringify(origin)} is refused with the endpoint ${endpoint}`, () => {
       assert.equal(sessionAddress(origin + PATH, endpoint), null);
     });
 });

@@ -13,7 +13,7 @@ export interface SessionAddress {
  * `endpointOrigin` is `http(s)://host:port`.
  */
 export function sessionAddress(uri: string, endpointOrigin: string): SessionAddress | null {
-  const parts = /^(https?):\/\/([^/?#@\\\s]+)(\/[^#\s]*)$/i.exec(uri);
+  const parts = /^(https?):\/\/([a-z0-9.:[\]-]+)(\/[\x21\x22\x24-\x7e]*)$/i.exec(uri);
   if (parts === null) return null;
   const [, scheme = '', host = '', path = ''] = parts;
   const origin = `${scheme}://${host}`.toLowerCase();
