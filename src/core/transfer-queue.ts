@@ -159,7 +159,10 @@ export interface TransferQueue {
   get(transferId: string): Promise<Transfer | null>;
   /** Calls `listener` after each commit that changed a transfer's status, with the ids. Returns the end function. */
   onChanged(listener: (transferIds: readonly string[]) => void): () => void;
-  /** Newest first. An unknown cursor is an error of the caller. */
+  /**
+   * Newest first. A page may be short, even empty, and still have a cursor: go on until there is none. An unknown
+   * cursor or limit is an error of the caller and throws a RangeError.
+   */
   list(request: {
     readonly filter: TransferFilter;
     readonly cursor: string | null;

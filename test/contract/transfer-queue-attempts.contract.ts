@@ -10,6 +10,7 @@ import {
   LEASE_MS,
   parkWith,
   type Promised,
+  receiptOf,
   REPLICATED,
   retryIn,
   show,
@@ -196,11 +197,16 @@ export function attemptTests(promised: Promised): void {
       [null, null],
     );
     for (const { lease } of both) await queue.finish(lease, REPLICATED);
-    for (let round = 0; round < 2; round += 1) {
+    const newer = receiptOf('2');
+    for (const [known, end] of [
+      [REPLICATED.receipt, { ...REPLICATED, receipt: newer }],
+      [newer, CURRENT],
+      [newer, CURRENT],
+    ] as const) {
       await acceptOne(queue, 'a');
       const claimed = await claimOne(queue);
-      assert.deepEqual(claimed.lastReceipt, REPLICATED.receipt, 'also past a transfer that has none');
-      await queue.finish(claimed.lease, CURRENT);
+      assert.deepEqual(claimed.lastReceipt, known, 'the newest, also past transfers that have none');
+      await queue.finish(claimed.lease, end);
     }
     await acceptOne(queue, 'b');
     assert.equal((await claimOne(queue)).lastReceipt, null, 'another key has its own');

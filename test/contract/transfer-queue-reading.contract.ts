@@ -172,6 +172,9 @@ export function readingTests(promised: Promised): void {
       const fourth = await claimOne(queue);
       await expectCall(() => queue.finish(fourth.lease, CURRENT), 0);
       await expectCall(() => queue.redrive(fourth.lease.transferId), 1);
+      const fifth = await claimOne(queue);
+      await queue.retry(fifth.lease, retryIn(60_000));
+      await expectCall(() => queue.redrive(fifth.lease.transferId), 1);
       stop();
       await expectCall(() => acceptOne(queue, 'b'), 0);
     },

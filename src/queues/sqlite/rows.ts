@@ -136,7 +136,7 @@ export function integer(columns: Columns, name: string): number {
 }
 
 /** A whole number or null. */
-export function integerOrNull(columns: Columns, name: string): number | null {
+function integerOrNull(columns: Columns, name: string): number | null {
   return columns[name] === null ? null : integer(columns, name);
 }
 

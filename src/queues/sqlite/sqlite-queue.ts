@@ -35,7 +35,7 @@ import { integer, type StoredRow } from './rows.ts';
 import { TransferTable } from './transfer-table.ts';
 
 /** The file itself, or the data folder that is kept private and holds `queue.sqlite`. */
-export type SqliteQueuePlace = { readonly path: string } | { readonly directory: string };
+type SqliteQueuePlace = { readonly path: string } | { readonly directory: string };
 
 export type SqliteQueueOptions = SqliteQueuePlace & {
   readonly clock: Clock;
