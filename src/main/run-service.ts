@@ -1,21 +1,13 @@
 // One service process: configuration in, signals in, exit code out. `npm start` and `replicator serve` are both this.
-import { existsSync, readFileSync } from 'node:fs';
-import { totalmem } from 'node:os';
 import packageJson from '../../package.json' with { type: 'json' };
 import { openApp } from '../app.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { formatProblems, formatWarnings } from '../config/problem.ts';
+import { readMachine } from './machine.ts';
 
 /** Runs the service until a signal; sets the exit code: 2 for a wrong configuration, 1 where it cannot start. */
 export async function runService(): Promise<void> {
-  const memoryBytes = process.constrainedMemory() || totalmem();
-  const loaded = loadConfig({
-    env: process.env,
-    envFileText: existsSync('.env') ? readFileSync('.env', 'utf8') : null,
-    readFile: (path) => readFileSync(path, 'utf8'),
-    memoryBytes: Math.min(memoryBytes, totalmem()),
-    isTerminal: process.stdout.isTTY,
-  });
+  const loaded = loadConfig(readMachine());
   if (loaded.warnings.length > 0) process.stderr.write(`${formatWarnings(loaded.warnings)}\n`);
   if (loaded.kind === 'invalid') {
     process.stderr.write(`${formatProblems(loaded.problems)}\n`);

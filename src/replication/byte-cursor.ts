@@ -45,10 +45,13 @@ export class ByteCursor {
    * the stream is asked once more.
    */
   async expectEnd(): Promise<void> {
-    if (this.#leftover !== null && this.#leftover.length > 0)
-      throw new Error('The stream is longer than its state says');
-    const next = await this.#iterator.next();
-    if (next.done !== true) throw new Error('The stream is longer than its state says');
+    let surplusBytes = this.#leftover?.length ?? 0;
+    while (surplusBytes === 0) {
+      const next = await this.#iterator.next();
+      if (next.done === true) return;
+      surplusBytes = next.value.length;
+    }
+    throw new Error('The stream is longer than its state says');
   }
 
   async #nextChunk(): Promise<Uint8Array> {
