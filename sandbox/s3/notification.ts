@@ -45,10 +45,13 @@ export class Notifications {
   readonly #routes = new Map<string, Route>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  /** Resolves when the service closes: a function that never ends must not keep it open. */
+  readonly #closed: Promise<void>;
   #lastSequencer = 0n;
 
   constructor(options: NotificationsOptions) {
     this.#options = options;
+    this.#closed = new Promise((resolve) => this.#closing.signal.addEventListener('abort', () => resolve()));
   }
 
   /** Sets where the changes of a bucket go; null for nowhere. */
@@ -97,7 +100,7 @@ export class Notifications {
   async #try(route: Route, event: object): Promise<boolean> {
     try {
       if (typeof route.target === 'function') {
-        await route.target(structuredClone(event));
+        await Promise.race([route.target(structuredClone(event)), this.#closed]);
         return true;
       }
       const answer = await fetch(route.target, {
