@@ -243,8 +243,10 @@ export function networkFault(error: unknown, origin: string): Fault {
     const message = `${origin} cannot be reached (${code})`;
     return new Fault('source_unreachable', message, { cause: error, details });
   }
-  if (code !== null && (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW')) {
-    const message = `${origin} answered with something that is not HTTP as S3 speaks it (${code})`;
+  // undici's parser errors often come without their code.
+  const isNotHttp = error instanceof Error && error.name === 'HTTPParserError';
+  if (isNotHttp || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    const message = `${origin} answered with something that is not HTTP as S3 speaks it`;
     return new Fault('source_error', message, { cause: error, details });
   }
   const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

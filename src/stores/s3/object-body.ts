@@ -3,7 +3,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { errorCode } from './faults.ts';
-import type { ResponseBody } from './signed-requests.ts';
+import { dropBody, type ResponseBody } from './signed-requests.ts';
 
 export interface BodyLimits {
   readonly clock: Clock;
@@ -28,8 +28,29 @@ export function brokenRead(expected: ExpectedBody, bytesRead: number, why: strin
   );
 }
 
-/** Yields the chunks of `body`. Ending the loop early ends the connection. */
-export async function* countedBody(
+/** The chunks of `body`, once. Ending the loop early, or before its first chunk, frees the connection. */
+export function countedBody(
+  body: ResponseBody,
+  expected: ExpectedBody,
+  limits: BodyLimits,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const chunks = countChunks(body, expected, limits, signal);
+      return {
+        next: () => chunks.next(),
+        return: () => {
+          // A generator that was never started does not run its own cleanup.
+          dropBody(body);
+          return chunks.return();
+        },
+      };
+    },
+  };
+}
+
+async function* countChunks(
   body: ResponseBody,
   expected: ExpectedBody,
   limits: BodyLimits,

@@ -314,6 +314,9 @@ test('discard and an early end free the connection', { timeout: 5000 }, async ()
       assert.ok(chunk.length > 0);
       break;
     }
+    const untouched = await source.read({ location, pin: null, startByte: 0 }, signal);
+    assert.ok(untouched.kind === 'body');
+    await untouched.body[Symbol.asyncIterator]().return?.();
   }
   assert.equal((await source.look(location, signal)).kind, 'present');
 });

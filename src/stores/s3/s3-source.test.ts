@@ -35,7 +35,7 @@ test('a look is one HEAD that asks for the checksum, and looks share a connectio
       headers: objectHeaders({ 'content-length': '123', 'x-amz-checksum-crc32c': 'AAAAAA==' }),
     },
   });
-  await using source = await openTestSource(server);
+  await using source = await openTestSource(server, { connections: 1 });
   for (let round = 0; round < 3; round += 1) {
     const look = await source.look(location, signal);
     assert.ok(look.kind === 'present');

@@ -1,6 +1,6 @@
 // What leaves on the wire, the two corrections, timeouts and aborts.
 import assert from 'node:assert/strict';
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import { Fault, type FaultCode } from '../../core/faults.ts';
@@ -28,27 +28,40 @@ function isFault(code: FaultCode) {
   };
 }
 
-test('paths reach the wire byte for byte, dots and double slashes too', async () => {
-  // No HTTP library on this side: the request line is what the socket got.
-  const lines: string[] = [];
+/** A server below HTTP: `answer` gets what the socket got. */
+async function startSocketServer(
+  answer: (socket: Socket, text: string) => void,
+): Promise<{ url: string } & AsyncDisposable> {
+  const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => {
+    sockets.add(socket);
     socket.on('error', () => {});
-    socket.on('data', (data) => {
-      lines.push(data.toString('latin1').split('\r\n')[0] ?? '');
-      socket.write(
-        'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "e"\r\nLast-Modified: Mon, 02 Nov 2026 10:00:00 GMT\r\n\r\n',
-      );
-    });
+    socket.on('data', (data) => answer(socket, data.toString('latin1')));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  {
-    await using source = await openTestSource({ url: `http://127.0.0.1:${port}` });
-    for (const key of ['a/../b', '../../x', '//a//b/', './.', 'a%2Fb', 'a?b#c', '%2e%2e/é']) {
-      await source.look({ bucket: 'photos', key }, signal);
-    }
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+test('paths reach the wire byte for byte, dots and double slashes too', async () => {
+  // No HTTP library on this side: the request line is what the socket got.
+  const lines: string[] = [];
+  await using server = await startSocketServer((socket, text) => {
+    lines.push(text.split('\r\n')[0] ?? '');
+    socket.write(
+      'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "e"\r\nLast-Modified: Mon, 02 Nov 2026 10:00:00 GMT\r\n\r\n',
+    );
+  });
+  await using source = await openTestSource(server);
+  for (const key of ['a/../b', '../../x', '//a//b/', './.', 'a%2Fb', 'a?b#c', '%2e%2e/é']) {
+    await source.look({ bucket: 'photos', key }, signal);
   }
-  await new Promise<void>((resolve) => server.close(() => resolve()));
   assert.deepEqual(lines, [
     'HEAD /photos/a/../b HTTP/1.1',
     'HEAD /photos/../../x HTTP/1.1',
@@ -198,11 +211,9 @@ test('a store that takes the request and says nothing is unreachable', async () 
 });
 
 test('a port where nobody listens is unreachable', async () => {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  await using source = await openTestSource({ url: `http://127.0.0.1:${port}` });
+  const server = await startSocketServer(() => {});
+  await server[Symbol.asyncDispose]();
+  await using source = await openTestSource(server);
   await assert.rejects(source.look(location, signal), (error) => {
     assert.match(String(error), /ECONNREFUSED/);
     return isFault('source_unreachable')(error);
@@ -220,17 +231,9 @@ test('a connection that cannot be made secure is not used', async () => {
 });
 
 test('an answer that is not HTTP is an error of the source', async () => {
-  const server = createTcpServer((socket) => {
-    socket.on('error', () => {});
-    socket.on('data', () => socket.end('SSH-2.0-OpenSSH_9.9\r\n'));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  {
-    await using source = await openTestSource({ url: `http://127.0.0.1:${port}` });
-    await assert.rejects(source.look(location, signal), isFault('source_error'));
-  }
-  await new Promise<void>((resolve) => server.close(() => resolve()));
+  await using server = await startSocketServer((socket) => socket.end('SSH-2.0-OpenSSH_9.9\r\n'));
+  await using source = await openTestSource(server);
+  await assert.rejects(source.look(location, signal), isFault('source_error'));
 });
 
 test('an abort ends a request and frees its connection, and an aborted signal sends nothing', async () => {
