@@ -50,7 +50,7 @@ export const FaultSchema = z
   })
   .meta({ id: 'Fault', description: 'Why the last attempt failed.' });
 
-export const ReceiptSchema = z
+const ReceiptSchema = z
   .object({
     etag: z.string(),
     versionId: z.string().optional(),

@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 
-export const MAX_WAIT_SEC = 60;
+const MAX_WAIT_SEC = 60;
 
 /**
  * The seconds of `wait` in a Prefer header, at most 60; null where the header asks for no waiting. What cannot be

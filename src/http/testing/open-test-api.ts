@@ -61,7 +61,7 @@ export const PHOTOS_RULE: Rule = {
   metadata: 'all',
 };
 
-export const DOCS_RULE: Rule = {
+const DOCS_RULE: Rule = {
   ...PHOTOS_RULE,
   name: 'docs',
   source: { ...PHOTOS_RULE.source, bucket: 'docs', prefix: 'public/' },
