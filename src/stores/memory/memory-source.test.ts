@@ -22,7 +22,7 @@ function open(chunkBytes?: number) {
   });
   return {
     source,
-    advance(ms: number) {
+    advance: (ms: number) => {
       nowMs += ms;
     },
   };

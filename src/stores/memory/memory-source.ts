@@ -171,10 +171,12 @@ export class MemorySource implements ObjectSource {
     const after = request.cursor === null ? null : Buffer.from(request.cursor, 'base64');
     const found = [...bucket.versionsByKey]
       .filter(([key]) => key.startsWith(request.prefix))
-      .map(([key, versions]) => ({ key, bytes: Buffer.from(key), newest: versions[0] }))
-      .filter(({ bytes }) => after === null || Buffer.compare(bytes, after) > 0)
-      .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
-      .flatMap(({ key, bytes, newest }) => (newest?.kind === 'object' ? [{ key, bytes, ...newest }] : []));
+      .map(([key, versions]) => ({ key, keyBytes: Buffer.from(key), newest: versions[0] }))
+      .filter(({ keyBytes }) => after === null || Buffer.compare(keyBytes, after) > 0)
+      .sort((a, b) => Buffer.compare(a.keyBytes, b.keyBytes))
+      .flatMap(({ key, keyBytes, newest }) =>
+        newest?.kind === 'object' ? [{ key, keyBytes, state: newest.state }] : [],
+      );
     const page = found.slice(0, Math.max(1, request.limit));
     return {
       entries: page.map(({ key, state }) => ({
@@ -183,7 +185,7 @@ export class MemorySource implements ObjectSource {
         sizeBytes: state.sizeBytes,
         lastModifiedMs: state.lastModifiedMs,
       })),
-      nextCursor: page.length < found.length ? (page.at(-1)?.bytes.toString('base64') ?? null) : null,
+      nextCursor: page.length < found.length ? (page.at(-1)?.keyBytes.toString('base64') ?? null) : null,
     };
   }
 
@@ -243,7 +245,7 @@ export class MemorySource implements ObjectSource {
           next: () => chunks.next(),
           return: () => {
             release();
-            return chunks.return();
+            return chunks.return(undefined);
           },
         };
       },
