@@ -1,0 +1,188 @@
+// One source, one target and one queue in memory, with a clock that jumps to whoever sleeps: the world in which the
+// use cases are tested. Single store calls can be replaced to make something happen in between.
+import { openChecksumEngine } from '../../checksums/native-checksums.ts';
+import type { Change } from '../../core/change.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Happenings } from '../../core/happenings.ts';
+import type { ObjectLocation } from '../../core/object.ts';
+import type { ObjectSource } from '../../core/object-source.ts';
+import type { ObjectTarget } from '../../core/object-target.ts';
+import { mapTarget, type Rule } from '../../core/rule.ts';
+import type { ClaimedTransfer, TransferQueue } from '../../core/transfer-queue.ts';
+import { openMemoryQueue } from '../../queues/memory/memory-queue.ts';
+import { MemorySource } from '../../stores/memory/memory-source.ts';
+import { MemoryTarget } from '../../stores/memory/memory-target.ts';
+import { Attempt } from '../attempt.ts';
+import { ByteBudget } from '../byte-budget.ts';
+import type { Stores } from '../copy-object.ts';
+
+export const SOURCE: ObjectLocation = { bucket: 'from', key: 'a/b c.txt' };
+export const TARGET: ObjectLocation = { bucket: 'to', key: 'a/b c.txt' };
+export const LEASE_MS = 30_000;
+export const GRACE_MS = 120_000;
+const CHUNK_BYTES = 64;
+const BLOCK_BYTES = 16;
+const engine = await openChecksumEngine();
+
+export const RULE: Rule = {
+  name: 'default',
+  source: { bucket: 'from', prefix: '', suffix: '', expectedOwner: null },
+  target: {
+    bucket: 'to',
+    prefix: '',
+    stripPrefix: '',
+    prependBucket: false,
+    storageClass: null,
+    kmsKeyName: null,
+  },
+  deletes: 'ignore',
+  adopt: 'checksum',
+  verify: 'source',
+  metadata: 'all',
+};
+
+/** Sleeping takes no real time: the clock jumps, and whatever else is ready runs first. */
+export class JumpingClock implements Clock {
+  #nowMs = Date.UTC(2026, 0, 1);
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  advance(ms: number): void {
+    this.#nowMs += ms;
+  }
+
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const wakeAtMs = this.#nowMs + ms;
+    for (let turn = 0; turn < 20; turn += 1) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      signal.throwIfAborted();
+    }
+    this.#nowMs = Math.max(this.#nowMs, wakeAtMs);
+  }
+}
+
+/** `base` with single methods replaced; the others keep their `this`. */
+export function withMethods<Port extends object>(base: Port, methods: Partial<Port>): Port {
+  return new Proxy(base, {
+    get(target, name) {
+      if (Object.hasOwn(methods, name)) return Reflect.get(methods, name) as unknown;
+      const value = Reflect.get(target, name, target) as unknown;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+export class World {
+  readonly clock = new JumpingClock();
+  readonly source = new MemorySource({ clock: this.clock, buckets: ['from'], chunkBytes: 10 });
+  readonly target = new MemoryTarget({ buckets: ['to'], blockBytes: BLOCK_BYTES });
+  readonly queue: TransferQueue;
+  readonly byteBudget = new ByteBudget(1000);
+  /** Store calls in their order, `source.read` and the like. */
+  readonly calls: string[] = [];
+  /** Happenings in their order. */
+  readonly told: { readonly name: string; readonly event: Record<string, unknown> }[] = [];
+  readonly resumedFrom: number[] = [];
+  #lastId = 0;
+
+  constructor() {
+    this.queue = openMemoryQueue({
+      clock: this.clock,
+      leaseMs: LEASE_MS,
+      settleGraceMs: GRACE_MS,
+      newId: () => {
+        this.#lastId += 1;
+        return `transfer-${this.#lastId}`;
+      },
+    });
+  }
+
+  put(text: string, user: Record<string, string> = {}): void {
+    this.source.put(SOURCE, Buffer.from(text), { metadata: { user } });
+  }
+
+  targetText(): string | null {
+    const bytes = this.target.bytesOf(TARGET);
+    return bytes === null ? null : Buffer.from(bytes).toString();
+  }
+
+  stores(replaced: { source?: Partial<ObjectSource>; target?: Partial<ObjectTarget> } = {}): Stores {
+    return {
+      source: this.#recorded('source', withMethods<ObjectSource>(this.source, replaced.source ?? {})),
+      target: this.#recorded('target', withMethods<ObjectTarget>(this.target, replaced.target ?? {})),
+      checksums: engine,
+      clock: this.clock,
+      byteBudget: this.byteBudget,
+      chunkBytes: CHUNK_BYTES,
+      effectDeadlineMs: 60_000,
+    };
+  }
+
+  #recorded<Port extends object>(side: string, port: Port): Port {
+    return new Proxy(port, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name, target) as unknown;
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]): unknown => {
+          this.calls.push(`${side}.${String(name)}`);
+          return value.apply(target, args) as unknown;
+        };
+      },
+    });
+  }
+
+  async accept(change: Partial<Change> = {}, rule: Rule = RULE): Promise<string> {
+    const whole: Change = {
+      ...SOURCE,
+      kind: 'created',
+      transport: 's3',
+      occurredAtMs: this.clock.nowMs(),
+      sizeBytes: null,
+      versionId: null,
+      sequencer: null,
+      ...change,
+    };
+    const source = { bucket: whole.bucket, key: whole.key };
+    const item = { ruleName: rule.name, source, target: mapTarget(rule, source), change: whole };
+    const [accepted] = await this.queue.accept({ items: [item], quarantine: [] });
+    if (accepted === undefined) throw new Error('Nothing was accepted');
+    return accepted.transferId;
+  }
+
+  async claim(): Promise<ClaimedTransfer> {
+    const [claimed] = await this.queue.claim(1);
+    if (claimed === undefined) throw new Error('Nothing is due');
+    return claimed;
+  }
+
+  attempt(claimed: ClaimedTransfer, rule: Rule = RULE, signal = new AbortController().signal): Attempt {
+    return new Attempt({
+      claimed,
+      rule,
+      target: mapTarget(rule, claimed.source),
+      signal,
+      clock: this.clock,
+      onResumed: (fromByte) => void this.resumedFrom.push(fromByte),
+    });
+  }
+
+  /** Accepts a change and hands out its first attempt. */
+  async begin(change: Partial<Change> = {}, rule: Rule = RULE): Promise<Attempt> {
+    await this.accept(change, rule);
+    return this.attempt(await this.claim(), rule);
+  }
+
+  happenings(): Happenings {
+    return new Proxy({} as Happenings, {
+      get: (_, name) => (event: Record<string, unknown>) =>
+        void this.told.push({ name: String(name), event }),
+    });
+  }
+}
