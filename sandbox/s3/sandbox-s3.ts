@@ -5,17 +5,6 @@ import { type NotificationOptions, Notifications, type NotificationTarget } from
 import { routeRequests } from './router.ts';
 import type { S3State } from './s3-state.ts';
 
-export type { BucketOptions, Versioning } from './buckets.ts';
-export type {
-  ObjectState,
-  PutOptions,
-  ReadBack,
-  StoredSummary,
-  SyntheticObject,
-  SyntheticSummary,
-} from './direct-access.ts';
-export type { NotificationOptions, NotificationTarget } from './notification.ts';
-
 export interface SandboxS3Options {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
