@@ -308,7 +308,9 @@ test('bytes that do not match the checksum of the source never become visible, s
     const world = new World();
     const checksum = { algorithm: 'sha256', value: 'd3Jvbmc=', kind: 'full_object' } as const;
     world.source.put(SOURCE, Buffer.alloc(size, 1), { checksum });
-    await assert.rejects(converge(world.stores(), await world.begin()), isFault('source_checksum_mismatch'));
+    const attempt = await world.begin();
+    await assert.rejects(converge(world.stores(), attempt), isFault('source_checksum_mismatch'));
+    assert.equal(attempt.unsavedProgress?.checkpoint ?? null, null, 'Wrong bytes are never continued');
     assert.equal(world.targetText(), null);
     assert.equal(world.source.openBodyCount, 0);
   }

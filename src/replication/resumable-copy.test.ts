@@ -244,6 +244,7 @@ test('a stored session of another source version is cancelled, and the new versi
   assert.equal(end.outcome, 'replicated');
   assert.deepEqual(Buffer.from(world.target.bytesOf(TARGET) ?? []), OTHER);
   assert.equal(count(world, 'target.cancelUpload'), 1);
+  assert.equal(count(world, 'target.uploadProgress'), 0, 'Nobody asks how far a session of other bytes is');
   assert.equal(count(world, 'target.openUpload'), 1);
 });
 

@@ -102,6 +102,7 @@ test('a store that is down uses up no attempt, however often it is asked', async
   });
   const transfer = await reaches(world, await world.accept(), 'done');
   assert.equal(transfer.outcome, 'replicated');
+  assert.equal(transfer.attemptCount, 0);
   const waits = world.told
     .filter(({ name }) => name === 'transferRetrying')
     .map(({ event }) => Number(event['retryInMs']));
