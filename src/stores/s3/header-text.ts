@@ -10,7 +10,6 @@ export function header(headers: Headers, name: string): string | null {
   return typeof value === 'string' ? value : value.join(', ');
 }
 
-// oxlint-disable-next-line no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
 
 /** Raw UTF-8 bytes in a header value turned back into text; anything else stays as it is. */

@@ -149,6 +149,7 @@ test('a store that ignores If-Match does not get its newer bytes taken for the p
 
 const brokenAnswers: [string, Answer, number, number][] = [
   ['200 to a range', whole(), 4, 6],
+  ['200 to a range, dressed as one', { ...range(4), status: 200 }, 4, 6],
   ['206 without a Content-Range', { ...range(4), headers: objectHeaders() }, 4, 6],
   ['206 from another byte', range(3, { 'content-range': 'bytes 3-9/10' }), 4, 6],
   [
