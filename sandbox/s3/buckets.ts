@@ -1,8 +1,7 @@
 // What is stored: buckets, keys in byte order, versions newest first. Pure state; every change of it is one
 // synchronous step, so readers never see half of one.
 import { randomBytes } from 'node:crypto';
-import type { StoredChecksum } from './checksums.ts';
-import type { MultipartUpload } from './multipart-uploads.ts';
+import type { ChecksumAlgorithm, ChecksumType, StoredChecksum } from './checksums.ts';
 import type { ObjectContent } from './object-content.ts';
 import { S3Error } from './errors.ts';
 
@@ -69,6 +68,28 @@ export interface BucketOptions {
 }
 
 const nullVersion = 'null';
+
+export interface UploadedPart {
+  readonly number: number;
+  readonly content: ObjectContent;
+  /** Without quotes; the MD5 of the part. */
+  readonly etag: string;
+  /** Base64, by the upload's algorithm. */
+  readonly checksum: string;
+  readonly lastModifiedMs: number;
+}
+
+export interface MultipartUpload {
+  readonly id: string;
+  readonly key: string;
+  readonly initiatedMs: number;
+  readonly attributes: ObjectAttributes;
+  readonly algorithm: ChecksumAlgorithm;
+  readonly checksumType: ChecksumType;
+  /** Whether the client named the algorithm, or it is the service's own choice. */
+  readonly algorithmChosen: boolean;
+  readonly parts: Map<number, UploadedPart>;
+}
 
 export class Bucket {
   readonly name: string;

@@ -2,7 +2,7 @@
 // over the parts or over the whole as was agreed at the start, and the start as its last-modified time.
 import { createHash } from 'node:crypto';
 import type { SandboxAnswer } from '../http-server.ts';
-import { type Bucket, randomVersionId } from './buckets.ts';
+import { type Bucket, type MultipartUpload, randomVersionId, type UploadedPart } from './buckets.ts';
 import {
   type ChecksumAlgorithm,
   checksumHeader,
@@ -13,7 +13,6 @@ import {
 } from './checksums.ts';
 import { judgeWrite, unquoteEtag } from './conditions.ts';
 import { S3Error } from './errors.ts';
-import type { MultipartUpload, UploadedPart } from './multipart-uploads.ts';
 import { encryptionHeaders, readAttributes } from './object-attributes.ts';
 import { joinContents, type ObjectContent } from './object-content.ts';
 import { initialArchive } from './object-routes.ts';
