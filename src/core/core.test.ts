@@ -97,17 +97,26 @@ const METADATA: SourceMetadata = {
   contentEncoding: 'gzip',
   expires: 'Thu, 01 Jan 2032 00:00:00 GMT',
   websiteRedirectLocation: null,
-  user: { owner: 'Ännchen', 'replicator-source': 'forged', 'source-expires': 'mine' },
+  user: Object.fromEntries([
+    ['owner', 'Ännchen'],
+    ['replicator-source', 'forged'],
+    ['source-expires', 'mine'],
+    ['__proto__', 'kept'],
+  ]),
 };
 
 test('metadata is carried over; reserved names are dropped and named', () => {
   const mapped = mapMetadata(METADATA, 'all');
-  assert.deepEqual(mapped.metadata.custom, { owner: 'Ännchen', 'source-expires': METADATA.expires });
+  assert.deepEqual(Object.entries(mapped.metadata.custom).toSorted(), [
+    ['__proto__', 'kept'],
+    ['owner', 'Ännchen'],
+    ['source-expires', METADATA.expires],
+  ]);
   assert.deepEqual(mapped.dropped, ['replicator-source', 'source-expires']);
   assert.equal(mapped.metadata.contentEncoding, 'gzip');
   const headersOnly = mapMetadata(METADATA, 'headers');
   assert.deepEqual(headersOnly.metadata.custom, { 'source-expires': METADATA.expires });
-  assert.deepEqual(headersOnly.dropped, ['owner', 'replicator-source', 'source-expires']);
+  assert.deepEqual(headersOnly.dropped, ['__proto__', 'owner', 'replicator-source', 'source-expires']);
 });
 
 test('the digest sees every field, no order, and not our stamp', () => {
@@ -144,6 +153,7 @@ test('a stamp comes back as it was written, for any key and rule name', () => {
           metadataDigest: 'd',
           checksum: adopted ? null : 'sha256:x',
           crc32c: adopted ? null : 'AAAAAA==',
+          verified: adopted ? 'size' : 'source',
           adopted,
         };
         const custom = writeStamp(stamp);

@@ -58,6 +58,7 @@ function targetOf(state: SourceState, change: Partial<TargetObject> = {}, stamp:
     state,
     metadataDigest: mapped.digest,
     crc32c: CRC,
+    verified: 'transfer',
     adopted: false,
   });
   return {
@@ -110,9 +111,24 @@ const CASES: Record<string, { readonly input: Partial<DecideInput>; readonly exp
     input: { rule: MIRROR, state: null, target: targetOf(STATE) },
     expected: { kind: 'delete', token: TOKEN },
   },
-  'absent source, our copy though unsound: still ours, deleted at its token': {
+  'absent source, bytes that somebody rewrote under our stamp: not what we wrote, never deleted': {
     input: { rule: MIRROR, state: null, target: targetOf(STATE, { sizeBytes: 5 }) },
+    expected: { kind: 'source_gone' },
+  },
+  'absent source, our bytes under metadata that somebody edited: deleted at its token': {
+    input: {
+      rule: MIRROR,
+      state: null,
+      target: targetOf(STATE, { metadata: { ...targetOf(STATE).metadata, contentType: 'text/html' } }),
+    },
     expected: { kind: 'delete', token: TOKEN },
+  },
+  'adopted by size, the stamp is renewed: still only the size is known': {
+    input: {
+      state: { ...STATE, versionId: 'v2' },
+      target: targetOf(STATE, {}, { adopted: true, verified: 'size' }),
+    },
+    expected: update(true, false, 'size'),
   },
   'absent source, foreign object: never deleted': {
     input: { rule: MIRROR, state: null, target: foreign(STATE) },
@@ -195,7 +211,7 @@ const CASES: Record<string, { readonly input: Partial<DecideInput>; readonly exp
   'another ETag, equal SHA-256 in stamp and source: no byte moves': {
     input: {
       state: { ...STATE, etag: 'e2', checksum: { algorithm: 'sha256', value: 'x', kind: 'full_object' } },
-      target: targetOf(STATE, {}, { checksum: 'sha256:x' }),
+      target: targetOf(STATE, {}, { checksum: 'sha256:x', verified: 'source' }),
     },
     expected: update(false, false, 'source'),
   },

@@ -47,12 +47,14 @@ export function decide(input: DecideInput): Decision {
     if (target === null || stamp === null || stamp.adopted || rule.deletes !== 'mirror') {
       return { kind: 'source_gone' };
     }
+    // Bytes that somebody rewrote under our stamp are not what we wrote.
+    if (!isByteSound(target, stamp, input.receiptCrc32c)) return { kind: 'source_gone' };
     return { kind: 'delete', token: target.token };
   }
   if (target === null) return { kind: 'copy', condition: 'absent' };
   if (stamp !== null && isSound(target, stamp, input.receiptCrc32c)) {
     if (stampAgrees(stamp, state, input.metadataDigest)) {
-      return { kind: 'agree', stamp, verified: verifiedByStamp(stamp) };
+      return { kind: 'agree', stamp, verified: stamp.verified };
     }
   }
   const proof = proveEqualBytes(input, target, stamp);
@@ -101,10 +103,6 @@ export function stampAgrees(stamp: Stamp, state: SourceState, metadataDigest: st
   );
 }
 
-function verifiedByStamp(stamp: Stamp): VerifiedLevel {
-  return stamp.checksum === null && stamp.crc32c === null ? 'size' : 'transfer';
-}
-
 /**
  * How it is proved that the target holds the source's bytes, or null. A stamp counts only while the bytes are sound;
  * a CRC alone proves nothing.
@@ -121,10 +119,10 @@ function proveEqualBytes(
   if (sourceMd5 !== null && sourceMd5 === target.md5) return 'source';
   if (stamp !== null) {
     if (!isSound(target, stamp, input.receiptCrc32c)) return null;
-    if (stamp.etag === state.etag) return 'transfer';
+    if (stamp.etag === state.etag) return stamp.verified;
     const checksum = comparableChecksum(state);
     const isStrong = checksum?.startsWith('sha') ?? false;
-    return isStrong && checksum === stamp.checksum ? 'source' : null;
+    return isStrong && checksum === stamp.checksum ? stamp.verified : null;
   }
   // A foreign object with an MD5 of its own that differs is proved different, whatever its size.
   if (sourceMd5 !== null && target.md5 !== null) return null;

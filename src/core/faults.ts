@@ -3,7 +3,7 @@
 
 /**
  * retry: try again after a backoff, counted. retry_now: once more at once, counted. wait_for_store: the store or
- * the way to it is down, try again after a backoff without using up attempts. park: needs a person; nothing is lost.
+ * the way to it is down or overloaded, try again after a backoff without using up attempts. park: needs a person; nothing is lost.
  */
 export type Disposition = 'retry' | 'retry_now' | 'wait_for_store' | 'park';
 
@@ -15,7 +15,7 @@ interface FaultEntry {
 
 export const FAULTS = {
   source_throttled: {
-    disposition: 'retry',
+    disposition: 'wait_for_store',
     title: 'The source asks for fewer requests',
     remedy: 'Nothing to do: the service backs off. If it lasts, spread the keys over more prefixes.',
   },
@@ -23,6 +23,12 @@ export const FAULTS = {
     disposition: 'retry',
     title: 'The source answered with an error of its own',
     remedy: "Nothing to do: the transfer is tried again. If it lasts, look at the provider's status page.",
+  },
+  source_unavailable: {
+    disposition: 'wait_for_store',
+    title: 'The source is not available for the moment',
+    remedy:
+      "Nothing to do: transfers wait and use up no attempts. If it lasts, look at the provider's status page.",
   },
   source_unreachable: {
     disposition: 'wait_for_store',
@@ -46,7 +52,7 @@ export const FAULTS = {
     remedy: 'Nothing to do: the last version is copied as soon as the object rests.',
   },
   target_throttled: {
-    disposition: 'retry',
+    disposition: 'wait_for_store',
     title: 'The target asks for fewer requests',
     remedy: 'Nothing to do: the service backs off. One object name takes about one write a second.',
   },
@@ -54,6 +60,12 @@ export const FAULTS = {
     disposition: 'retry',
     title: 'The target answered with an error of its own',
     remedy: "Nothing to do: the transfer is tried again. If it lasts, look at the provider's status page.",
+  },
+  target_unavailable: {
+    disposition: 'wait_for_store',
+    title: 'The target is not available for the moment',
+    remedy:
+      "Nothing to do: transfers wait and use up no attempts. If it lasts, look at the provider's status page.",
   },
   target_unreachable: {
     disposition: 'wait_for_store',
@@ -78,9 +90,10 @@ export const FAULTS = {
     remedy: 'Nothing to do: a new session is opened and the object is sent again from its start.',
   },
   credentials_expired: {
-    disposition: 'retry_now',
-    title: 'The credentials had expired',
-    remedy: 'Nothing to do: they are renewed. If it parks, renew the session token or use a role.',
+    disposition: 'wait_for_store',
+    title: 'The credentials have expired',
+    remedy:
+      'Renew the session token and restart, or use a role, which renews itself. Transfers wait meanwhile.',
   },
   credentials_unavailable: {
     disposition: 'wait_for_store',

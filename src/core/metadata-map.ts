@@ -17,17 +17,17 @@ export interface MappedMetadata {
 
 /** Maps the source's metadata to the target's; see docs/semantics.md for the table. */
 export function mapMetadata(source: SourceMetadata, policy: MetadataPolicy): MappedMetadata {
-  const custom: Record<string, string> = {};
+  const custom = new Map<string, string>();
   const dropped: string[] = [];
   // Two headers have no field of their own at the target.
-  if (source.expires !== null) custom['source-expires'] = source.expires;
+  if (source.expires !== null) custom.set('source-expires', source.expires);
   if (source.websiteRedirectLocation !== null) {
-    custom['source-website-redirect-location'] = source.websiteRedirectLocation;
+    custom.set('source-website-redirect-location', source.websiteRedirectLocation);
   }
   if (policy === 'all') {
     for (const [name, value] of Object.entries(source.user)) {
-      if (name.startsWith(STAMP_PREFIX) || Object.hasOwn(custom, name)) dropped.push(name);
-      else custom[name] = value;
+      if (name.startsWith(STAMP_PREFIX) || custom.has(name)) dropped.push(name);
+      else custom.set(name, value);
     }
   } else {
     dropped.push(...Object.keys(source.user));
@@ -39,7 +39,8 @@ export function mapMetadata(source: SourceMetadata, policy: MetadataPolicy): Map
     contentDisposition: source.contentDisposition,
     contentLanguage: source.contentLanguage,
     contentEncoding: source.contentEncoding,
-    custom,
+    // Not by assignment: a name such as __proto__ would vanish.
+    custom: Object.fromEntries(custom),
   };
   return { metadata, dropped: dropped.toSorted(), digest: digestMetadata(metadata) };
 }

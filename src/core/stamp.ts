@@ -2,6 +2,7 @@
 // worker can decide from the two stores alone; the queue only saves work.
 import { STAMP_PREFIX } from './metadata-map.ts';
 import type { ObjectLocation, SourceState, TargetMetadata } from './object.ts';
+import type { VerifiedLevel } from './transfer.ts';
 
 const VERSION = '1';
 
@@ -19,6 +20,8 @@ export interface Stamp {
   readonly checksum: string | null;
   /** CRC32C of the object, base64; null where it was not known when the stamp was written. */
   readonly crc32c: string | null;
+  /** How far the bytes were proved equal when this was written; no later look may claim more without a new proof. */
+  readonly verified: VerifiedLevel;
   /** True where the bytes were there before us: mirrored deletes never take such an object. */
   readonly adopted: boolean;
 }
@@ -35,9 +38,10 @@ export function stampOf(options: {
   readonly state: SourceState;
   readonly metadataDigest: string;
   readonly crc32c: string | null;
+  readonly verified: VerifiedLevel;
   readonly adopted: boolean;
 }): Stamp {
-  const { source, ruleName, state, metadataDigest, crc32c, adopted } = options;
+  const { source, ruleName, state, metadataDigest, crc32c, verified, adopted } = options;
   return {
     source: stampSource(source),
     ruleName,
@@ -46,8 +50,10 @@ export function stampOf(options: {
     lastModifiedMs: state.lastModifiedMs,
     sizeBytes: state.sizeBytes,
     metadataDigest,
-    checksum: comparableChecksum(state),
+    // Bytes adopted by size alone were never compared with the source's checksum.
+    checksum: verified === 'size' ? null : comparableChecksum(state),
     crc32c,
+    verified,
     adopted,
   };
 }
@@ -69,6 +75,7 @@ export function writeStamp(stamp: Stamp): Record<string, string> {
     'replicator-source-last-modified': new Date(stamp.lastModifiedMs).toISOString(),
     'replicator-source-size': String(stamp.sizeBytes),
     'replicator-source-metadata': stamp.metadataDigest,
+    'replicator-verified': stamp.verified,
   };
   if (stamp.versionId !== null) fields['replicator-source-version-id'] = stamp.versionId;
   if (stamp.checksum !== null) fields['replicator-source-checksum'] = stamp.checksum;
@@ -100,8 +107,14 @@ export function readStamp(metadata: TargetMetadata): Stamp | null {
     metadataDigest,
     checksum: field('source-checksum'),
     crc32c: field('crc32c'),
+    verified: readLevel(field('verified')),
     adopted: field('adopted') === 'true',
   };
+}
+
+/** Without a readable level nothing but the size may be claimed. */
+function readLevel(text: string | null): VerifiedLevel {
+  return text === 'source' || text === 'transfer' ? text : 'size';
 }
 
 function decodeRuleName(text: string): string {

@@ -15,7 +15,7 @@
 import type { Change, MalformedRecord } from './change.ts';
 import type { FaultCode, FaultRecord } from './faults.ts';
 import type { ObjectLocation, SourceState } from './object.ts';
-import type { TargetCondition, UploadSession } from './object-target.ts';
+import type { Placement, TargetCondition, UploadSession } from './object-target.ts';
 import type { Outcome, Receipt, Transfer, TransferStatus } from './transfer.ts';
 
 export interface AcceptItem {
@@ -42,6 +42,9 @@ export interface Lease {
 /** Where a large upload stands, to continue after a crash. The session is a secret: encrypted at rest or not kept. */
 export interface UploadCheckpoint {
   readonly session: UploadSession;
+  /** Where the session ends up, whatever the rule says meanwhile. */
+  readonly target: ObjectLocation;
+  readonly placement: Placement;
   readonly condition: TargetCondition;
   /** The source state whose bytes are in the session; another state must never be appended. */
   readonly state: SourceState;
@@ -63,6 +66,8 @@ export interface ClaimedTransfer {
   readonly attemptCount: number;
   /** True for the look after the grace: only such an attempt may clear `owed`. */
   readonly isSettling: boolean;
+  /** An effect of an earlier attempt may have landed, or may still land. */
+  readonly isOwed: boolean;
   /** Size the latest change claimed, a hint; null where unknown. */
   readonly sizeHintBytes: number | null;
   readonly changeAtMs: number;
@@ -127,7 +132,13 @@ export interface TransferQueue {
   ): Promise<boolean>;
   finish(
     lease: Lease,
-    end: { readonly outcome: Outcome; readonly receipt: Receipt | null; readonly owed: boolean },
+    end: {
+      readonly outcome: Outcome;
+      readonly receipt: Receipt | null;
+      readonly owed: boolean;
+      /** Where the attempt worked, if elsewhere than the row says: the rule may map anew since the change came. */
+      readonly target?: ObjectLocation;
+    },
   ): Promise<FinishAnswer>;
   /** Back to queued, due in `delayMs`. `countsAsAttempt` false: the store was down, or nobody failed. */
   retry(

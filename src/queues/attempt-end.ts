@@ -3,6 +3,7 @@
 // A row that became dirty meanwhile splits: the id of the attempt ends as a done row, and the work goes on, queued,
 // under the follow-up's id. Everything that must not be forgotten (owed, fault, checkpoint) goes with the live row.
 import type { FaultRecord } from '../core/faults.ts';
+import type { ObjectLocation } from '../core/object.ts';
 import type { FinishAnswer } from '../core/transfer-queue.ts';
 import { nextStatus, type Outcome, type Receipt, type TransferEvent } from '../core/transfer.ts';
 import { dueAfter, type QueueTime } from './steady-clock.ts';
@@ -19,6 +20,7 @@ interface FinishEnd {
   readonly outcome: Outcome;
   readonly receipt: Receipt | null;
   readonly owed: boolean;
+  readonly target?: ObjectLocation;
 }
 
 interface RetryEnd {
@@ -46,6 +48,7 @@ export function afterFinish<Checkpoint>(
   const result: TransferRow<Checkpoint> = {
     ...row,
     ...resultOf(row, end),
+    target: end.target ?? row.target,
     isSettling: false,
     followUp: null,
     checkpoint: null,
@@ -56,6 +59,7 @@ export function afterFinish<Checkpoint>(
     const followUp: TransferRow<Checkpoint> = {
       ...row,
       ...beginningOf(row.followUp),
+      target: end.target ?? row.target,
       status: nextStatus(row.status, 'finished_dirty'),
       isOwed,
       isSettling: false,

@@ -1,6 +1,5 @@
 // A row of the queue and what changes, claims and redrives make of it. Pure: the drivers load a row, ask here
 // what becomes of it, and store the answer; so every driver means the same. Ends of attempts: attempt-end.ts.
-import type { Change } from '../core/change.ts';
 import type { FaultRecord } from '../core/faults.ts';
 import type { ObjectLocation } from '../core/object.ts';
 import {
@@ -57,11 +56,17 @@ export interface TransferRow<Checkpoint> {
 export interface Arrival {
   readonly changeAtMs: number;
   readonly sizeHintBytes: number | null;
+  /** Where the rule maps the object now; null for a redrive, which knows no rule. */
+  readonly target: ObjectLocation | null;
 }
 
-/** A change as it counts for a row: by its own time, else by its acceptance. */
-export function arrivalOf(change: Change, now: QueueTime): Arrival {
-  return { changeAtMs: change.occurredAtMs ?? now.wallMs, sizeHintBytes: change.sizeBytes };
+/** A change as it counts for a row: by its own time, else by its acceptance. No change comes from the future. */
+export function arrivalOf(
+  { change, target }: Pick<AcceptItem, 'change' | 'target'>,
+  now: QueueTime,
+): Arrival {
+  const changeAtMs = Math.min(change.occurredAtMs ?? now.wallMs, now.wallMs);
+  return { changeAtMs, sizeHintBytes: change.sizeBytes, target };
 }
 
 /** The row of a new dirty period of a key that has no live row. */
@@ -108,12 +113,23 @@ export function afterChange<Checkpoint>(
   if (row.status === 'copying') return withFollowUp(row, arrival, newId, now);
   const changeAtMs = Math.min(row.changeAtMs, arrival.changeAtMs);
   const sizeHintBytes = arrival.sizeHintBytes ?? row.sizeHintBytes;
+  const target = arrival.target ?? row.target;
   if (row.status === 'queued') {
-    // Its due time stays: a change must not cut the backoff of a throttled store short.
-    if (changeAtMs === row.changeAtMs && sizeHintBytes === row.sizeHintBytes) return row;
-    return { ...row, changeAtMs, sizeHintBytes, updatedAtMs: now.wallMs };
+    // Its due time stays: a change must not cut the backoff of a throttled store short. Its attempts begin anew: they
+    // were spent on what the object was before.
+    const isKnown = changeAtMs === row.changeAtMs && sizeHintBytes === row.sizeHintBytes;
+    if (isKnown && row.attemptCount === 0 && isSameLocation(target, row.target)) return row;
+    return { ...row, target, changeAtMs, sizeHintBytes, attemptCount: 0, updatedAtMs: now.wallMs };
   }
-  return { ...dueAtOnce(row, now), status, changeAtMs, sizeHintBytes, outcome: null, attemptCount: 0 };
+  return {
+    ...dueAtOnce(row, now),
+    status,
+    target,
+    changeAtMs,
+    sizeHintBytes,
+    outcome: null,
+    attemptCount: 0,
+  };
 }
 
 /** A live row that an operator wants to run now, attempts counted from zero. */
@@ -124,7 +140,7 @@ export function afterRedrive<Checkpoint>(
 ): TransferRow<Checkpoint> {
   const status = nextStatus(row.status, 'redriven');
   if (row.status === 'copying') {
-    return withFollowUp(row, { changeAtMs: now.wallMs, sizeHintBytes: null }, newId, now);
+    return withFollowUp(row, { changeAtMs: now.wallMs, sizeHintBytes: null, target: null }, newId, now);
   }
   return { ...dueAtOnce(row, now), status, outcome: null, attemptCount: 0 };
 }
@@ -159,6 +175,7 @@ export function toClaimed(
     target: row.target,
     attemptCount: row.attemptCount,
     isSettling: row.isSettling,
+    isOwed: row.isOwed,
     sizeHintBytes: row.sizeHintBytes,
     changeAtMs: row.changeAtMs,
     lastReceipt: found.lastReceipt,
@@ -214,6 +231,10 @@ export function followUpTransfer(row: TransferRow<unknown>, followUp: FollowUp):
 /** The id that stands for what arrived last: the follow-up's while an attempt runs. */
 export function idToFollow(row: TransferRow<unknown>): string {
   return row.followUp?.id ?? row.id;
+}
+
+function isSameLocation(a: ObjectLocation, b: ObjectLocation): boolean {
+  return a.bucket === b.bucket && a.key === b.key;
 }
 
 function dueAtOnce<Checkpoint>(row: TransferRow<Checkpoint>, now: QueueTime): TransferRow<Checkpoint> {

@@ -19,6 +19,8 @@ export interface AttemptEnd {
   readonly receipt: Receipt | null;
 }
 
+export type EffectKind = 'write' | 'metadata' | 'delete';
+
 /** What the heartbeat writes down next. */
 export interface ProgressReport {
   readonly bytesDone: number;
@@ -38,8 +40,8 @@ export class Attempt {
   lease: Lease;
   /** An effect was sent and nobody knows whether it happened. */
   owed = false;
-  /** A write was sent in this attempt, whatever became of it: agreement found later is then our own work. */
-  hasWritten = false;
+  /** The last effect that nobody answered; agreement found later is then its doing. */
+  unanswered: { readonly effect: EffectKind; readonly fault: Fault } | null = null;
   /** The stored upload session was used or given up; it is never looked at twice. */
   hasTriedCheckpoint = false;
   bytesMoved = 0;
@@ -76,16 +78,26 @@ export class Attempt {
   }
 
   /**
+   * Throws the fault of an unanswered effect: after it one more look is allowed, and nothing is sent on top of it.
+   * The next attempt, after its wait, sends again if it still has to.
+   */
+  assertAnswered(): void {
+    if (this.unanswered !== null) throw this.unanswered.fault;
+  }
+
+  /**
    * Sends one effect. Until its answer proves something the attempt is owed, so that an abort or a thrown bug in
    * between cannot forget it. A thrown Fault is a definite refusal: nothing happened.
    */
-  async sendEffect(send: () => Promise<EffectAnswer>): Promise<EffectAnswer> {
+  async sendEffect(effect: EffectKind, send: () => Promise<EffectAnswer>): Promise<EffectAnswer> {
+    this.assertAnswered();
     this.assertMaySend();
     const owedBefore = this.owed;
     this.owed = true;
     try {
       const answer = await send();
-      if (answer.kind !== 'unanswered') this.owed = owedBefore;
+      if (answer.kind === 'unanswered') this.unanswered = { effect, fault: answer.fault };
+      else this.owed = owedBefore;
       return answer;
     } catch (error) {
       if (error instanceof Fault) this.owed = owedBefore;

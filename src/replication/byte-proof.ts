@@ -33,15 +33,10 @@ export class ByteProof {
     this.#state = state;
     this.#crc = saved?.crc32c ?? 0;
     this.#hashedBytes = saved?.hashedBytes ?? 0;
-    this.#expected = verify === 'transfer' ? null : expectedChecksum(state);
-    // CRC32C is computed anyway.
-    const isCrc32c = this.#expected?.algorithm === 'crc32c';
-    const mayStart = saved === null || saved.hashedBytes === 0 || saved.sourceChecksumState !== null;
-    this.#running =
-      this.#expected === null || isCrc32c || !mayStart
-        ? null
-        : engine.start(this.#expected.algorithm, saved?.sourceChecksumState ?? null);
-    if (verify === 'strict' && this.#running === null && !isCrc32c) {
+    const chosen = verify === 'transfer' ? null : chooseChecksum(engine, state, saved);
+    this.#expected = chosen?.expected ?? null;
+    this.#running = chosen?.running ?? null;
+    if (verify === 'strict' && chosen === null) {
       const kept = state.checksum === null ? 'none' : `${state.checksum.algorithm} (${state.checksum.kind})`;
       throw new Fault(
         'not_comparable',
@@ -105,7 +100,45 @@ export class ByteProof {
   }
 }
 
-function expectedChecksum(state: SourceState): SourceChecksum | null {
-  if (state.checksum !== null && state.checksum.kind === 'full_object') return state.checksum;
-  return state.md5 === null ? null : { algorithm: 'md5', value: state.md5, kind: 'full_object' };
+interface ChosenChecksum {
+  readonly expected: SourceChecksum;
+  /** Null for CRC32C, which is computed anyway. */
+  readonly running: RunningChecksum | null;
+}
+
+/** The first of the source's checksums that says something about the whole object and can be computed here. */
+function chooseChecksum(
+  engine: ChecksumEngine,
+  state: SourceState,
+  saved: SavedProof | null,
+): ChosenChecksum | null {
+  const mustContinue = saved !== null && saved.hashedBytes > 0;
+  const savedState = mustContinue ? saved.sourceChecksumState : null;
+  for (const expected of wholeChecksums(state)) {
+    if (expected.algorithm === 'crc32c') return { expected, running: null };
+    if (mustContinue && savedState === null) continue;
+    const running = engine.start(expected.algorithm, savedState);
+    if (running !== null) return { expected, running };
+  }
+  return null;
+}
+
+function wholeChecksums(state: SourceState): SourceChecksum[] {
+  const kept = state.checksum?.kind === 'full_object' ? [state.checksum] : [];
+  return state.md5 === null ? kept : [...kept, { algorithm: 'md5', value: state.md5, kind: 'full_object' }];
+}
+
+/**
+ * True where the proof of an interrupted upload can go on to the level that the rule asks for. A hash such as MD5
+ * cannot be saved half-way: such an object is read again from its start.
+ */
+export function canContinueProof(
+  engine: ChecksumEngine,
+  state: SourceState,
+  verify: VerifyPolicy,
+  saved: SavedProof,
+): boolean {
+  if (verify === 'transfer' || saved.hashedBytes === 0) return true;
+  const fresh = chooseChecksum(engine, state, null);
+  return fresh === null || fresh.running === null || saved.sourceChecksumState !== null;
 }

@@ -225,22 +225,96 @@ test('a write that landed without an answer is found again: replicated, and a la
   assert.equal(world.calls.filter((call) => call === 'target.insert').length, 1);
 });
 
-test('a write that never landed and never answered is sent again, and a later look is owed', async () => {
+test('after an unanswered write that did not land nothing more is sent: the next attempt does, and a look is owed', async () => {
   const world = new World();
   world.put('hello');
+  const stores = world.stores({ target: { insert: async () => UNANSWERED } });
+  const attempt = await world.begin();
+  await assert.rejects(converge(stores, attempt), isFault('target_error'));
+  assert.equal(attempt.owed, true);
+  assert.equal(world.calls.filter((call) => call === 'target.insert').length, 1);
+  const next = world.attempt(await secondClaim(world));
+  assert.equal((await converge(world.stores(), next)).outcome, 'replicated');
+});
+
+test('agreement after a refused write is not our doing: it was there already', async () => {
+  const world = new World();
+  world.put('hello');
+  await replicated(world);
+  const again = new World();
+  again.source.put(SOURCE, Buffer.from('hello'));
+  const attempt = await again.begin({ sizeBytes: 5 });
   let isFirst = true;
-  const stores = world.stores({
+  const stores = again.stores({
     target: {
       insert: async (request: InsertRequest, aborted) => {
-        if (!isFirst) return world.target.insert(request, aborted);
+        const answer = await again.target.insert(request, aborted);
+        if (!isFirst) return answer;
         isFirst = false;
+        // Somebody with our stamp was there first.
+        return again.target.insert(request, aborted);
+      },
+    },
+  });
+  assert.equal((await converge(stores, attempt)).outcome, 'already_current');
+  assert.equal(attempt.owed, false);
+});
+
+test('a metadata update and a delete without an answer are named by what they did', async () => {
+  const world = new World();
+  world.put('hello', { owner: 'ann' });
+  await replicated(world);
+  world.put('hello', { owner: 'ben' });
+  const silent = world.stores({
+    target: {
+      updateMetadata: async (request, aborted) => {
+        await world.target.updateMetadata(request, aborted);
+        return UNANSWERED;
+      },
+      remove: async (request, aborted) => {
+        await world.target.remove(request, aborted);
         return UNANSWERED;
       },
     },
   });
-  const attempt = await world.begin();
-  assert.equal((await converge(stores, attempt)).outcome, 'replicated');
-  assert.equal(attempt.owed, true);
+  const updating = await world.begin();
+  assert.equal((await converge(silent, updating)).outcome, 'metadata_updated');
+  assert.equal(updating.owed, true);
+  world.source.remove(SOURCE);
+  const removing = world.attempt(await secondClaim(world), MIRROR);
+  assert.equal((await converge(silent, removing)).outcome, 'deleted');
+});
+
+test('what was adopted by size alone never claims more, whatever is renewed later', async () => {
+  const world = new World();
+  const bySize = { ...RULE, adopt: 'size' } as const;
+  world.source.put(SOURCE, Buffer.from('same'), { etag: 'multi-1', metadata: { user: { v: '1' } } });
+  world.target.foreignWrite(TARGET, Buffer.from('othr'));
+  const adopted = await converge(world.stores(), await world.begin({}, bySize));
+  assert.equal(adopted.receipt?.verified, 'size');
+  world.source.put(SOURCE, Buffer.from('same'), { etag: 'multi-1', metadata: { user: { v: '2' } } });
+  const renewed = await converge(world.stores(), world.attempt(await secondClaim(world), bySize));
+  assert.equal(renewed.outcome, 'metadata_updated');
+  assert.equal(renewed.receipt?.verified, 'size');
+  const current = await converge(world.stores(), world.attempt(await secondClaim(world), bySize));
+  assert.equal(current.receipt?.verified, 'size');
+});
+
+test('a metadata update that the target confirms as something else is a fault', async () => {
+  const world = new World();
+  world.put('hello', { owner: 'ann' });
+  await replicated(world);
+  world.put('hello', { owner: 'ben' });
+  const stores = world.stores({
+    target: {
+      updateMetadata: async (request, aborted) => {
+        const answer = await world.target.updateMetadata(request, aborted);
+        if (answer.kind !== 'committed' || answer.object === null) return answer;
+        return { kind: 'committed', object: { ...answer.object, sizeBytes: 3 } };
+      },
+    },
+  });
+  await assert.rejects(converge(stores, await world.begin()), isFault('target_answer_mismatch'));
 });
 
 test('an attempt that is aborted while an effect is on its way is owed; a refused effect is not', async () => {

@@ -9,10 +9,20 @@ import { mapMetadata, type MappedMetadata } from '../core/metadata-map.ts';
 import { isSameState, type SourceState, type TargetObject } from '../core/object.ts';
 import { RESERVED_PREFIX } from '../core/rule.ts';
 import type { TargetCondition } from '../core/object-target.ts';
+import type { UploadCheckpoint } from '../core/transfer-queue.ts';
+import type { Outcome } from '../core/transfer.ts';
 import type { Attempt, AttemptEnd } from './attempt.ts';
-import { type CopyResult, copySmallObject, receiptOf, stampedFor, type Stores } from './copy-object.ts';
+import {
+  checkAnswer,
+  type CopyResult,
+  copySmallObject,
+  placementOf,
+  receiptOf,
+  stampedFor,
+  type Stores,
+} from './copy-object.ts';
 import { removeObject } from './remove-object.ts';
-import { copyLargeObject, resumeLargeObject } from './resumable-copy.ts';
+import { cancelQuietly, copyLargeObject, resumeLargeObject } from './resumable-copy.ts';
 
 /** Times both sides are looked at in one attempt before the work goes back to the queue. */
 const MAX_LOOKS = 5;
@@ -63,6 +73,7 @@ function mayAssumeAbsent(stores: Stores, attempt: Attempt): boolean {
     claimed.checkpoint === null &&
     claimed.attemptCount === 0 &&
     !claimed.isSettling &&
+    !claimed.isOwed &&
     claimed.sizeHintBytes !== null &&
     claimed.sizeHintBytes <= stores.chunkBytes
   );
@@ -87,7 +98,7 @@ async function lookAndAct(stores: Stores, attempt: Attempt): Promise<AttemptEnd 
   const { source } = attempt.claimed;
   const targetLook = await stores.target.look(attempt.target, attempt.signal);
   const target = targetLook.kind === 'present' ? targetLook.object : null;
-  if (target === null && attempt.claimed.checkpoint === null) {
+  if (target === null && attempt.claimed.checkpoint === null && attempt.unanswered === null) {
     // The whole-body read is its own look at the source: one call less.
     return copyFrom(stores, attempt, null, 'absent');
   }
@@ -144,6 +155,8 @@ async function sourceAbsent(
     receiptCrc32c: receiptCrc32c(attempt, target),
   });
   if (decision.kind === 'delete') return removeObject(stores, attempt, decision.token);
+  if (target === null && attempt.unanswered?.effect === 'delete')
+    return { outcome: 'deleted', receipt: null };
   attempt.note = goneNote(attempt.claimed.source.key);
   return { outcome: 'source_gone', receipt: null };
 }
@@ -154,7 +167,7 @@ function goneNote(key: string): string {
   return `${gone} The name looks URL-encoded: a key given in a JSON request is literal, so send "a b" and not "a+b" or "a%20b".`;
 }
 
-/** Nothing to do: the target carries this very state. Our own write found so is `replicated`. */
+/** Nothing to do: the target carries this very state. What an unanswered effect of ours did is named. */
 function agreed(
   stores: Stores,
   attempt: Attempt,
@@ -167,7 +180,16 @@ function agreed(
   const verified =
     earlier !== null && earlier.generation === target.generation ? earlier.verified : decision.verified;
   const receipt = receiptOf(stores, attempt, { state, mapped, object: target, verified });
-  return { outcome: attempt.hasWritten ? 'replicated' : 'already_current', receipt };
+  return { outcome: outcomeOfAgreement(attempt, target), receipt };
+}
+
+function outcomeOfAgreement(attempt: Attempt, target: TargetObject): Outcome {
+  if (attempt.unanswered?.effect === 'write') return 'replicated';
+  if (attempt.unanswered?.effect === 'metadata') return 'metadata_updated';
+  const { isOwed, isSettling, lastReceipt } = attempt.claimed;
+  // An earlier attempt ended without knowing what became of its write; this generation is new since the last receipt.
+  const isNew = lastReceipt === null || lastReceipt.generation !== target.generation;
+  return isOwed && !isSettling && isNew ? 'replicated' : 'already_current';
 }
 
 async function updateMetadata(
@@ -177,21 +199,19 @@ async function updateMetadata(
   decision: Extract<Decision, { kind: 'update_metadata' }>,
 ): Promise<AttemptEnd | null> {
   const { state, mapped, target } = looked;
-  const metadata = stampedFor(attempt, state, mapped, target?.crc32c ?? null, decision.adopted);
-  const answer = await attempt.sendEffect(() =>
+  const { verified, adopted, token, contentDiffers } = decision;
+  const crc32c = target?.crc32c ?? null;
+  const metadata = stampedFor(attempt, { state, mapped, crc32c, verified, adopted });
+  const answer = await attempt.sendEffect('metadata', () =>
     stores.target.updateMetadata(
-      { location: attempt.target, token: decision.token, metadata, deadlineMs: stores.effectDeadlineMs },
+      { location: attempt.target, token, metadata, deadlineMs: stores.effectDeadlineMs },
       attempt.signal,
     ),
   );
   if (answer.kind !== 'committed' || answer.object === null) return null;
-  const receipt = receiptOf(stores, attempt, {
-    state,
-    mapped,
-    object: answer.object,
-    verified: decision.verified,
-  });
-  return { outcome: decision.contentDiffers ? 'metadata_updated' : 'already_current', receipt };
+  checkAnswer(attempt, answer.object, state, mapped, crc32c);
+  const receipt = receiptOf(stores, attempt, { state, mapped, object: answer.object, verified });
+  return { outcome: contentDiffers ? 'metadata_updated' : 'already_current', receipt };
 }
 
 /** Goes on with the session of an earlier attempt if it belongs to exactly this state and token, else begins. */
@@ -206,14 +226,26 @@ async function copyOrContinue(
     attempt.hasTriedCheckpoint = true;
     const isOurs =
       checkpoint.condition === condition &&
+      isSamePlace(checkpoint, attempt) &&
       isSameState(checkpoint.state, looked.state) &&
       checkpoint.metadataDigest === looked.mapped.digest;
     const result = isOurs ? await resumeLargeObject(stores, attempt, checkpoint) : null;
     if (result !== null) return endOf(result);
     attempt.report({ bytesDone: 0, sizeBytes: looked.state.sizeBytes, checkpoint: null });
-    if (!isOurs) await stores.target.cancelUpload(checkpoint.session, attempt.signal);
+    if (!isOurs) await cancelQuietly(stores, attempt, checkpoint.session);
   }
   return copyFrom(stores, attempt, looked, condition);
+}
+
+/** The session writes where it was opened for, whatever the rule says by now. */
+function isSamePlace(checkpoint: UploadCheckpoint, attempt: Attempt): boolean {
+  const now = placementOf(attempt.rule);
+  return (
+    checkpoint.target.bucket === attempt.target.bucket &&
+    checkpoint.target.key === attempt.target.key &&
+    checkpoint.placement.storageClass === now.storageClass &&
+    checkpoint.placement.kmsKeyName === now.kmsKeyName
+  );
 }
 
 function endOf(result: CopyResult): AttemptEnd | null {
@@ -230,6 +262,7 @@ async function copyFrom(
   looked: Looked | null,
   condition: TargetCondition,
 ): Promise<AttemptEnd | null> {
+  attempt.assertAnswered();
   const read = await stores.source.read(
     { location: attempt.claimed.source, pin: null, startByte: 0 },
     attempt.signal,

@@ -13,7 +13,8 @@ import {
 } from '../core/metadata-map.ts';
 import type { SourceState, TargetMetadata, TargetObject } from '../core/object.ts';
 import type { ObjectSource, SourceRead } from '../core/object-source.ts';
-import type { ObjectTarget, TargetCondition } from '../core/object-target.ts';
+import type { ObjectTarget, Placement, TargetCondition } from '../core/object-target.ts';
+import type { Rule } from '../core/rule.ts';
 import { comparableChecksum, stampedMetadata, stampOf } from '../core/stamp.ts';
 import type { Receipt, VerifiedLevel } from '../core/transfer.ts';
 import type { Attempt } from './attempt.ts';
@@ -68,15 +69,14 @@ export async function copySmallObject(
     const verified = proof.conclude();
     attempt.bytesMoved += body.length;
     const crc32c = proof.crc32cBase64;
-    const metadata = stampedFor(attempt, state, mapped, crc32c);
-    attempt.hasWritten = true;
-    const answer = await attempt.sendEffect(() =>
+    const metadata = stampedFor(attempt, { state, mapped, crc32c, verified, adopted: false });
+    const answer = await attempt.sendEffect('write', () =>
       stores.target.insert(
         {
           location: attempt.target,
           condition,
           metadata,
-          placement: attempt.rule.target,
+          placement: placementOf(attempt.rule),
           body,
           crc32c,
           deadlineMs: stores.effectDeadlineMs,
@@ -96,6 +96,12 @@ export async function copySmallObject(
   }
 }
 
+/** Where and how the rule wants written objects kept. */
+export function placementOf(rule: Rule): Placement {
+  const { storageClass, kmsKeyName } = rule.target;
+  return { storageClass, kmsKeyName };
+}
+
 /** Maps the metadata and refuses what the target cannot hold, before a byte moves. */
 export function prepareCopy(stores: Stores, attempt: Attempt, state: SourceState): MappedMetadata {
   const { capabilities } = stores.target;
@@ -108,7 +114,9 @@ export function prepareCopy(stores: Stores, attempt: Attempt, state: SourceState
   }
   const mapped = mapMetadata(state.metadata, attempt.rule.metadata);
   // The CRC of the stamp may come later; its length is known.
-  const usedBytes = customMetadataBytes(stampedFor(attempt, state, mapped, 'AAAAAA=='));
+  const usedBytes = customMetadataBytes(
+    stampedFor(attempt, { state, mapped, crc32c: 'AAAAAA==', verified: 'transfer', adopted: false }),
+  );
   if (usedBytes > capabilities.maxCustomMetadataBytes) {
     throw new Fault(
       'metadata_too_large',
@@ -119,21 +127,23 @@ export function prepareCopy(stores: Stores, attempt: Attempt, state: SourceState
   return mapped;
 }
 
-/** The metadata to write with the bytes of `state`. */
+/** The metadata to write for the bytes of `state`: the source's, and the stamp of what is known about them. */
 export function stampedFor(
   attempt: Attempt,
-  state: SourceState,
-  mapped: MappedMetadata,
-  crc32c: string | null,
-  adopted = false,
+  known: {
+    readonly state: SourceState;
+    readonly mapped: MappedMetadata;
+    readonly crc32c: string | null;
+    readonly verified: VerifiedLevel;
+    readonly adopted: boolean;
+  },
 ): TargetMetadata {
+  const { mapped, ...facts } = known;
   const stamp = stampOf({
     source: attempt.claimed.source,
     ruleName: attempt.rule.name,
-    state,
     metadataDigest: mapped.digest,
-    crc32c,
-    adopted,
+    ...facts,
   });
   return stampedMetadata(mapped.metadata, stamp);
 }

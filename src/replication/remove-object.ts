@@ -9,7 +9,7 @@ export async function removeObject(
   attempt: Attempt,
   token: TargetToken,
 ): Promise<AttemptEnd | null> {
-  const answer = await attempt.sendEffect(() =>
+  const answer = await attempt.sendEffect('delete', () =>
     stores.target.remove(
       { location: attempt.target, token, deadlineMs: stores.effectDeadlineMs },
       attempt.signal,

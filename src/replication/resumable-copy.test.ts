@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assert as check, asyncProperty, integer } from 'fast-check';
+import { crc32c, crc32cToBase64 } from '../core/checksum.ts';
 import { Fault, type FaultCode } from '../core/faults.ts';
 import type { SourceRead } from '../core/object-source.ts';
 import type { EffectAnswer, UploadFinishRequest, UploadSendRequest } from '../core/object-target.ts';
 import type { UploadCheckpoint } from '../core/transfer-queue.ts';
 import { converge } from './converge.ts';
-import { SOURCE, TARGET, World } from './testing/world.ts';
+import { LEASE_MS, RULE, SOURCE, TARGET, World } from './testing/world.ts';
 
 const isFault = (code: FaultCode) => (error: unknown) => error instanceof Fault && error.code === code;
 const { signal } = new AbortController();
@@ -149,22 +150,18 @@ test('a finish whose answer is lost is asked for at the session: no later look i
   assert.equal(count(world, 'target.openUpload'), 1);
 });
 
-test('a finish that nobody can tell about stays owed, and the object is brought again', async () => {
+test('a finish that nobody can tell about is owed and not repeated: the next attempt brings the object', async () => {
   const world = new World();
   world.source.put(SOURCE, LARGE);
-  let isFirst = true;
-  const stores = world.stores({
-    target: {
-      finishUpload: async (request: UploadFinishRequest, aborted): Promise<EffectAnswer> => {
-        if (!isFirst) return world.target.finishUpload(request, aborted);
-        isFirst = false;
-        return { kind: 'unanswered', fault: new Fault('target_error', 'no answer') };
-      },
-    },
-  });
+  const unanswered = { kind: 'unanswered', fault: new Fault('target_error', 'no answer') } as const;
+  const stores = world.stores({ target: { finishUpload: async () => unanswered } });
   const attempt = await world.begin();
-  assert.equal((await converge(stores, attempt)).outcome, 'replicated');
+  await assert.rejects(converge(stores, attempt), isFault('target_error'));
   assert.equal(attempt.owed, true);
+  assert.equal(count(world, 'target.openUpload'), 1, 'The bytes are not sent twice in one attempt');
+  world.clock.advance(LEASE_MS + 1);
+  const next = await converge(world.stores(), world.attempt(await world.claim()));
+  assert.equal(next.outcome, 'replicated');
   assert.deepEqual(Buffer.from(world.target.bytesOf(TARGET) ?? []), LARGE);
 });
 
@@ -293,4 +290,81 @@ test('a target that loses the metadata of the finishing request gets the whole s
     look.kind === 'present' && look.object.metadata.custom['replicator-crc32c'],
     end.receipt?.crc32c,
   );
+});
+
+test('a stored session is never finished for another target: a rule that was mapped anew begins again', async () => {
+  const world = new World();
+  await interrupted(world, 150);
+  const moved = { ...RULE, target: { ...RULE.target, prefix: 'new/' } };
+  const claimed = await world.claim();
+  const end = await converge(world.stores(), world.attempt(claimed, moved));
+  assert.equal(end.outcome, 'replicated');
+  assert.equal(world.target.bytesOf(TARGET), null, 'Nothing was written where the rule no longer points');
+  assert.deepEqual(
+    Buffer.from(world.target.bytesOf({ bucket: 'to', key: `new/${TARGET.key}` }) ?? []),
+    LARGE,
+  );
+});
+
+test('a finish that took effect before the crash is believed only if the target still shows it', async () => {
+  const world = new World();
+  const checkpoint = await interrupted(world, 150);
+  const { session } = checkpoint;
+  const progress = await world.target.uploadProgress(session, signal);
+  assert.equal(progress.kind, 'open');
+  const from = progress.persistedBytes;
+  const rest = LARGE.subarray(from, 192);
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield rest;
+  }
+  await world.target.sendUpload({ session, startByte: from, lengthBytes: rest.length, body: body() }, signal);
+  const request = {
+    session,
+    startByte: 192,
+    lastBytes: LARGE.subarray(192),
+    totalBytes: 200,
+    deadlineMs: 1000,
+  };
+  await world.target.finishUpload({ ...request, crc32c: crc32cToBase64(crc32c(LARGE)), custom: {} }, signal);
+  world.target.foreignRemove(TARGET);
+  const end = await converge(world.stores(), world.attempt(await world.claim()));
+  assert.equal(end.outcome, 'replicated');
+  assert.deepEqual(Buffer.from(world.target.bytesOf(TARGET) ?? []), LARGE, 'The object is there again');
+});
+
+test('a checksum that cannot be saved half-way is never skipped: the object is read again from its start', async () => {
+  const world = new World();
+  const md5Only = { checksum: null } as const;
+  world.source.put(SOURCE, LARGE, md5Only);
+  const stores = world.stores({
+    source: cutSource(world, 150),
+    target: {
+      uploadProgress: async () => {
+        throw new Error('killed');
+      },
+    },
+  });
+  const strict = { ...RULE, verify: 'strict' } as const;
+  const attempt = await world.begin({}, strict);
+  await assert.rejects(converge(stores, attempt), /killed/);
+  const checkpoint = attempt.unsavedProgress?.checkpoint ?? null;
+  await world.queue.progress(attempt.lease, { bytesDone: 0, sizeBytes: 200, checkpoint });
+  await world.queue.release(attempt.lease, { owed: false });
+  const end = await converge(world.stores(), world.attempt(await world.claim(), strict));
+  assert.equal(end.receipt?.verified, 'source');
+  assert.equal(count(world, 'target.cancelUpload'), 1);
+});
+
+test('a cancel that is refused fails nothing else', async () => {
+  const world = new World();
+  await interrupted(world, 150);
+  world.source.put(SOURCE, OTHER);
+  const refuse = async (): Promise<void> => {
+    throw new Fault('target_refused', 'no');
+  };
+  const end = await converge(
+    world.stores({ target: { cancelUpload: refuse } }),
+    world.attempt(await world.claim()),
+  );
+  assert.equal(end.outcome, 'replicated');
 });

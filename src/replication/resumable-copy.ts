@@ -9,11 +9,12 @@ import type { UploadCheckpoint } from '../core/transfer-queue.ts';
 import type { VerifiedLevel } from '../core/transfer.ts';
 import type { Attempt } from './attempt.ts';
 import { ByteCursor } from './byte-cursor.ts';
-import { ByteProof } from './byte-proof.ts';
+import { ByteProof, canContinueProof } from './byte-proof.ts';
 import {
   checkAnswer,
   type CopyResult,
   describeMismatch,
+  placementOf,
   prepareCopy,
   receiptOf,
   type SourceBody,
@@ -60,8 +61,9 @@ export async function copyLargeObject(
       {
         location: attempt.target,
         condition,
-        metadata: stampedFor(attempt, state, mapped, null),
-        placement: attempt.rule.target,
+        // The bytes are not compared yet: the finishing request adds what it proves.
+        metadata: stampedFor(attempt, { state, mapped, crc32c: null, verified: 'transfer', adopted: false }),
+        placement: placementOf(attempt.rule),
       },
       attempt.signal,
     );
@@ -83,23 +85,36 @@ export async function resumeLargeObject(
   checkpoint: UploadCheckpoint,
 ): Promise<CopyResult | null> {
   const { state, session, condition } = checkpoint;
+  const { verify } = attempt.rule;
+  if (!canContinueProof(stores.checksums, state, verify, checkpoint)) {
+    await cancelQuietly(stores, attempt, session);
+    return null;
+  }
   const progress = await stores.target.uploadProgress(session, attempt.signal);
   if (progress.kind === 'lost') return null;
-  const mapped = prepareCopy(stores, attempt, state);
-  const proof = new ByteProof({
-    engine: stores.checksums,
-    state,
-    verify: attempt.rule.verify,
-    saved: checkpoint,
-  });
-  const upload = assemble(stores, attempt, { state, mapped, condition, session, proof });
   if (progress.kind === 'committed') {
-    // An earlier finish of ours took effect; what the CRC of all bytes was is not known any more.
-    return concludeUpload(upload, progress.object, 'transfer', null);
+    // An earlier finish of ours took effect after the look, or was undone before it: only a new look can tell.
+    attempt.report({ bytesDone: 0, sizeBytes: state.sizeBytes, checkpoint: null });
+    return { kind: 'look_again' };
   }
-  const fromByte = Math.min(progress.persistedBytes, upload.bulkBytes);
-  attempt.resumed(fromByte, state.sizeBytes, 'the transfer was interrupted');
+  const mapped = prepareCopy(stores, attempt, state);
+  const proof = new ByteProof({ engine: stores.checksums, state, verify, saved: checkpoint });
+  const upload = assemble(stores, attempt, { state, mapped, condition, session, proof });
+  attempt.resumed(
+    Math.min(progress.persistedBytes, upload.bulkBytes),
+    state.sizeBytes,
+    'the transfer was interrupted',
+  );
   return runUpload(upload, progress.persistedBytes, null);
+}
+
+/** An upload that nobody finishes is invisible and expires by itself, so a failing cancel fails nothing else. */
+export async function cancelQuietly(stores: Stores, attempt: Attempt, session: UploadSession): Promise<void> {
+  try {
+    await stores.target.cancelUpload(session, attempt.signal);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+  }
 }
 
 function assemble(
@@ -204,6 +219,8 @@ function mayContinue(fault: Fault): boolean {
     fault.code === 'target_error' ||
     fault.code === 'target_unreachable' ||
     fault.code === 'source_unreachable' ||
+    fault.code === 'target_unavailable' ||
+    fault.code === 'source_unavailable' ||
     fault.code === 'target_throttled' ||
     fault.code === 'source_throttled'
   );
@@ -235,8 +252,10 @@ async function* hashed(
 }
 
 function checkpointOf(upload: Upload): UploadCheckpoint {
-  const { session, condition, state, mapped, proof } = upload;
-  return { session, condition, state, metadataDigest: mapped.digest, ...proof.save() };
+  const { session, condition, state, mapped, proof, attempt } = upload;
+  const { target, rule } = attempt;
+  const placement = placementOf(rule);
+  return { session, target, placement, condition, state, metadataDigest: mapped.digest, ...proof.save() };
 }
 
 /** The effect. A lost answer is asked for at the session before it counts as unanswered. */
@@ -246,8 +265,7 @@ async function finish(upload: Upload, startByte: number, lastBytes: Uint8Array):
   const crc32c = proof.crc32cBase64;
   // Whatever the answer is, this session is never continued: a refusal means that its bytes are wrong.
   forgetCheckpoint(upload, upload.state.sizeBytes);
-  attempt.hasWritten = true;
-  const answer = await attempt.sendEffect(async () => {
+  const answer = await attempt.sendEffect('write', async () => {
     const first = await stores.target.finishUpload(
       {
         session,
@@ -255,7 +273,7 @@ async function finish(upload: Upload, startByte: number, lastBytes: Uint8Array):
         lastBytes,
         totalBytes: upload.state.sizeBytes,
         crc32c,
-        custom: { 'replicator-crc32c': crc32c },
+        custom: { 'replicator-crc32c': crc32c, 'replicator-verified': verified },
         deadlineMs: stores.effectDeadlineMs,
       },
       attempt.signal,
@@ -294,17 +312,17 @@ async function concludeUpload(
   upload: Upload,
   object: TargetObject,
   verified: VerifiedLevel,
-  crc32c: string | null,
+  crc32c: string,
 ): Promise<CopyResult> {
   const { stores, attempt, state, mapped } = upload;
   let written = object;
   if (describeMismatch(attempt, object, state, mapped, crc32c) === 'metadata') {
-    const answer = await attempt.sendEffect(() =>
+    const answer = await attempt.sendEffect('metadata', () =>
       stores.target.updateMetadata(
         {
           location: attempt.target,
           token: object.token,
-          metadata: stampedFor(attempt, state, mapped, crc32c ?? object.crc32c),
+          metadata: stampedFor(attempt, { state, mapped, crc32c, verified, adopted: false }),
           deadlineMs: stores.effectDeadlineMs,
         },
         attempt.signal,
@@ -323,7 +341,7 @@ async function concludeUpload(
 /** The bytes in the session are those of a state that is gone, or wrong: nobody may ever finish it. */
 async function giveUp(upload: Upload): Promise<void> {
   forgetCheckpoint(upload, 0);
-  await upload.stores.target.cancelUpload(upload.session, upload.attempt.signal);
+  await cancelQuietly(upload.stores, upload.attempt, upload.session);
 }
 
 function forgetCheckpoint(upload: Upload, bytesDone: number): void {

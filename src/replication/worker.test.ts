@@ -266,3 +266,71 @@ test('no more transfers run at once than allowed, and none waits for ever', asyn
   for (const id of ids) await reaches(world, id, 'done');
   assert.equal(most, 3);
 });
+
+test('many transfers of a rule that is gone do not hold up the others', async () => {
+  const world = new World();
+  world.put('hello');
+  const other: Rule = { ...RULE, name: 'gone' };
+  for (let index = 0; index < 30; index += 1) await world.accept({ key: `old-${index}` }, other);
+  const startedMs = world.clock.nowMs();
+  const id = await world.accept();
+  startWorker(world);
+  await reaches(world, id, 'done');
+  assert.ok(world.clock.nowMs() - startedMs < 1000, 'Nothing waited for a timer');
+});
+
+test('an attempt that outlived its lease gives way to the one that took the row over', async () => {
+  const world = new World();
+  world.source.put({ bucket: 'from', key: 'a/b c.txt' }, Buffer.alloc(200, 7));
+  let isFirst = true;
+  startWorker(world, {
+    target: {
+      sendUpload: async (request, signal) => {
+        if (isFirst) {
+          isFirst = false;
+          // The process stood still: no heartbeat ran, and much later everything goes on at once.
+          world.clock.advance(LEASE_MS * 3);
+        }
+        return world.target.sendUpload(request, signal);
+      },
+    },
+  });
+  const id = await world.accept();
+  const transfer = await reaches(world, id, 'done');
+  assert.equal(transfer.outcome, 'replicated');
+  assert.ok(transfer.bytesDone > 0);
+  const starts = names(world).filter((name) => name === 'transferStarted').length;
+  assert.ok(starts <= 4, `${starts} attempts`);
+});
+
+test('rows of a claim that was under way when the worker stopped are given back at once', async () => {
+  const world = new World();
+  world.put('hello');
+  let reached = (): void => {};
+  let goOn = (): void => {};
+  const isClaiming = new Promise<void>((resolve) => (reached = resolve));
+  const mayGoOn = new Promise<void>((resolve) => (goOn = resolve));
+  const { queue } = world;
+  const slow = new Proxy(queue, {
+    get(target, name) {
+      if (name !== 'claim') {
+        const value = Reflect.get(target, name, target) as unknown;
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      }
+      return async (limit: number) => {
+        const claimed = await target.claim(limit);
+        reached();
+        await mayGoOn;
+        return claimed;
+      };
+    },
+  });
+  const id = await world.accept();
+  const worker = startWorker(world, {}, { queue: slow });
+  await isClaiming;
+  const stopped = worker.stop(0);
+  goOn();
+  await stopped;
+  assert.equal((await queue.get(id))?.status, 'queued');
+  assert.equal(world.targetText(), null);
+});

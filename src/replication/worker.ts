@@ -5,7 +5,7 @@ import { backoffMs, type BackoffPolicy } from '../core/backoff.ts';
 import { Fault, type FaultRecord, toFault } from '../core/faults.ts';
 import type { Happenings, TransferRef } from '../core/happenings.ts';
 import { mapTarget, type Rule, ruleMatches } from '../core/rule.ts';
-import type { ClaimedTransfer, TransferQueue } from '../core/transfer-queue.ts';
+import type { ClaimedTransfer, Lease, TransferQueue } from '../core/transfer-queue.ts';
 import { Attempt, type AttemptEnd, LeaseLost } from './attempt.ts';
 import { converge } from './converge.ts';
 import type { Stores } from './copy-object.ts';
@@ -34,18 +34,22 @@ export interface WorkerOptions {
 interface Running {
   readonly attempt: Attempt;
   readonly abort: AbortController;
-  readonly ended: Promise<void>;
-  isRenewing: boolean;
+  isBeating: boolean;
 }
 
 const SHUTDOWN = new Error('The worker is shutting down');
 
 export class Worker {
   readonly #options: WorkerOptions;
-  readonly #running = new Map<string, Running>();
+  /** One entry for each attempt. A row whose lease ran out may have two: the old one is told to give up. */
+  readonly #running = new Set<Running>();
+  /** Everything begun and not yet written down, parked rows without an attempt included. */
+  readonly #unfinished = new Set<Promise<void>>();
   readonly #stopClaiming = new AbortController();
   #wake: () => void = () => {};
-  #loop: Promise<unknown> = Promise.resolve();
+  #claiming: Promise<void> = Promise.resolve();
+  #beating: Promise<void> = Promise.resolve();
+  #endWork: () => void = () => {};
   #storeDownStreak = 0;
 
   constructor(options: WorkerOptions) {
@@ -59,8 +63,9 @@ export class Worker {
 
   /** Begins claiming. Call once. */
   start(): void {
-    const endWork = this.#options.queue.onWork(() => this.#wake());
-    this.#loop = Promise.all([this.#claimLoop(), this.#heartbeatLoop()]).finally(endWork);
+    this.#endWork = this.#options.queue.onWork(() => this.#wake());
+    this.#claiming = this.#claimLoop();
+    this.#beating = this.#heartbeatLoop();
   }
 
   /**
@@ -70,34 +75,49 @@ export class Worker {
   async stop(graceMs: number): Promise<void> {
     this.#stopClaiming.abort(SHUTDOWN);
     this.#wake();
-    const ended = Promise.all([...this.#running.values()].map((running) => running.ended));
+    // A claim that was under way gives its rows back before the count of what runs is final.
+    await this.#claiming;
     const graceOver = new AbortController();
     const deadline = this.#options.clock.sleep(graceMs, graceOver.signal).catch(() => {});
-    await Promise.race([ended, deadline]);
+    await Promise.race([this.#allEnded(), deadline]);
     graceOver.abort(SHUTDOWN);
-    for (const running of this.#running.values()) running.abort.abort(SHUTDOWN);
-    await ended;
-    await this.#loop;
+    for (const running of this.#running) running.abort.abort(SHUTDOWN);
+    await this.#allEnded();
+    await this.#beating;
+    this.#endWork();
+  }
+
+  async #allEnded(): Promise<void> {
+    await Promise.all(this.#unfinished);
   }
 
   async #claimLoop(): Promise<void> {
-    const { queue, happenings, maxConcurrency, clock } = this.#options;
     const { signal } = this.#stopClaiming;
     while (!signal.aborted) {
       const wake = new Promise<void>((resolve) => (this.#wake = resolve));
-      let waitMs: number;
-      try {
-        const free = maxConcurrency - this.#running.size;
-        const claimed = free > 0 ? await queue.claim(free) : [];
-        for (const transfer of claimed) this.#begin(transfer);
-        if (claimed.length > 0 && claimed.length === free) waitMs = IDLE_MS;
-        else if (claimed.length > 0) continue;
-        else waitMs = free > 0 ? Math.min((await queue.untilNextDueMs()) ?? IDLE_MS, IDLE_MS) : IDLE_MS;
-      } catch (error) {
-        happenings.workerTroubled({ doing: 'claiming transfers', error });
-        waitMs = STORE_DOWN_CAP_MS;
+      const waitMs = await this.#claimOnce(signal);
+      if (waitMs > 0 && !signal.aborted) await this.#sleepUntil(wake, waitMs, this.#options.clock, signal);
+    }
+  }
+
+  /** Claims what there is room for; returns how long nothing has to be done unless somebody wakes. */
+  async #claimOnce(signal: AbortSignal): Promise<number> {
+    const { queue, happenings, maxConcurrency } = this.#options;
+    try {
+      // An attempt's end wakes.
+      const free = maxConcurrency - this.#running.size;
+      if (free <= 0) return IDLE_MS;
+      const claimed = await queue.claim(free);
+      if (signal.aborted) {
+        for (const { lease } of claimed) await queue.release(lease, { owed: false });
+        return 0;
       }
-      if (waitMs > 0) await this.#sleepUntil(wake, waitMs, clock, signal);
+      for (const transfer of claimed) this.#begin(transfer);
+      if (claimed.length > 0) return 0;
+      return Math.min((await queue.untilNextDueMs()) ?? IDLE_MS, IDLE_MS);
+    } catch (error) {
+      happenings.workerTroubled({ doing: 'claiming transfers', error });
+      return STORE_DOWN_CAP_MS;
     }
   }
 
@@ -117,8 +137,16 @@ export class Worker {
     const { transferId } = claimed.lease;
     const ref: TransferRef = { transferId, ruleName: claimed.ruleName, source: claimed.source, target };
     if (rule === null) {
-      void this.#record(ref, () => this.#park(ref, claimed, ruleMissing(claimed.ruleName), false));
+      const fault = ruleMissing(claimed.ruleName);
+      this.#track(
+        this.#record(ref, () => this.#park(ref, claimed.lease, claimed.attemptCount + 1, fault, false)),
+      );
       return;
+    }
+    for (const older of this.#running) {
+      // The row was taken over while its attempt still ran: the process stood still longer than a lease.
+      if (older.attempt.lease.transferId === transferId)
+        older.abort.abort(new LeaseLost('The lease ran out'));
     }
     const abort = new AbortController();
     const attempt = new Attempt({
@@ -130,12 +158,20 @@ export class Worker {
       onResumed: (fromByte, sizeBytes, reason) =>
         happenings.uploadResumed({ ...ref, fromByte, sizeBytes, reason }),
     });
+    const running: Running = { attempt, abort, isBeating: false };
+    this.#running.add(running);
     happenings.transferStarted({ ...ref, attempt: claimed.attemptCount + 1, isSettling: claimed.isSettling });
-    const ended = this.#run(ref, attempt).finally(() => {
-      this.#running.delete(transferId);
-      this.#wake();
-    });
-    this.#running.set(transferId, { attempt, abort, ended, isRenewing: false });
+    this.#track(
+      this.#run(ref, attempt).finally(() => {
+        this.#running.delete(running);
+        this.#wake();
+      }),
+    );
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#unfinished.delete(tracked));
+    this.#unfinished.add(tracked);
   }
 
   async #run(ref: TransferRef, attempt: Attempt): Promise<void> {
@@ -168,7 +204,7 @@ export class Worker {
 
   async #finish(ref: TransferRef, attempt: Attempt, end: AttemptEnd, durationMs: number): Promise<void> {
     const { queue, happenings } = this.#options;
-    const answer = await queue.finish(attempt.lease, { ...end, owed: attempt.owed });
+    const answer = await queue.finish(attempt.lease, { ...end, owed: attempt.owed, target: attempt.target });
     if (answer.kind === 'lease_lost') {
       happenings.leaseLost(ref);
       return;
@@ -194,7 +230,7 @@ export class Worker {
     const failedAttempts = attempt.claimed.attemptCount + 1;
     const isCounted = fault.disposition === 'retry' || fault.disposition === 'retry_now';
     if (fault.disposition === 'park' || (isCounted && failedAttempts >= this.#options.maxAttempts)) {
-      await this.#park(ref, attempt.claimed, fault, attempt.owed, attempt);
+      await this.#park(ref, attempt.lease, failedAttempts, fault, attempt.owed);
       return;
     }
     const delayMs = this.#delayMs(fault, failedAttempts);
@@ -227,15 +263,13 @@ export class Worker {
 
   async #park(
     ref: TransferRef,
-    claimed: ClaimedTransfer,
+    lease: Lease,
+    attemptCount: number,
     fault: Fault,
     owed: boolean,
-    attempt?: Attempt,
   ): Promise<void> {
     const { queue, happenings, backoff, random } = this.#options;
-    const attemptCount = claimed.attemptCount + 1;
     const delayMs = backoffMs(backoff, attemptCount, random.next(), fault.retryAfterMs);
-    const lease = attempt?.lease ?? claimed.lease;
     const answer = await queue.park(lease, { fault: this.#recordOf(fault), owed, delayMsIfDirty: delayMs });
     if (answer === 'parked') happenings.transferParked({ ...ref, fault, attemptCount });
     else if (answer === 'queued')
@@ -263,20 +297,20 @@ export class Worker {
         continue;
       }
       await clock.sleep(HEARTBEAT_MS, NEVER).catch(() => {});
-      for (const running of this.#running.values()) void this.#beat(running);
+      for (const running of this.#running) void this.#beat(running);
     }
   }
 
   async #beat(running: Running): Promise<void> {
-    if (running.isRenewing) return;
-    running.isRenewing = true;
+    if (running.isBeating) return;
+    running.isBeating = true;
     try {
       await this.#saveProgress(running.attempt);
       await this.#renewIfOld(running);
     } catch (error) {
       this.#options.happenings.workerTroubled({ doing: 'renewing a lease', error });
     } finally {
-      running.isRenewing = false;
+      running.isBeating = false;
     }
   }
 
@@ -293,7 +327,13 @@ export class Worker {
     const progress = attempt.unsavedProgress;
     if (progress === null) return;
     attempt.unsavedProgress = null;
-    await this.#options.queue.progress(attempt.lease, progress);
+    try {
+      await this.#options.queue.progress(attempt.lease, progress);
+    } catch (error) {
+      // A checkpoint that is to be forgotten must not survive because one write failed.
+      attempt.unsavedProgress ??= progress;
+      throw error;
+    }
   }
 }
 

@@ -179,7 +179,7 @@ test('an object replaced between two ranges says changed', async () => {
 test('a lost answer and an overload are faults that pass', async () => {
   await using world = await openWorld();
   world.sandbox.faults.add({ match: {}, effect: { kind: 'lose_answer' } });
-  await assertFault(world.source.look(location, live()), 'source_unreachable');
+  await assertFault(world.source.look(location, live()), 'source_error');
   world.sandbox.faults.add({
     match: {},
     effect: { kind: 'status', status: 503, headers: { 'retry-after': '2' } },

@@ -234,7 +234,7 @@ describe('gcs target under faults', () => {
       { session, startByte: 0, lengthBytes: bytes.length, body: source() },
       live(),
     );
-    await assertFault(sending, 'target_error');
+    await assertFault(sending, 'target_unavailable');
     assert.ok(isClosed);
   });
 

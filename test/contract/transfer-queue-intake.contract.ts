@@ -135,13 +135,26 @@ export function intakeTests(promised: Promised): void {
     assert.equal((await show(queue, first.transferId)).status, 'done');
   });
 
-  promised('a change does not cut a backoff short', async (queue, clock) => {
+  promised('a change does not cut a backoff short, and its attempts begin anew', async (queue, clock) => {
     await acceptOne(queue, 'a');
     await queue.retry((await claimOne(queue)).lease, retryIn(5_000));
     await acceptOne(queue, 'a');
     assert.equal(await queue.untilNextDueMs(), 5_000);
     clock.advance(5_000);
-    assert.equal((await claimOne(queue)).attemptCount, 1);
+    assert.equal((await claimOne(queue)).attemptCount, 0);
+  });
+
+  promised('no change comes from the future', async (queue, clock) => {
+    const { transferId } = await acceptOne(queue, 'a', { occurredAtMs: clock.nowMs() + 3_600_000 });
+    assert.equal((await show(queue, transferId)).changeAtMs, clock.nowMs());
+  });
+
+  promised('a transfer shows where it really went, also after its rule was mapped anew', async (queue) => {
+    const { transferId } = await acceptOne(queue, 'a');
+    const elsewhere = { bucket: 'elsewhere', key: 'new/a' };
+    const { lease } = await claimOne(queue);
+    await queue.finish(lease, { outcome: 'already_current', receipt: null, owed: false, target: elsewhere });
+    assert.deepEqual((await show(queue, transferId)).target, elsewhere);
   });
 
   promised(

@@ -65,6 +65,8 @@ export function faultOf(code: FaultCode = 'target_error'): FaultRecord {
 /** Where a large upload stands. */
 export function checkpointOf(hashedBytes: number): UploadCheckpoint {
   return {
+    target: { bucket: 'to', key: 'a' },
+    placement: { storageClass: null, kmsKeyName: null },
     session: { uri: 'https://upload.invalid/secret-session' },
     condition: 'g1.1' as TargetToken,
     state: {

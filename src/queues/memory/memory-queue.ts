@@ -85,7 +85,7 @@ class MemoryQueue implements TransferQueue {
     const now = this.#begin();
     const writes = new RowChanges();
     const answers = request.items.map((item): AcceptedTransfer => {
-      const arrival = arrivalOf(item.change, now);
+      const arrival = arrivalOf(item, now);
       const live = this.#liveRow(item);
       if (live === null) {
         const row = newRow(item, arrival, this.#newId(), now);
@@ -168,7 +168,7 @@ class MemoryQueue implements TransferQueue {
     const live = this.#liveRow(asked);
     let row: TransferRow<UploadCheckpoint>;
     if (live === null) {
-      const arrival = { changeAtMs: now.wallMs, sizeHintBytes: asked.sizeBytes };
+      const arrival = { changeAtMs: now.wallMs, sizeHintBytes: asked.sizeBytes, target: null };
       row = newRow(asked, arrival, this.#newId(), now);
       this.#insert(row, writes);
     } else {

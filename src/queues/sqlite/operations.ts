@@ -38,7 +38,7 @@ export function accept(
 ): AcceptedTransfer[] {
   const now = clock.now();
   const answers = request.items.map((item): AcceptedTransfer => {
-    const arrival = arrivalOf(item.change, now);
+    const arrival = arrivalOf(item, now);
     const live = table.live(item);
     if (live === null) {
       const row = newRow(item, arrival, table.newId(), now);
@@ -119,7 +119,7 @@ export function redrive(
   if (asked === null) return null;
   const live = table.live(asked);
   if (live === null) {
-    const arrival = { changeAtMs: now.wallMs, sizeHintBytes: asked.sizeBytes };
+    const arrival = { changeAtMs: now.wallMs, sizeHintBytes: asked.sizeBytes, target: null };
     const row = newRow(asked, arrival, table.newId(), now);
     table.insert(row, changes);
     return { transferId: row.id };

@@ -14,17 +14,11 @@ export type StoredRow = SealedRow & { readonly seq: number };
 export type Columns = Record<string, SQLOutputValue>;
 
 /** Written once. Leaving them out of updates spares their indexes. */
-const FIXED = [
-  'id',
-  'rule_name',
-  'source_bucket',
-  'source_key',
-  'target_bucket',
-  'target_key',
-  'created_at',
-] as const;
+const FIXED = ['id', 'rule_name', 'source_bucket', 'source_key', 'created_at'] as const;
 
 const CHANGING = [
+  'target_bucket',
+  'target_key',
   'status',
   'attempt_count',
   'owed',
@@ -60,13 +54,15 @@ export const UPDATE_ROW = `UPDATE transfers SET ${CHANGING.map((name) => `${name
 
 /** In the order of FIXED. */
 export function fixedValues(row: SealedRow): SQLInputValue[] {
-  const { id, ruleName, source, target, createdAtMs } = row;
-  return [id, ruleName, source.bucket, source.key, target.bucket, target.key, createdAtMs];
+  const { id, ruleName, source, createdAtMs } = row;
+  return [id, ruleName, source.bucket, source.key, createdAtMs];
 }
 
 /** In the order of CHANGING. */
 export function changingValues(row: SealedRow): SQLInputValue[] {
   return [
+    row.target.bucket,
+    row.target.key,
     row.status,
     row.attemptCount,
     row.isOwed ? 1 : 0,

@@ -19,7 +19,7 @@ import type { Stores } from '../copy-object.ts';
 export const SOURCE: ObjectLocation = { bucket: 'from', key: 'a/b c.txt' };
 export const TARGET: ObjectLocation = { bucket: 'to', key: 'a/b c.txt' };
 export const LEASE_MS = 30_000;
-export const GRACE_MS = 120_000;
+const GRACE_MS = 120_000;
 const CHUNK_BYTES = 64;
 const BLOCK_BYTES = 16;
 const engine = await openChecksumEngine();
@@ -41,9 +41,19 @@ export const RULE: Rule = {
   metadata: 'all',
 };
 
-/** Sleeping takes no real time: the clock jumps, and whatever else is ready runs first. */
-export class JumpingClock implements Clock {
+/** Turns of the event loop in which everything that is ready must have run. */
+const QUIET_TURNS = 20;
+
+interface Sleeper {
+  readonly wakeAtMs: number;
+  readonly wake: () => void;
+}
+
+/** Sleeping takes no real time: when nothing else runs any more, the clock jumps to whoever wakes first. */
+class JumpingClock implements Clock {
   #nowMs = Date.UTC(2026, 0, 1);
+  #sleepers: Sleeper[] = [];
+  #isPumping = false;
 
   nowMs(): number {
     return this.#nowMs;
@@ -59,17 +69,39 @@ export class JumpingClock implements Clock {
 
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const wakeAtMs = this.#nowMs + ms;
-    for (let turn = 0; turn < 20; turn += 1) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+        reject(signal.reason as Error);
+      };
+      const wake = (): void => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      const sleeper = { wakeAtMs: this.#nowMs + ms, wake };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#sleepers.push(sleeper);
+      if (!this.#isPumping) void this.#pump();
+    });
+  }
+
+  async #pump(): Promise<void> {
+    this.#isPumping = true;
+    while (this.#sleepers.length > 0) {
+      for (let turn = 0; turn < QUIET_TURNS; turn += 1)
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      const [next] = this.#sleepers.toSorted((one, other) => one.wakeAtMs - other.wakeAtMs);
+      if (next === undefined) break;
+      this.#sleepers = this.#sleepers.filter((other) => other !== next);
+      this.#nowMs = Math.max(this.#nowMs, next.wakeAtMs);
+      next.wake();
     }
-    this.#nowMs = Math.max(this.#nowMs, wakeAtMs);
+    this.#isPumping = false;
   }
 }
 
 /** `base` with single methods replaced; the others keep their `this`. */
-export function withMethods<Port extends object>(base: Port, methods: Partial<Port>): Port {
+function withMethods<Port extends object>(base: Port, methods: Partial<Port>): Port {
   return new Proxy(base, {
     get(target, name) {
       if (Object.hasOwn(methods, name)) return Reflect.get(methods, name) as unknown;

@@ -62,6 +62,10 @@ const RETENTION_REASONS = new Set(['retentionPolicyNotMet', 'objectUnderActiveHo
 
 /** The first rule that holds decides. Whatever none of them knows is `target_refused`. */
 const RULES: readonly (readonly [FaultCode, (problem: Problem) => boolean])[] = [
+  // An upload that lost count: the offset has to be asked for, waiting does not help.
+  ['target_error', ({ status, words }) => status === 503 && /already uploaded size/i.test(words)],
+  // 502 to 504 are about the service as a whole, not about this object.
+  ['target_unavailable', ({ status }) => status >= 502 && status <= 504],
   ['target_error', ({ status }) => status === 408 || status >= 500],
   ['credentials_invalid', ({ status }) => status === 401],
   [

@@ -165,7 +165,7 @@ describe('requests of the gcs target', () => {
         { location: { bucket: 'bucket', key: 'key' }, token: TOKEN, metadata: METADATA, deadlineMs: 5_000 },
         live(),
       ),
-      { code: 'target_error' },
+      { code: 'target_unavailable' },
     );
   });
 

@@ -47,8 +47,8 @@ const recorded: readonly Recorded[] = [
   { status: 509, code: 'BandwidthLimitExceeded', fault: 'source_throttled' },
   { status: 400, code: 'KMS.ThrottlingException', fault: 'source_throttled' },
   { status: 500, code: 'InternalError', fault: 'source_error' },
-  { status: 502, body: '<html><h1>502 Bad Gateway</h1></html>', fault: 'source_error' },
-  { status: 504, body: '', fault: 'source_error' },
+  { status: 502, body: '<html><h1>502 Bad Gateway</h1></html>', fault: 'source_unavailable' },
+  { status: 504, body: '', fault: 'source_unavailable' },
   { status: 503, code: 'InternalError', fault: 'source_error' },
   {
     status: 400,
@@ -211,16 +211,12 @@ const errorWith = (code: string): Error => Object.assign(new Error('failed'), { 
 
 for (const code of [
   'ECONNREFUSED',
-  'ECONNRESET',
   'ENOTFOUND',
   'EAI_AGAIN',
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
-  'EPIPE',
   'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_SOCKET',
 ]) {
   test(`${code} is source_unreachable and names where`, () => {
     const cause = errorWith(code);
@@ -228,6 +224,20 @@ for (const code of [
     assert.equal(fault.code, 'source_unreachable');
     assert.match(fault.message, new RegExp(`photos\\.s3.*${code}`));
     assert.equal(fault.cause, cause);
+  });
+}
+
+for (const code of [
+  'ECONNRESET',
+  'EPIPE',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_SOCKET',
+]) {
+  test(`${code} breaks one request, which counts as an attempt: it may be this object that breaks it`, () => {
+    const fault = networkFault(errorWith(code), 'https://photos.s3.eu-west-1.amazonaws.com');
+    assert.equal(fault.code, 'source_error');
+    assert.match(fault.message, new RegExp(`photos\\.s3.*${code}`));
   });
 }
 

@@ -25,6 +25,7 @@ export function sourceName(bucket: string, key: string | null): string {
 /** The faults that an answer of S3 can be. */
 type S3FaultCode =
   | 'source_throttled'
+  | 'source_unavailable'
   | 'source_error'
   | 'source_refused'
   | 'source_bucket_missing'
@@ -113,6 +114,7 @@ function classifyStatus(answer: ErrorAnswer, context: RequestContext): S3FaultCo
   const { status } = answer;
   if (status === 429 || status === 503) return 'source_throttled';
   if (status === 501) return 'source_refused';
+  if (status === 502 || status === 504) return 'source_unavailable';
   if (status >= 500 || status === 408) return 'source_error';
   if (namesOtherRegion(answer, context) && (status === 301 || status === 307 || status === 400)) {
     return 'wrong_region';
@@ -156,6 +158,7 @@ function messageOf(
     case 'credentials_expired':
       return `S3 does not accept the credentials for ${name}: ${answered}`;
     case 'source_throttled':
+    case 'source_unavailable':
     case 'source_error':
     case 'source_refused':
       return `S3 answered ${answered} for ${name}`;
@@ -208,11 +211,9 @@ export function retryAfterMs(value: string | null, nowMs: number): number | null
   return Number.isNaN(dateMs) ? null : Math.max(0, dateMs - nowMs);
 }
 
+/** No connection could be made: that is about the way to the store, not about one object. */
 const UNREACHABLE: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
   'ETIMEDOUT',
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -223,6 +224,13 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'ENETDOWN',
   'EADDRNOTAVAIL',
   'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** The connection was there and broke: it may be this very object that breaks it, so it counts as an attempt. */
+const BROKEN: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_BODY_TIMEOUT',
   'UND_ERR_SOCKET',
@@ -242,6 +250,10 @@ export function networkFault(error: unknown, origin: string): Fault {
   if (code !== null && UNREACHABLE.has(code)) {
     const message = `${origin} cannot be reached (${code})`;
     return new Fault('source_unreachable', message, { cause: error, details });
+  }
+  if (code !== null && BROKEN.has(code)) {
+    const message = `The connection to ${origin} broke before the answer (${code})`;
+    return new Fault('source_error', message, { cause: error, details });
   }
   // undici's parser errors often come without their code.
   const isNotHttp = error instanceof Error && error.name === 'HTTPParserError';

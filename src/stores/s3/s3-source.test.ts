@@ -220,6 +220,6 @@ test('a list that is denied names the permission, a list that is cut is a fault'
   await using second = await openTestSource(cut);
   await assert.rejects(
     second.list({ bucket: 'photos', prefix: '', cursor: null, limit: 10 }, signal),
-    isFault('source_unreachable'),
+    isFault('source_error'),
   );
 });

@@ -204,10 +204,10 @@ test('no other refusal is tried again', async () => {
   assert.equal(server.seen.length, 1);
 });
 
-test('a store that takes the request and says nothing is unreachable', async () => {
+test('a store that takes the request and says nothing fails this attempt', async () => {
   await using server = await startAnsweringServer(() => null);
   await using source = await openTestSource(server, { headersTimeoutMs: 100 });
-  await assert.rejects(source.look(location, signal), isFault('source_unreachable'));
+  await assert.rejects(source.look(location, signal), isFault('source_error'));
 });
 
 test('a port where nobody listens is unreachable', async () => {
