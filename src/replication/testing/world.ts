@@ -12,8 +12,9 @@ import type { ClaimedTransfer, TransferQueue } from '../../core/transfer-queue.t
 import { openMemoryQueue } from '../../queues/memory/memory-queue.ts';
 import { MemorySource } from '../../stores/memory/memory-source.ts';
 import { MemoryTarget } from '../../stores/memory/memory-target.ts';
-import { Attempt } from '../attempt.ts';
+import { Attempt, type AttemptEnd } from '../attempt.ts';
 import { ByteBudget } from '../byte-budget.ts';
+import { converge } from '../converge.ts';
 import type { Stores } from '../copy-object.ts';
 
 export const SOURCE: ObjectLocation = { bucket: 'from', key: 'a/b c.txt' };
@@ -194,6 +195,12 @@ export class World {
     return claimed;
   }
 
+  /** The lease of the running attempt ends unnoticed, and the row is claimed again. */
+  async claimAgain(): Promise<ClaimedTransfer> {
+    this.clock.advance(LEASE_MS + 1);
+    return this.claim();
+  }
+
   attempt(claimed: ClaimedTransfer, rule: Rule = RULE, signal = new AbortController().signal): Attempt {
     return new Attempt({
       claimed,
@@ -217,4 +224,13 @@ export class World {
         void this.told.push({ name: String(name), event }),
     });
   }
+}
+
+/** Replicates once and finishes the row, so that a receipt exists; the calls are forgotten. */
+export async function replicateOnce(world: World): Promise<AttemptEnd> {
+  const attempt = await world.begin();
+  const end = await converge(world.stores(), attempt);
+  await world.queue.finish(attempt.lease, { ...end, owed: attempt.owed });
+  world.calls.length = 0;
+  return end;
 }
