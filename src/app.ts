@@ -1,6 +1,5 @@
 // The composition root: the only file that picks drivers. It opens everything in order, hands each part its slice of
 // the configuration, and closes in reverse.
-import { join } from 'node:path';
 import { openChecksumEngine } from './checksums/native-checksums.ts';
 import type { Config, Secrets } from './config/config.ts';
 import type { Happenings } from './core/happenings.ts';
@@ -134,7 +133,7 @@ function createServer(
 async function openQueue(config: Config, secrets: Secrets): Promise<TransferQueue> {
   const key = secrets.encryptionKey;
   return openSqliteQueue({
-    path: join(config.storage.dataDir, 'replicator.db'),
+    directory: config.storage.dataDir,
     clock,
     leaseMs: LEASE_MS,
     settleGraceMs: config.transfer.settleGraceMs,

@@ -72,7 +72,7 @@ async function main(): Promise<void> {
 
 async function keep(serviceUrl: string, apiKey: string, s3Url: string, gcsUrl: string): Promise<void> {
   heading('Everything keeps running. Try it in another terminal; stop with Ctrl-C.');
-  say(`  Live page:  ${serviceUrl}/   API documents: ${serviceUrl}/docs`);
+  say(`  Live page:  ${serviceUrl}/`);
   say(`  API key:    ${apiKey}`);
   say('');
   say(

@@ -294,7 +294,7 @@ export const SETTINGS = {
   }),
   MAX_MEMORY_BYTES: optional(byteCount({ min: 64 * MIB, max: 2 ** 42 }), {
     section: 'transfer',
-    help: 'Budget for object bytes in flight. At least 64 MiB and twice CHUNK_SIZE_BYTES; units such as 512MiB are understood.',
+    help: 'Budget for the bytes of small objects held while they are copied; large ones are streamed. At least 64 MiB and twice CHUNK_SIZE_BYTES; units such as 512MiB are understood.',
     defaultText: 'a quarter of the memory of the machine or container, at least 64 MiB',
     example: '512MiB',
   }),

@@ -32,7 +32,7 @@ test('a damaged file is refused with its name and the remedy', async () => {
     await writeFile(path, bytes);
     assert.throws(
       () => openDatabase(path),
-      /queue\.sqlite cannot be used: it is damaged .*backup.*reconcile/s,
+      /queue\.sqlite cannot be used: it is damaged .*backup.*once more/s,
     );
   });
 });

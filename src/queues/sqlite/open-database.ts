@@ -97,7 +97,8 @@ function checkIntegrity(database: DatabaseSync): void {
 function damaged(detail: string): string {
   return (
     `it is damaged (${detail}). Restore it from a backup; or move it away together with its -wal file, start ` +
-    'with an empty queue, and run a reconcile so that every object is looked at again'
+    'with an empty queue, and ask for every object that was written since the last good day once more ' +
+    '(POST /v1/replicate): what is current already is only looked at'
   );
 }
 

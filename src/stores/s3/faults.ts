@@ -204,7 +204,7 @@ function shortened(message: string): string {
 }
 
 /** Seconds or an HTTP date, as milliseconds from now; null where it says neither. */
-export function retryAfterMs(value: string | null, nowMs: number): number | null {
+function retryAfterMs(value: string | null, nowMs: number): number | null {
   if (value === null) return null;
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
   const dateMs = Date.parse(value);

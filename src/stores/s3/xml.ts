@@ -25,7 +25,7 @@ export function parseXml(text: string, rootName: string): XmlNode | null {
 }
 
 /** The first child of that name; null where there is none. */
-export function child(node: XmlNode | null, name: string): XmlNode | null {
+function child(node: XmlNode | null, name: string): XmlNode | null {
   return children(node, name)[0] ?? null;
 }
 
