@@ -1,4 +1,5 @@
 // Requests that no SDK can produce, for tests: any path bytes, any headers, signed by an implementation of its own.
+import { S3Client } from '@aws-sdk/client-s3';
 import { createHash, createHmac } from 'node:crypto';
 import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 
@@ -123,4 +124,15 @@ function sha256(value: string | Uint8Array): string {
 
 function amzDateOf(ms: number): string {
   return new Date(ms).toISOString().replaceAll(/[-:]|\.\d{3}/g, '');
+}
+
+/** Amazon's own client on a sandbox, with the test credentials; it tries once, so that a fault is seen. */
+export function sdkClient(url: string): S3Client {
+  return new S3Client({
+    endpoint: url,
+    region: 'us-east-1',
+    credentials: testCredentials,
+    forcePathStyle: true,
+    maxAttempts: 1,
+  });
 }

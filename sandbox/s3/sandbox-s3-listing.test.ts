@@ -10,9 +10,9 @@ import {
   type ListObjectsV2CommandInput,
   paginateListObjectsV2,
   ListObjectsV2Command,
-  S3Client,
+  type S3Client,
 } from '@aws-sdk/client-s3';
-import { testCredentials } from './raw-request.ts';
+import { sdkClient, testCredentials } from './raw-request.ts';
 import { type SandboxS3, startSandboxS3 } from './sandbox-s3.ts';
 
 let s3: SandboxS3;
@@ -27,13 +27,7 @@ before(async () => {
   s3.setVersioning(Bucket, 'enabled');
   await s3.putObject(Bucket, 'a/hidden', 'x');
   s3.deleteObject(Bucket, 'a/hidden');
-  client = new S3Client({
-    endpoint: s3.url,
-    region: 'us-east-1',
-    credentials: testCredentials,
-    forcePathStyle: true,
-    maxAttempts: 1,
-  });
+  client = sdkClient(s3.url);
 });
 
 after(async () => {

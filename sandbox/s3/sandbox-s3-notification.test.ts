@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage } from 'node:http';
 import { after, before, test } from 'node:test';
-import { CopyObjectCommand, DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { CopyObjectCommand, DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { testCredentials } from './raw-request.ts';
+import { sdkClient, testCredentials } from './raw-request.ts';
 import { type SandboxS3, startSandboxS3 } from './sandbox-s3.ts';
 
 interface EventRecord {
@@ -30,13 +30,7 @@ let client: S3Client;
 
 before(async () => {
   s3 = await startSandboxS3({ ...testCredentials, retryDelaysMs: [1, 1] });
-  client = new S3Client({
-    endpoint: s3.url,
-    region: 'us-east-1',
-    credentials: testCredentials,
-    forcePathStyle: true,
-    maxAttempts: 1,
-  });
+  client = sdkClient(s3.url);
 });
 
 after(async () => {

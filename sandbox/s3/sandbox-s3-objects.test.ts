@@ -10,10 +10,10 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
-import { testCredentials } from './raw-request.ts';
+import { sdkClient, testCredentials } from './raw-request.ts';
 import { type SandboxS3, startSandboxS3 } from './sandbox-s3.ts';
 
 let s3: SandboxS3;
@@ -23,13 +23,7 @@ const Bucket = 'objects';
 before(async () => {
   s3 = await startSandboxS3(testCredentials);
   s3.createBucket(Bucket);
-  client = new S3Client({
-    endpoint: s3.url,
-    region: 'us-east-1',
-    credentials: testCredentials,
-    forcePathStyle: true,
-    maxAttempts: 1,
-  });
+  client = sdkClient(s3.url);
 });
 
 after(async () => {

@@ -10,9 +10,9 @@ import {
   ListObjectVersionsCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
 } from '@aws-sdk/client-s3';
-import { sendRaw, testCredentials } from './raw-request.ts';
+import { sdkClient, sendRaw, testCredentials } from './raw-request.ts';
 import { type SandboxS3, startSandboxS3 } from './sandbox-s3.ts';
 
 let s3: SandboxS3;
@@ -20,13 +20,7 @@ let client: S3Client;
 
 before(async () => {
   s3 = await startSandboxS3(testCredentials);
-  client = new S3Client({
-    endpoint: s3.url,
-    region: 'us-east-1',
-    credentials: testCredentials,
-    forcePathStyle: true,
-    maxAttempts: 1,
-  });
+  client = sdkClient(s3.url);
 });
 
 after(async () => {

@@ -3,31 +3,16 @@ import { test } from 'node:test';
 import { decide, type Decision, type DecideInput } from './decide.ts';
 import { mapMetadata } from './metadata-map.ts';
 import type { SourceState, TargetObject, TargetToken } from './object.ts';
-import type { Rule } from './rule.ts';
 import { stampedMetadata, stampOf } from './stamp.ts';
+import { NO_SOURCE_METADATA, PLAIN_RULE } from './testing/samples.ts';
 
 const TOKEN = '7/1' as TargetToken;
 const SOURCE = { bucket: 'from', key: 'a b.txt' };
 const MD5 = 'XrY7u+Ae7tCTyyK7j1rNww==';
 const CRC = 'yZRlqg==';
 
-const RULE: Rule = {
-  name: 'default',
-  source: { bucket: 'from', prefix: '', suffix: '', expectedOwner: null },
-  target: {
-    bucket: 'to',
-    prefix: '',
-    stripPrefix: '',
-    prependBucket: false,
-    storageClass: null,
-    kmsKeyName: null,
-  },
-  deletes: 'ignore',
-  adopt: 'checksum',
-  verify: 'source',
-  metadata: 'all',
-};
-const MIRROR: Rule = { ...RULE, deletes: 'mirror' };
+const RULE = PLAIN_RULE;
+const MIRROR = { ...RULE, deletes: 'mirror' } as const;
 
 const STATE: SourceState = {
   etag: 'e1',
@@ -37,16 +22,7 @@ const STATE: SourceState = {
   md5: null,
   checksum: null,
   storageClass: 'STANDARD',
-  metadata: {
-    contentType: 'text/plain',
-    cacheControl: null,
-    contentDisposition: null,
-    contentLanguage: null,
-    contentEncoding: null,
-    expires: null,
-    websiteRedirectLocation: null,
-    user: { owner: 'ann' },
-  },
+  metadata: { ...NO_SOURCE_METADATA, contentType: 'text/plain', user: { owner: 'ann' } },
 };
 const OTHER_METADATA: SourceState = { ...STATE, metadata: { ...STATE.metadata, user: { owner: 'ben' } } };
 

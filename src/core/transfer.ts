@@ -34,20 +34,20 @@ export type TransferEvent =
   | 'lease_expired'
   | 'redriven';
 
+/** What only a running attempt can bring about. */
+const NOT_RUNNING = {
+  finished: 'refuse',
+  finished_owed: 'refuse',
+  finished_dirty: 'refuse',
+  retry_scheduled: 'refuse',
+  parked: 'refuse',
+  parked_dirty: 'refuse',
+  released: 'refuse',
+  lease_expired: 'refuse',
+} as const;
+
 export const TRANSITIONS: Record<TransferStatus, Record<TransferEvent, TransferStatus | 'refuse'>> = {
-  queued: {
-    change_arrived: 'queued',
-    claimed: 'copying',
-    finished: 'refuse',
-    finished_owed: 'refuse',
-    finished_dirty: 'refuse',
-    retry_scheduled: 'refuse',
-    parked: 'refuse',
-    parked_dirty: 'refuse',
-    released: 'refuse',
-    lease_expired: 'refuse',
-    redriven: 'queued',
-  },
+  queued: { ...NOT_RUNNING, change_arrived: 'queued', claimed: 'copying', redriven: 'queued' },
   copying: {
     // The row becomes dirty: the running attempt may have looked before this change.
     change_arrived: 'copying',
@@ -63,46 +63,10 @@ export const TRANSITIONS: Record<TransferStatus, Record<TransferEvent, TransferS
     // As a change: dirty.
     redriven: 'copying',
   },
-  settling: {
-    change_arrived: 'queued',
-    claimed: 'copying',
-    finished: 'refuse',
-    finished_owed: 'refuse',
-    finished_dirty: 'refuse',
-    retry_scheduled: 'refuse',
-    parked: 'refuse',
-    parked_dirty: 'refuse',
-    released: 'refuse',
-    lease_expired: 'refuse',
-    redriven: 'queued',
-  },
-  parked: {
-    change_arrived: 'queued',
-    claimed: 'refuse',
-    finished: 'refuse',
-    finished_owed: 'refuse',
-    finished_dirty: 'refuse',
-    retry_scheduled: 'refuse',
-    parked: 'refuse',
-    parked_dirty: 'refuse',
-    released: 'refuse',
-    lease_expired: 'refuse',
-    redriven: 'queued',
-  },
-  done: {
-    // A new dirty period: a new transfer id.
-    change_arrived: 'queued',
-    claimed: 'refuse',
-    finished: 'refuse',
-    finished_owed: 'refuse',
-    finished_dirty: 'refuse',
-    retry_scheduled: 'refuse',
-    parked: 'refuse',
-    parked_dirty: 'refuse',
-    released: 'refuse',
-    lease_expired: 'refuse',
-    redriven: 'queued',
-  },
+  settling: { ...NOT_RUNNING, change_arrived: 'queued', claimed: 'copying', redriven: 'queued' },
+  parked: { ...NOT_RUNNING, change_arrived: 'queued', claimed: 'refuse', redriven: 'queued' },
+  // A change begins a new dirty period: a new transfer id.
+  done: { ...NOT_RUNNING, change_arrived: 'queued', claimed: 'refuse', redriven: 'queued' },
 };
 
 /** The status that follows; throws where the table refuses, because then the caller has a bug. */

@@ -6,6 +6,7 @@ import { openChecksumEngine } from '../checksums/native-checksums.ts';
 import { crc32c, crc32cToBase64 } from '../core/checksum.ts';
 import { Fault } from '../core/faults.ts';
 import type { SourceChecksum, SourceState } from '../core/object.ts';
+import { NO_SOURCE_METADATA } from '../core/testing/samples.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { ByteProof } from './byte-proof.ts';
@@ -22,16 +23,7 @@ function stateOf(bytes: Uint8Array, checksum: SourceChecksum | null, md5: string
     md5,
     checksum,
     storageClass: null,
-    metadata: {
-      contentType: null,
-      cacheControl: null,
-      contentDisposition: null,
-      contentLanguage: null,
-      contentEncoding: null,
-      expires: null,
-      websiteRedirectLocation: null,
-      user: {},
-    },
+    metadata: NO_SOURCE_METADATA,
   };
 }
 

@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Rule } from '../../core/rule.ts';
+import { PLAIN_RULE } from '../../core/testing/samples.ts';
 import type { ClaimedTransfer, TransferQueue } from '../../core/transfer-queue.ts';
 import type { Receipt } from '../../core/transfer.ts';
 import { openMemoryQueue } from '../../queues/memory/memory-queue.ts';
@@ -45,20 +46,9 @@ export interface CallAnswer {
 }
 
 export const PHOTOS_RULE: Rule = {
-  name: 'default',
-  source: { bucket: 'photos', prefix: '', suffix: '', expectedOwner: null },
-  target: {
-    bucket: 'photos-copy',
-    prefix: 'from-s3/',
-    stripPrefix: '',
-    prependBucket: false,
-    storageClass: null,
-    kmsKeyName: null,
-  },
-  deletes: 'ignore',
-  adopt: 'checksum',
-  verify: 'source',
-  metadata: 'all',
+  ...PLAIN_RULE,
+  source: { ...PLAIN_RULE.source, bucket: 'photos' },
+  target: { ...PLAIN_RULE.target, bucket: 'photos-copy', prefix: 'from-s3/' },
 };
 
 const DOCS_RULE: Rule = {

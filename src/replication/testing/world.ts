@@ -8,6 +8,7 @@ import type { ObjectLocation } from '../../core/object.ts';
 import type { ObjectSource } from '../../core/object-source.ts';
 import type { ObjectTarget } from '../../core/object-target.ts';
 import { mapTarget, type Rule } from '../../core/rule.ts';
+import { PLAIN_RULE } from '../../core/testing/samples.ts';
 import type { ClaimedTransfer, TransferQueue } from '../../core/transfer-queue.ts';
 import { openMemoryQueue } from '../../queues/memory/memory-queue.ts';
 import { MemorySource } from '../../stores/memory/memory-source.ts';
@@ -25,22 +26,7 @@ const CHUNK_BYTES = 64;
 const BLOCK_BYTES = 16;
 const engine = await openChecksumEngine();
 
-export const RULE: Rule = {
-  name: 'default',
-  source: { bucket: 'from', prefix: '', suffix: '', expectedOwner: null },
-  target: {
-    bucket: 'to',
-    prefix: '',
-    stripPrefix: '',
-    prependBucket: false,
-    storageClass: null,
-    kmsKeyName: null,
-  },
-  deletes: 'ignore',
-  adopt: 'checksum',
-  verify: 'source',
-  metadata: 'all',
-};
+export const RULE = PLAIN_RULE;
 
 /** Turns of the event loop in which everything that is ready must have run. */
 const QUIET_TURNS = 20;
