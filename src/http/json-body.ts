@@ -1,5 +1,6 @@
 // From body bytes to a JSON value, with the bounds that a parser itself does not have: strict UTF-8 (a replaced byte
-// would name another object), a limit of nesting, no `__proto__`.
+// would name another object), a limit of nesting. `__proto__` stays a field like any other, which changes no prototype:
+// a strict schema refuses it by its name, and what is taken as it came reads own fields only.
 import type { FastifyBodyParser, FastifyInstance } from 'fastify';
 import { RequestProblem } from './problem.ts';
 
@@ -17,7 +18,7 @@ const BACKSLASH = 0x5c;
 export function createJsonBodyParser(
   app: Pick<FastifyInstance, 'getDefaultJsonParser'>,
 ): FastifyBodyParser<Buffer> {
-  const parse = app.getDefaultJsonParser('remove', 'remove');
+  const parse = app.getDefaultJsonParser('ignore', 'ignore');
   const decoder = new TextDecoder('utf-8', { fatal: true });
   return (request, body, done) => {
     if (body.length === 0 && request.routeOptions.config.allowsEmptyBody === true) {

@@ -1,5 +1,7 @@
-// What a log line must never carry: secrets, and characters that could forge a line or steer a terminal. Works on
-// finished lines of JSON and leaves them valid JSON.
+// What a log line must never carry: secrets, and characters that could forge a line or steer a terminal. Secrets are
+// masked in the values, before they are written as JSON; characters are escaped on the finished line, which stays
+// valid JSON.
+import { maskSecretShapes } from '../core/secret-shapes.ts';
 
 const MASK = '[secret]';
 
@@ -7,49 +9,76 @@ const MASK = '[secret]';
 const SECRET_FIELD =
   /secret|password|passwd|authorization|cookie|credential|private_?key|api_?key$|(?:session|access|security|refresh|id)[-_]?token|^token$|signature|(?:session|upload|signed)_?(?:uri|url)/i;
 
-/** Texts that are secret by their shape: credentials in headers, signed URLs, upload sessions, keys. */
+/** Texts that are secret by what stands before them: credentials in headers, signed URLs, upload sessions. */
 const SECRET_TEXTS: readonly (readonly [RegExp, string])[] = [
   [/\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, `$1 ${MASK}`],
   [
     /\b(x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|upload_id|access_token|signature|credential)(=|%3d)[^&\s"'\\,;]+/gi,
     `$1$2${MASK}`,
   ],
-  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|(?="))/g, MASK],
-  [/\brpl_[A-Za-z0-9.-]+_[\w-]{43}/g, MASK],
-  [/\bya29\.[\w.-]+/g, MASK],
 ];
 
-/** Replaces secrets that can be told by their shape. */
+/**
+ * What operators search for: names of objects and ids. They are no secrets, whatever they look like, and one of them
+ * masked would hide the very object that a line is about.
+ */
+const SEARCHED_FIELDS: ReadonlySet<string> = new Set(['key', 'bucket', 'target', 'rule', 'transferId']);
+
+/** Replaces secrets that can be told by their shape. For single texts: a finished line would lose its quotes. */
 export function maskSecretTexts(text: string): string {
   let masked = text;
   for (const [pattern, replacement] of SECRET_TEXTS) masked = masked.replace(pattern, replacement);
-  return masked;
+  return maskSecretShapes(masked, MASK);
 }
 
-const MAX_DEPTH = 6;
+const MAX_DEPTH = 8;
 
-/** The fields of a log line with the values of secret-looking names masked, at every depth. */
+/**
+ * The fields of a log line as they may be written: values of secret-looking names and secrets inside of texts masked
+ * at every depth, errors as plain objects. The names that operators search for stay as they are.
+ */
 export function maskSecretFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [
-      name,
-      SECRET_FIELD.test(name) && value !== null ? MASK : maskInside(value, 1),
+      maskSecretTexts(name),
+      SEARCHED_FIELDS.has(name) && typeof value === 'string' ? value : maskField(name, value, 1),
     ]),
   );
 }
 
+function maskField(name: string, value: unknown, depth: number): unknown {
+  return SECRET_FIELD.test(name) && value !== null ? MASK : maskInside(value, depth);
+}
+
 function maskInside(value: unknown, depth: number): unknown {
-  if (typeof value !== 'object' || value === null || value instanceof Error) return value;
+  if (typeof value === 'string') return maskSecretTexts(value);
+  if (typeof value !== 'object' || value === null) return value;
   if (depth >= MAX_DEPTH) return '[too deep]';
   if (Array.isArray(value)) return value.map((item) => maskInside(item, depth + 1));
-  // An object that decides itself how it is written is left to do so.
-  if ('toJSON' in value) return value;
+  if (value instanceof Error) return maskInside(describeError(value), depth);
+  // An object that decides itself how it is written does so before it is masked.
+  if ('toJSON' in value && typeof value.toJSON === 'function')
+    return maskInside(value.toJSON() as unknown, depth + 1);
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [
-      name,
-      SECRET_FIELD.test(name) && inner !== null ? MASK : maskInside(inner, depth + 1),
-    ]),
+    Object.entries(value).map(([name, inner]) => [maskSecretTexts(name), maskField(name, inner, depth + 1)]),
   );
+}
+
+/** An error as plain fields. The stack is a list of lines, so that no line break has to be trusted when it is shown. */
+export function describeError(error: unknown): object {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
+  const stack = (error.stack ?? '').split('\n').flatMap((line) => {
+    const trimmed = line.trim();
+    return trimmed.startsWith('at ') ? [trimmed] : [];
+  });
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
+  const cause = error.cause === undefined ? {} : { cause: describeCause(error.cause) };
+  return { type: error.name, ...code, message: error.message, stack, ...cause };
+}
+
+/** An error is described where the walk arrives at it, which ends at a depth even where causes run in a circle. */
+function describeCause(cause: unknown): object {
+  return cause instanceof Error ? cause : describeError(cause);
 }
 
 // Controls beyond ASCII (C1 holds another escape introducer), line separators, marks that change the direction of

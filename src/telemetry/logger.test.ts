@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { createLogger, type Logger } from './logger.ts';
 
 const NASTY = 'a\nb\r\u001b[31mred\u0000\u009b2J\u202egpj.exe\u2028"q"\\n\u{1f600}';
@@ -19,6 +20,17 @@ function hasNoControls(text: string): boolean {
     if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) return character === '\n';
     return !(code >= 0x2028 && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069);
   });
+}
+
+/** The only line, as JSON. Fails the test where it is not one valid line of harmless characters. */
+function parsedLine(lines: readonly string[]): Readonly<Record<string, unknown>> {
+  assert.equal(lines.length, 1);
+  const [line = ''] = lines;
+  assert.ok(hasNoControls(line), line);
+  assert.equal(line.indexOf('\n'), line.length - 1, 'one line');
+  const parsed: unknown = JSON.parse(line);
+  assert.ok(typeof parsed === 'object' && parsed !== null);
+  return { ...parsed };
 }
 
 test('a JSON line is one line, has only harmless characters, and keeps the exact key', () => {
@@ -81,14 +93,19 @@ test('secrets are masked by the name of their field and by their shape, in both 
         deep: [{ secretAccessKey: canary, private_key: canary, sessionUri: canary, apiKey: canary }],
         url: `https://s3/x?X-Amz-Signature=${canary}&X-Amz-Credential=${canary}&ok=1`,
         text: `sent Bearer ${canary} and -----BEGIN PRIVATE KEY-----\n${canary}\n-----END PRIVATE KEY-----`,
-        key: `rpl_ci_${canary.slice(0, 43)}`,
+        note: `rpl_ci_${canary.slice(0, 43)}`,
         google: `ya29.${canary}`,
+        amazon: 'AKIACANARYCANARYCANA and ASIACANARYCANARYCANA',
+        jwt: `eyJ${canary}.${canary}.${canary}`,
+        cut: `-----BEGIN PRIVATE KEY-----\n${canary}`,
+        written: { toJSON: () => ({ reason: `Bearer ${canary}` }) },
+        [`Bearer ${canary}`]: 1,
         err: error,
       },
       `signed with Signature=${canary}`,
     );
     const text = lines.join('');
-    assert.ok(!text.includes('canary'), text);
+    assert.ok(!text.toLowerCase().includes('canary'), text);
     assert.match(text, /ok=1/);
   }
 });
@@ -97,4 +114,97 @@ test('names of objects and ids are no secrets', () => {
   const [logger, lines] = logTo('json');
   logger.info({ key: 'secret/password.txt', keyId: 'ci', kmsKeyName: 'k', transferId: 't', etag: 'e' }, 'm');
   assert.match(lines[0] ?? '', /"key":"secret\/password.txt","keyId":"ci","kmsKeyName":"k"/);
+});
+
+test('what operators search for is written as it is, whatever it looks like', () => {
+  const secretLooking = 'Bearer 0123456789/AKIA0123456789ABCDEF?upload_id=42&signature=7';
+  const names = { key: secretLooking, bucket: secretLooking, target: secretLooking, rule: secretLooking };
+  const facts = { ...names, transferId: secretLooking };
+  const [logger, lines] = logTo('json');
+  logger.info({ ...facts, reason: secretLooking, details: { key: secretLooking } }, secretLooking);
+  const parsed = parsedLine(lines);
+  assert.deepEqual({ ...parsed, ...facts }, parsed);
+  const masked = 'Bearer [secret]?upload_id=[secret]&signature=[secret]';
+  assert.equal(parsed['reason'], masked);
+  assert.deepEqual(parsed['details'], { key: masked });
+  assert.equal(parsed['msg'], masked);
+});
+
+test('a key that looks like a private key and forges fields leaves one valid line, wherever it stands', () => {
+  const forged = '-----BEGIN PRIVATE KEY-----"},{"level":"fatal","msg":"forged';
+  const [logger, lines] = logTo('json');
+  logger.info({ key: forged, reason: `about ${forged}`, err: new Error(forged) }, `about ${forged}`);
+  const parsed = parsedLine(lines);
+  assert.equal(parsed['key'], forged);
+  assert.equal(parsed['level'], 'info');
+  assert.equal(parsed['reason'], 'about [secret]');
+  assert.equal(parsed['msg'], 'about [secret]');
+});
+
+test('errors whose causes run in a circle, or stand deep inside, end in a line too', () => {
+  const error: Error & { cause?: unknown } = new Error('outer');
+  error.cause = new Error('inner with Bearer canary-0123456789', { cause: error });
+  const [logger, lines] = logTo('json');
+  logger.error({ err: error, details: { first: error, list: [error] } }, 'm');
+  logger.error({ err: 'thrown as Bearer canary-0123456789' }, 'm');
+  const text = lines.join('');
+  assert.match(text, /too deep/);
+  assert.match(text, /"list":\[\{"type":"Error","message":"outer"/);
+  assert.match(text, /"err":\{"type":"string","message":"thrown as Bearer \[secret\]"\}/);
+  assert.ok(!text.includes('canary'));
+});
+
+// Pieces that a careless mask, a careless escape or a terminal would trip over.
+const FRAGMENTS = [
+  '-----BEGIN PRIVATE KEY-----',
+  '-----END PRIVATE KEY-----',
+  'Bearer ',
+  'upload_id=',
+  'X-Amz-Signature=',
+  'rpl_ci_',
+  'ya29.',
+  'eyJ',
+  'AKIA0123456789ABCDEF',
+  '"},{"level":"fatal","msg":"forged',
+  '"',
+  '\\',
+  '\\u000a',
+  '\n',
+  '\r',
+  '\u001b[2J',
+  '\u009b',
+  '\u2028',
+  '\u202e',
+  '\ud800',
+  '0123456789abcdefABCDEF',
+];
+
+const anyText = fc
+  .array(fc.oneof(fc.constantFrom(...FRAGMENTS), fc.string({ unit: 'binary', maxLength: 12 })), {
+    maxLength: 8,
+  })
+  .map((parts) => parts.join(''));
+
+test('whatever a key, a reason or a message holds, every line is one valid line of harmless characters', () => {
+  fc.assert(
+    fc.property(anyText, anyText, anyText, (key, text, name) => {
+      const facts = { bucket: 'b', key, reason: text, details: { [name]: [text] }, err: new Error(text) };
+      const [jsonLogger, jsonLines] = logTo('json');
+      jsonLogger.info(facts, text);
+      const parsed = parsedLine(jsonLines);
+      assert.equal(parsed['key'], key);
+      assert.equal(parsed['level'], 'info');
+      assert.equal(typeof parsed['msg'], 'string');
+      assert.equal(Object.keys(parsed).length, 8);
+
+      const [prettyLogger, prettyLines] = logTo('pretty');
+      const { err: _stack, ...flat } = facts;
+      prettyLogger.info(flat, text);
+      const shown = prettyLines.join('');
+      assert.ok(hasNoControls(shown), shown);
+      assert.equal(shown.indexOf('\n'), shown.length - 1, 'one line');
+      assert.match(shown, /^\[[\d:.]+\] INFO: /);
+    }),
+    { numRuns: 500 },
+  );
 });

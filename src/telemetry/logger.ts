@@ -2,7 +2,13 @@
 // through log-safety, whoever wrote it.
 import { pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
-import { escapeJsonLine, maskSecretFields, maskSecretTexts, showEscapes } from './log-safety.ts';
+import {
+  describeError,
+  escapeJsonLine,
+  maskSecretFields,
+  maskSecretTexts,
+  showEscapes,
+} from './log-safety.ts';
 
 /** Facts first, then the sentence. An error goes under the name `err`. */
 export interface Logger {
@@ -32,28 +38,26 @@ export function createLogger(options: LoggerOptions): Logger {
       // Host name and process id are what every log collector adds by itself.
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      serializers: { err: describeError },
-      formatters: { level: (label) => ({ level: label }), log: maskSecretFields },
+      // Errors are described already, where their texts are masked.
+      serializers: { err: (described: unknown) => described },
+      formatters: { level: (label) => ({ level: label }), log: safeFields },
+      hooks: {
+        logMethod([facts, message], method) {
+          method.call(this, facts, typeof message === 'string' ? maskSecretTexts(message) : message);
+        },
+      },
     },
     {
       write: (line: string) => {
-        const masked = maskSecretTexts(line);
-        void write(toPeople === null ? escapeJsonLine(masked) : toPeople(showEscapes(masked)));
+        void write(toPeople === null ? escapeJsonLine(line) : toPeople(showEscapes(line)));
       },
     },
   );
 }
 
-/** An error as JSON. The stack is a list of lines, so that no line break has to be trusted when it is shown. */
-function describeError(error: unknown): unknown {
-  if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
-  const stack = (error.stack ?? '').split('\n').flatMap((line) => {
-    const trimmed = line.trim();
-    return trimmed.startsWith('at ') ? [trimmed] : [];
-  });
-  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
-  const cause = error.cause === undefined ? {} : { cause: describeError(error.cause) };
-  return { type: error.name, ...code, message: error.message, stack, ...cause };
+/** The facts as they may be written. Whatever was thrown, `err` is described as an error. */
+function safeFields(facts: Record<string, unknown>): Record<string, unknown> {
+  return maskSecretFields('err' in facts ? { ...facts, err: describeError(facts['err']) } : facts);
 }
 
 function prettyPrinter(isColored: boolean): (line: string) => string {

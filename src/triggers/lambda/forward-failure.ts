@@ -21,6 +21,12 @@ export function answerFailure(url: string, answer: DocumentAnswer): ForwardError
   return new ForwardError(message, { status: answer.status });
 }
 
+/** The failure for a 202 that accounts for fewer changes (`told`) than the event holds at the least (`least`). */
+export function lossFailure(url: string, told: number, least: number): ForwardError {
+  const message = `${url} answered 202 and accounted for ${told} of at least ${least} changes of the event (accepted, ignored and quarantined together). AWS tries again, so that none is lost; if it lasts, check that REPLICATOR_URL is the address of the replicator itself and that its version fits this function.`;
+  return new ForwardError(message, { status: 202 });
+}
+
 /** The failure where no answer came. */
 export function deliveryFailure(url: string, error: unknown): ForwardError {
   // Reasons of the TLS library end with a line break.

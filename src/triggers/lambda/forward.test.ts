@@ -182,6 +182,44 @@ for (const [status, body, message] of FAILURES)
     assert.equal(lines[0]?.['status'], status);
   });
 
+const NOTHING = { accepted: 0, ignored: 0, quarantined: 0, transfers: [] };
+
+for (const [name, event] of Object.entries(EVENTS))
+  test(`an answer 202 that accounts for nothing of an event of ${name} fails the invocation`, async (t) => {
+    const service = await startService(t, (res) => answerJson(res, 202, NOTHING));
+    const { forward, lines } = forwarderOf(service.url);
+    const least = name === 'S3' ? 2 : 1;
+    await assert.rejects(forward(event, CONTEXT), (error) => {
+      assert.ok(error instanceof ForwardError);
+      assert.equal(error.status, 202);
+      assert.match(
+        error.message,
+        new RegExp(`accounted for 0 of at least ${least} changes of the event .*AWS tries again`),
+      );
+      return true;
+    });
+    assert.equal(lines[0]?.['level'], 'error');
+  });
+
+test('every record of S3 has to be accounted for, in whichever way; other records may wrap any number', async (t) => {
+  let counts: object = {};
+  const service = await startService(t, (res) => answerJson(res, 202, { ...NOTHING, ...counts }));
+  const { forward } = forwarderOf(service.url);
+  counts = { accepted: 1 };
+  await assert.rejects(forward(EVENTS['S3'], CONTEXT), /accounted for 1 of at least 2 changes/);
+  for (const kind of ['SNS', 'SQS', 'EventBridge']) await forward(EVENTS[kind], CONTEXT);
+  for (counts of [{ accepted: 2 }, { ignored: 2 }, { quarantined: 2 }, { accepted: 1, quarantined: 1 }])
+    await forward(EVENTS['S3'], CONTEXT);
+});
+
+test('an event without any record has nothing to account for', async (t) => {
+  const service = await startService(t, (res) => answerJson(res, 202, NOTHING));
+  assert.deepEqual(await forwarderOf(service.url).forward({ Records: [] }, CONTEXT), {
+    ...NOTHING,
+    transfers: 0,
+  });
+});
+
 for (const status of [301, 302, 303, 307, 308])
   test(`a redirect ${status} is an error, is not followed and its query is not shown`, async (t) => {
     const elsewhere = await startService(t, (res) => answerJson(res, 202, RECEIPT));

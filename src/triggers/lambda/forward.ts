@@ -1,6 +1,6 @@
 // The Lambda function that only forwards: one invocation, one POST of the event as it came, and success only where the
 // service says that it is kept. Everything else is thrown, so that AWS delivers again: retries live with AWS alone.
-import { answerFailure, deliveryFailure, ForwardError } from './forward-failure.ts';
+import { answerFailure, deliveryFailure, ForwardError, lossFailure } from './forward-failure.ts';
 import type { ForwarderSettings } from './forwarder-settings.ts';
 import { type DocumentAnswer, type SendDocument, sendDocument } from './send-document.ts';
 
@@ -32,8 +32,8 @@ const RESERVE_MS = 500;
 
 /**
  * Builds the handler. It takes whatever Lambda passes (S3, SNS, SQS, EventBridge) and resolves once the service has
- * answered 202 for all of it; an SQS batch succeeds or fails as a whole. Rejects with a ForwardError that names
- * status, reason and remedy.
+ * answered 202 and accounted for all of it; an SQS batch succeeds or fails as a whole. Rejects with a ForwardError
+ * that names status, reason and remedy.
  */
 export function createForwarder(
   parts: ForwarderParts,
@@ -100,6 +100,9 @@ async function deliver(
   }
   const forwarded = answer.status === 202 ? readReceipt(answer.body) : null;
   if (forwarded === null) throw answerFailure(url, answer);
+  const told = forwarded.accepted + forwarded.ignored + forwarded.quarantined;
+  const least = leastChanges(event);
+  if (told < least) throw lossFailure(url, told, least);
   return { status: answer.status, ...forwarded };
 }
 
@@ -127,9 +130,35 @@ function isCount(value: unknown): value is number {
 }
 
 function countRecords(event: unknown): number {
+  return recordsOf(event)?.length ?? 1;
+}
+
+/** The records of an event that is a list of them; null for any other event. */
+function recordsOf(event: unknown): readonly unknown[] | null {
   const records: unknown =
     typeof event === 'object' && event !== null && 'Records' in event ? event.Records : null;
-  return Array.isArray(records) ? records.length : 1;
+  return Array.isArray(records) ? records : null;
+}
+
+/**
+ * How many changes an answer has to account for at the least. Each record of S3 is one; a delivery of SNS, SQS or
+ * EventBridge wraps a document of any number, so all that is certain is that something came. A list without records
+ * holds nothing to lose.
+ */
+function leastChanges(event: unknown): number {
+  const records = recordsOf(event);
+  if (records === null) return 1;
+  if (records.length === 0) return 0;
+  return Math.max(1, records.filter(isS3Record).length);
+}
+
+function isS3Record(record: unknown): boolean {
+  return (
+    typeof record === 'object' &&
+    record !== null &&
+    'eventSource' in record &&
+    record.eventSource === 'aws:s3'
+  );
 }
 
 /** A service may repeat what it was sent: the key must not reach the log by that way either. */

@@ -1,0 +1,26 @@
+// Texts that are secret by their own shape, wherever they stand. The log and the configuration both ask here, so that
+// what one of them knows to hide the other does not show.
+
+/**
+ * Private keys (to their end, or to the end of the text where that is cut off), keys of this service, access tokens
+ * of Google, access key ids of Amazon, and tokens or key files that are JSON in base64.
+ */
+const SECRET_SHAPES: readonly RegExp[] = [
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+  /\brpl_[A-Za-z0-9.-]+_[\w-]{20,}/g,
+  /\bya29\.[\w.-]+/g,
+  /\bA[KS]IA[A-Z0-9]{12,}\b/g,
+  /\beyJ[\w+/=-]{16,}(?:\.[\w-]*){0,2}/g,
+];
+
+/** The text with everything replaced by `mask` that is secret by its shape. */
+export function maskSecretShapes(text: string, mask: string): string {
+  let masked = text;
+  for (const shape of SECRET_SHAPES) masked = masked.replace(shape, mask);
+  return masked;
+}
+
+/** True where some part of the text is secret by its shape. */
+export function holdsSecretShape(text: string): boolean {
+  return SECRET_SHAPES.some((shape) => text.search(shape) !== -1);
+}
