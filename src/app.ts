@@ -2,6 +2,7 @@
 // the configuration, and closes in reverse.
 import { openChecksumEngine } from './checksums/native-checksums.ts';
 import type { Config, Secrets } from './config/config.ts';
+import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
 import type { Rule } from './core/rule.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
@@ -29,6 +30,9 @@ import { parseChangeDocument } from './triggers/s3-notification.ts';
 const LEASE_MS = 30_000;
 /** No request that writes lives longer than this, whatever the grace. */
 const MAX_EFFECT_MS = 60_000;
+/** Callers have this long to finish what they were sending when the service stops. */
+const CLOSE_CONNECTIONS_MS = 5_000;
+const READINESS_MS = 2_000;
 const TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
 export interface App {
@@ -64,9 +68,11 @@ export async function openApp(options: {
   );
   const worker = createWorker(config, { queue, stores, happenings });
   worker.start();
-  opened.defer(async () => worker.stop(config.shutdownGraceMs));
   const server = createServer(config, { queue, stores, happenings, metrics, logger, version });
-  opened.defer(async () => server.close());
+  // Side by side: a caller that never finishes its request must not keep transfers from being given back.
+  opened.defer(
+    async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
+  );
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   const parts = opened.move();
   logger.info(
@@ -122,12 +128,25 @@ function createServer(
     clock,
     apiKeys: auth.kind === 'keys' ? auth.keys : [],
     auth: auth.kind,
+    isLoopbackOnly: auth.kind === 'loopback' || isLoopbackHost(config.http.host),
     publicUrl: config.http.publicUrl,
     metrics: async () => metrics.render(),
     version,
-    isReady: async () => readiness(queue),
+    isReady: readinessOf(queue),
     logger,
   });
+}
+
+/** Stops listening at once; connections that are still busy after a few seconds are cut. */
+async function closeServer(server: HttpApp, config: Config): Promise<void> {
+  const isClosed = new AbortController();
+  const cut = clock
+    .sleep(Math.min(CLOSE_CONNECTIONS_MS, config.shutdownGraceMs), isClosed.signal)
+    .then(() => server.server.closeAllConnections())
+    .catch(() => {});
+  await server.close();
+  isClosed.abort();
+  await cut;
 }
 
 async function openQueue(config: Config, secrets: Secrets): Promise<TransferQueue> {
@@ -212,9 +231,22 @@ function describeRule(rule: Rule): string {
   return `${rule.name}: s3://${source.bucket}/${source.prefix}*${source.suffix} -> gs://${target.bucket}/${target.prefix}${bucketPart}`;
 }
 
-async function readiness(queue: TransferQueue): Promise<Readiness> {
+/** The probe writes to the disk, and the path is open to everybody: one probe serves all who ask meanwhile. */
+function readinessOf(queue: TransferQueue): () => Promise<Readiness> {
+  let askedMs = Number.NEGATIVE_INFINITY;
+  let answer: Promise<Readiness> | null = null;
+  return async () => {
+    if (answer === null || clock.monotonicMs() - askedMs >= READINESS_MS) {
+      askedMs = clock.monotonicMs();
+      answer = probe(queue);
+    }
+    return answer;
+  };
+}
+
+async function probe(queue: TransferQueue): Promise<Readiness> {
   try {
-    await queue.counts();
+    await queue.checkWritable();
     return { ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);

@@ -18,8 +18,10 @@ export interface Happenings {
     event: TransferRef & { readonly transport: ChangeTransport; readonly joined: boolean },
   ): void;
   changeIgnored(event: { readonly reason: string; readonly source: ObjectLocation | null }): void;
-  recordQuarantined(event: { readonly reason: string }): void;
-  transferStarted(event: TransferRef & { readonly attempt: number; readonly isSettling: boolean }): void;
+  recordQuarantined(event: { readonly reason: string; readonly rawStart: string }): void;
+  transferStarted(
+    event: TransferRef & { readonly attempt: number; readonly isSettling: boolean; readonly isOwed: boolean },
+  ): void;
   uploadResumed(
     event: TransferRef & { readonly fromByte: number; readonly sizeBytes: number; readonly reason: string },
   ): void;
@@ -27,6 +29,8 @@ export interface Happenings {
   transferFinished(
     event: TransferRef & {
       readonly outcome: Outcome;
+      /** A last look after the grace found what the transfer had ended with before. */
+      readonly isConfirmed: boolean;
       readonly status: string;
       readonly receipt: Receipt | null;
       readonly bytesMoved: number;

@@ -98,7 +98,12 @@ export interface TransferPage {
 export interface QuarantinedRecord extends MalformedRecord {
   readonly id: string;
   readonly receivedAtMs: number;
+  /** Length of the whole text in UTF-8; a listing shows only its beginning in `raw`. */
+  readonly rawBytes: number;
 }
+
+/** Bytes of a quarantined record that a listing shows. */
+export const QUARANTINE_PREVIEW_BYTES = 2_000;
 
 /** Counts of live rows; the cost of asking does not grow with the backlog. */
 export interface QueueCounts {
@@ -179,12 +184,17 @@ export interface TransferQueue {
     readonly cursor: string | null;
     readonly limit: number;
   }): Promise<TransferPage>;
+  /** Newest first, each with the beginning of its text. */
   listQuarantine(request: { readonly cursor: string | null; readonly limit: number }): Promise<{
     readonly records: readonly QuarantinedRecord[];
     readonly nextCursor: string | null;
   }>;
   counts(): Promise<QueueCounts>;
-  /** Removes done rows finished before `beforeMs`, a bounded number a call; returns how many. */
+  /** Resolves while changes can be taken durably; rejects with the reason while they cannot (disk full, file gone). */
+  checkWritable(): Promise<void>;
+  /** One quarantined record with its whole text; null where the id is unknown. */
+  getQuarantined(id: string): Promise<QuarantinedRecord | null>;
+  /** Removes done rows and quarantined records finished or received before `beforeMs`, a bounded number a call; returns how many. */
   prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number>;
   close(): Promise<void>;
 }

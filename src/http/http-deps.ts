@@ -68,6 +68,8 @@ export interface HttpServerDeps {
   /** Used in the auth mode `keys` only. */
   readonly apiKeys: readonly ApiKey[];
   readonly auth: AuthMode;
+  /** The service listens on a loopback address only: then other Host names come from a page that made its name resolve here. */
+  readonly isLoopbackOnly: boolean;
   /** The address that callers use, for Location headers and the own origin; null: answers use paths. */
   readonly publicUrl: string | null;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;

@@ -25,6 +25,7 @@ const OPERATIONS = [
   'GET /readyz',
   'GET /v1/objects/explain',
   'GET /v1/quarantine',
+  'GET /v1/quarantine/{id}',
   'GET /v1/rules',
   'GET /v1/status',
   'GET /v1/transfers',

@@ -17,10 +17,14 @@ export interface GuardedRequest {
  * has nothing that would authenticate it, so nothing is refused. `publicUrl` is the origin that people see through
  * a proxy; null where there is none.
  */
-export function guardOrigin(request: GuardedRequest, auth: AuthMode, publicUrl: string | null): void {
+export function guardOrigin(
+  request: GuardedRequest,
+  service: { readonly auth: AuthMode; readonly isLoopbackOnly: boolean; readonly publicUrl: string | null },
+): void {
+  const { auth, isLoopbackOnly, publicUrl } = service;
   if (auth === 'keys') return;
   const { host, origin } = request.headers;
-  if (auth === 'loopback' && !LOOPBACK_HOST.test(host ?? '')) {
+  if (isLoopbackOnly && !LOOPBACK_HOST.test(host ?? '')) {
     throw new RequestProblem('host_not_allowed', 'The Host header is not a loopback name.');
   }
   if (origin !== undefined && !isOwnOrigin(origin, host ?? '', publicUrl)) {

@@ -110,7 +110,7 @@ function addGuards(app: HttpApp, deps: HttpServerDeps, routeTable: RouteTable): 
   const authorize = createAuthorize(deps.auth, deps.apiKeys);
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-    guardOrigin(request, deps.auth, deps.publicUrl);
+    guardOrigin(request, deps);
     if (request.is404) refuseUnknown(request, routeTable);
     if (request.method !== 'GET' && request.method !== 'HEAD') guardBody(request);
     const scope = scopeOf(request.routeOptions.config, request.method);
@@ -176,6 +176,9 @@ function answerError(
   if (answer.status >= 500) deps.logger.error({ ...facts, err: causeOf(error) }, 'request failed');
   else if (answer.status === 401 || answer.status === 403 || answer.status === 421) {
     deps.logger.warn(facts, 'request refused');
+  } else if (request.method === 'POST') {
+    // A sender that is refused again and again must be seen at this end too.
+    deps.logger.info({ ...facts, reason: answer.document.detail }, 'request not understood');
   }
   // Also for the errors that the framework meets before any hook has run.
   return reply

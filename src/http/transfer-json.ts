@@ -1,6 +1,7 @@
 // How a transfer looks in JSON: one schema for the documentation and the serializer, one function that fills it.
 import { z } from 'zod';
 import { FAULTS, type FaultCode, type FaultRecord } from '../core/faults.ts';
+import { encodingHint } from '../core/key-hint.ts';
 import type { ObjectLocation } from '../core/object.ts';
 import type { Outcome, Receipt, Transfer, TransferStatus } from '../core/transfer.ts';
 
@@ -147,8 +148,12 @@ function receiptToJson(receipt: Receipt): z.output<typeof ReceiptSchema> {
   };
 }
 
-function summaryOf({ status, outcome, fault }: Transfer): string {
-  if (status === 'done') return outcome === null ? 'done' : OUTCOME_TEXT[outcome];
+function summaryOf({ status, outcome, fault, source }: Transfer): string {
+  if (status === 'done') {
+    const hint = outcome === 'source_gone' ? encodingHint(source.key) : null;
+    const text = outcome === null ? 'done' : OUTCOME_TEXT[outcome];
+    return hint === null ? text : `${text}. ${hint}`;
+  }
   if (fault === null) return STATUS_TEXT[status];
   return `${STATUS_TEXT[status]}: ${FAULTS[fault.code].title}`;
 }

@@ -30,9 +30,13 @@ export async function runService(): Promise<void> {
     await stopped;
     await app.close();
   } catch (error) {
-    process.stderr.write(
-      `The service cannot run: ${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    process.stderr.write(`The service cannot run: ${whatFailed(error)}\n`);
     process.exitCode = 1;
   }
+}
+
+function whatFailed(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const isTaken = 'code' in error && error.code === 'EADDRINUSE';
+  return isTaken ? `${error.message}. Another process listens there: stop it, or set PORT` : error.message;
 }

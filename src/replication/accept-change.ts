@@ -5,6 +5,9 @@ import type { Happenings } from '../core/happenings.ts';
 import { mapTarget, type Rule, ruleMatches } from '../core/rule.ts';
 import type { AcceptedTransfer, AcceptItem, TransferQueue } from '../core/transfer-queue.ts';
 
+/** As much of a record as finds it again in the sender's log. */
+const RAW_START_CHARS = 300;
+
 export interface IntakeAnswer {
   /** Changes that at least one rule covers. */
   readonly accepted: number;
@@ -56,7 +59,10 @@ export function createIntake(deps: {
       const source = { bucket: change.bucket, key: change.key };
       happenings.changeIgnored({ reason: 'no rule covers this object', source });
     }
-    for (const record of parsed.malformed) happenings.recordQuarantined({ reason: record.reason });
+    for (const record of parsed.malformed) {
+      const { reason, raw } = record;
+      happenings.recordQuarantined({ reason, rawStart: raw.slice(0, RAW_START_CHARS) });
+    }
 
     return {
       accepted: parsed.changes.length - uncovered.length,

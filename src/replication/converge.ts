@@ -5,6 +5,7 @@
 import { crc32cFromBase64 } from '../core/checksum.ts';
 import { decide, type Decision } from '../core/decide.ts';
 import { Fault } from '../core/faults.ts';
+import { encodingHint } from '../core/key-hint.ts';
 import { mapMetadata, type MappedMetadata } from '../core/metadata-map.ts';
 import { isSameState, type SourceState, type TargetObject } from '../core/object.ts';
 import { RESERVED_PREFIX } from '../core/rule.ts';
@@ -163,8 +164,8 @@ async function sourceAbsent(
 
 function goneNote(key: string): string {
   const gone = 'The source has no object of this name: it was deleted after the change, or never existed.';
-  if (!/%[0-9a-fA-F]{2}|\+/.test(key)) return gone;
-  return `${gone} The name looks URL-encoded: a key given in a JSON request is literal, so send "a b" and not "a+b" or "a%20b".`;
+  const hint = encodingHint(key);
+  return hint === null ? gone : `${gone} ${hint}`;
 }
 
 /** Nothing to do: the target carries this very state. What an unanswered effect of ours did is named. */

@@ -3,6 +3,7 @@
 import type { Clock } from '../core/clock.ts';
 import { decide, type Decision } from '../core/decide.ts';
 import { Fault, type FaultRecord, toFault } from '../core/faults.ts';
+import { encodingHint } from '../core/key-hint.ts';
 import { mapMetadata } from '../core/metadata-map.ts';
 import type { ObjectLocation, SourceState, TargetObject } from '../core/object.ts';
 import type { ObjectSource } from '../core/object-source.ts';
@@ -78,7 +79,7 @@ async function explainRule(
     target,
     sourceNow,
     targetNow,
-    verdict: decision === null ? null : VERDICTS[decision.kind],
+    verdict: decision === null ? null : verdictOf(decision, source.key),
     outcomeNow: decision === null ? null : outcomeOf(decision),
     transfers: history.transfers,
   };
@@ -91,6 +92,11 @@ const VERDICTS: Record<Decision['kind'], string> = {
   update_metadata: 'The bytes are equal: only metadata would be written, no byte would move.',
   copy: 'The target is absent or differs: the object would be copied.',
 };
+
+function verdictOf(decision: Decision, key: string): string {
+  const hint = decision.kind === 'source_gone' ? encodingHint(key) : null;
+  return hint === null ? VERDICTS[decision.kind] : `${VERDICTS[decision.kind]} ${hint}`;
+}
 
 function outcomeOf(decision: Decision): Outcome | null {
   if (decision.kind === 'agree') return 'already_current';

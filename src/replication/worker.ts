@@ -160,7 +160,8 @@ export class Worker {
     });
     const running: Running = { attempt, abort, isBeating: false };
     this.#running.add(running);
-    happenings.transferStarted({ ...ref, attempt: claimed.attemptCount + 1, isSettling: claimed.isSettling });
+    const { attemptCount, isSettling, isOwed } = claimed;
+    happenings.transferStarted({ ...ref, attempt: attemptCount + 1, isSettling, isOwed });
     this.#track(
       this.#run(ref, attempt).finally(() => {
         this.#running.delete(running);
@@ -210,7 +211,21 @@ export class Worker {
       return;
     }
     const { bytesMoved, note } = attempt;
-    happenings.transferFinished({ ...ref, ...end, status: answer.status, bytesMoved, durationMs, note });
+    // A last look that only confirms leaves the row with the outcome that it confirms: that is what is told.
+    const kept = attempt.claimed.isSettling ? ((await queue.get(ref.transferId))?.outcome ?? null) : null;
+    const outcome = kept ?? end.outcome;
+    const isConfirmed = outcome !== end.outcome;
+    const { status } = answer;
+    happenings.transferFinished({
+      ...ref,
+      ...end,
+      outcome,
+      isConfirmed,
+      status,
+      bytesMoved,
+      durationMs,
+      note,
+    });
   }
 
   async #endBadly(ref: TransferRef, attempt: Attempt, error: unknown): Promise<void> {

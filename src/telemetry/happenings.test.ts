@@ -61,7 +61,7 @@ function open() {
 
 function finish(outcome: Outcome, more: { status?: string; receipt?: Receipt | null; note?: string } = {}) {
   const { status = 'done', receipt: proof = null, note = null } = more;
-  return { ...ref, outcome, status, receipt: proof, bytesMoved: 5, durationMs: 20, note };
+  return { ...ref, outcome, isConfirmed: false, status, receipt: proof, bytesMoved: 5, durationMs: 20, note };
 }
 
 test('a replicated object leaves one line with every fact, and its metrics', async () => {
@@ -173,7 +173,7 @@ test('what arrives is counted by what became of it', async () => {
   happenings.changeAccepted({ ...ref, transport: 's3', joined: true });
   happenings.changeIgnored({ reason: 'no rule covers this object', source: ref.source });
   happenings.changeIgnored({ reason: 'a test event', source: null });
-  happenings.recordQuarantined({ reason: 'no bucket' });
+  happenings.recordQuarantined({ reason: 'no bucket', rawStart: '{}' });
   assert.deepEqual(
     lines.map(({ level, msg }) => `${String(level)} ${String(msg)}`),
     [
@@ -194,7 +194,7 @@ test('what arrives is counted by what became of it', async () => {
 
 test('a line leads from every other event of a transfer to its id', () => {
   const { happenings, lines } = open();
-  happenings.transferStarted({ ...ref, attempt: 2, isSettling: false });
+  happenings.transferStarted({ ...ref, attempt: 2, isSettling: false, isOwed: false });
   happenings.uploadResumed({ ...ref, fromByte: 1, sizeBytes: 2, reason: 'connection cut' });
   happenings.transferReleased(ref);
   happenings.leaseLost(ref);
@@ -244,4 +244,15 @@ test('no object name becomes a label, however many objects there are', async () 
   const before = await count();
   for (let index = 0; index < 50; index += 1) one(`key-${index}`);
   assert.equal(await count(), before);
+});
+
+test('a last look that only confirms says so and counts what it confirms', async () => {
+  const { happenings, last, series } = open();
+  happenings.transferStarted({ ...ref, attempt: 1, isSettling: true, isOwed: true });
+  assert.equal(last()['reason'], 'the last look after the grace');
+  happenings.transferFinished({ ...finish('replicated'), isConfirmed: true });
+  assert.equal(last()['msg'], 'completed: confirmed by the last look');
+  assert.ok(
+    (await series()).some((line) => line.startsWith('replicator_transfers_total{outcome="replicated"')),
+  );
 });

@@ -18,6 +18,8 @@ const FINISHED_TEXT: Record<Outcome, string> = {
 };
 
 const SETTLING_NOTE = 'an answer of the target was lost or the worker changed: one more look follows';
+const LAST_LOOK_NOTE = 'the last look after the grace';
+const TAKEN_OVER_NOTE = 'an earlier attempt ended without knowing what became of its write';
 const DIRTY_NOTE = 'a newer change arrived: the object is looked at again';
 
 /** Writes each event to the log and counts it. */
@@ -27,8 +29,9 @@ export function createHappenings(deps: { readonly logger: Logger; readonly metri
     ...intakeHappenings(logger, metrics),
     ...finishHappenings(logger, metrics),
     transferStarted: (event) => {
-      const { attempt, isSettling } = event;
-      logger.info({ ...factsOf(event), attempt, ...(isSettling ? { settling: true } : {}) }, 'started');
+      const { attempt, isSettling, isOwed } = event;
+      const why = isSettling ? LAST_LOOK_NOTE : isOwed ? TAKEN_OVER_NOTE : null;
+      logger.info({ ...factsOf(event), attempt, ...(why === null ? {} : { reason: why }) }, 'started');
     },
     uploadResumed: (event) => {
       metrics.uploadResumed();
@@ -83,9 +86,9 @@ function intakeHappenings(
       metrics.changeSeen('ignored');
       logger.info({ ...source, reason }, 'ignored');
     },
-    recordQuarantined: ({ reason }) => {
+    recordQuarantined: ({ reason, rawStart }) => {
       metrics.changeSeen('quarantined');
-      logger.error({ reason }, 'quarantined: a record could not be understood and is kept');
+      logger.error({ reason, record: rawStart }, 'quarantined: a record could not be understood and is kept');
     },
   };
 }
@@ -93,7 +96,7 @@ function intakeHappenings(
 function finishHappenings(logger: Logger, metrics: Metrics): Pick<Happenings, 'transferFinished'> {
   return {
     transferFinished: (event) => {
-      const { outcome, status, receipt, bytesMoved, durationMs, note } = event;
+      const { outcome, isConfirmed, status, receipt, bytesMoved, durationMs, note } = event;
       metrics.bytesTransferred(bytesMoved);
       const isWritten = outcome === 'replicated' || outcome === 'metadata_updated';
       if (receipt !== null && isWritten) metrics.lagObserved(event.ruleName, receipt.lagMs);
@@ -123,7 +126,11 @@ function finishHappenings(logger: Logger, metrics: Metrics): Pick<Happenings, 't
           ...proof,
           ...(reason === '' ? {} : { reason }),
         },
-        isSettling ? 'settling' : FINISHED_TEXT[outcome],
+        isSettling
+          ? 'settling'
+          : isConfirmed
+            ? 'completed: confirmed by the last look'
+            : FINISHED_TEXT[outcome],
       );
     },
   };

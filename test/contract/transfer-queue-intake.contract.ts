@@ -253,5 +253,37 @@ export function intakeTests(promised: Promised): void {
     assert.equal(second.records[0]?.raw, '{"\u0000":1}');
     assert.equal(second.nextCursor, null);
     assert.notEqual(first.records[0]?.id, second.records[0]?.id);
+    const id = second.records[0]?.id ?? '';
+    assert.equal((await queue.getQuarantined(id))?.raw, '{"\u0000":1}');
+    assert.equal(await queue.getQuarantined('unknown'), null);
+  });
+
+  promised('a listing shows the beginning of a long record, asking for it shows the whole', async (queue) => {
+    const raw = `"${'é'.repeat(5_000)}"`;
+    await queue.accept({ items: [], quarantine: [{ reason: 'long', raw }] });
+    const [listed] = (await queue.listQuarantine({ cursor: null, limit: 10 })).records;
+    assert.ok(
+      listed !== undefined &&
+        raw.startsWith(listed.raw) &&
+        listed.raw.length > 900 &&
+        listed.raw.length < 1_100,
+    );
+    assert.equal(listed.rawBytes, 10_002);
+    assert.equal((await queue.getQuarantined(listed.id))?.raw, raw);
+  });
+
+  promised('old quarantined records are pruned, and counted no more', async (queue, clock) => {
+    await queue.accept({ items: [], quarantine: [{ reason: 'old', raw: '1' }] });
+    clock.advance(1_000);
+    await queue.accept({ items: [], quarantine: [{ reason: 'new', raw: '2' }] });
+    assert.equal(await queue.prune({ beforeMs: clock.nowMs(), limit: 10 }), 1);
+    assert.equal((await queue.counts()).quarantined, 1);
+    assert.equal((await queue.listQuarantine({ cursor: null, limit: 10 })).records[0]?.reason, 'new');
+  });
+
+  promised('a queue that can be written says so, and leaves nothing behind', async (queue) => {
+    await queue.checkWritable();
+    assert.equal((await queue.counts()).quarantined, 0);
+    assert.equal((await queue.listQuarantine({ cursor: null, limit: 10 })).records.length, 0);
   });
 }

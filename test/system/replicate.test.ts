@@ -163,6 +163,7 @@ test('an object that is not there ends source_gone, with the encoding hint where
   const { transfers } = answer.body as { transfers: TransferJson[] };
   assert.equal(transfers[0]?.outcome, 'source_gone');
   assert.match(JSON.stringify(system.logOf(transfers[0].id).at(-1)), /URL-encoded/);
+  assert.match(transfers[0].summary, /URL-encoded/);
 });
 
 test('names that the target cannot store are parked before a byte moves, and never renamed', async () => {

@@ -117,7 +117,8 @@ function answerFor(transfer: Transfer, versionId: string | null): TransferJson {
 }
 
 function isOtherVersion({ outcome, receipt }: Transfer, versionId: string): boolean {
-  if (outcome === 'source_gone' || outcome === 'deleted') return true;
+  // There is no newer version that could stand for an object that is gone.
+  if (outcome === 'source_gone' || outcome === 'deleted') return false;
   // The version id "null" is what S3 calls an object that has none.
   return receipt !== null && (receipt.versionId ?? 'null') !== versionId;
 }

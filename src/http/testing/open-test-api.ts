@@ -95,6 +95,7 @@ export async function openTestApi(
     clock,
     apiKeys: [],
     auth: 'loopback',
+    isLoopbackOnly: true,
     publicUrl: null,
     metrics: async () => ({
       contentType: 'text/plain; version=0.0.4; charset=utf-8',

@@ -3,16 +3,16 @@
 import type { MalformedRecord } from '../../core/change.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Receipt, Transfer } from '../../core/transfer.ts';
-import type {
-  AcceptedTransfer,
-  AcceptItem,
-  ClaimedTransfer,
-  Lease,
-  QuarantinedRecord,
-  QueueCounts,
-  TransferFilter,
-  TransferQueue,
-  UploadCheckpoint,
+import {
+  type AcceptedTransfer,
+  type AcceptItem,
+  type ClaimedTransfer,
+  type Lease,
+  type QuarantinedRecord,
+  type QueueCounts,
+  type TransferFilter,
+  type TransferQueue,
+  type UploadCheckpoint,
 } from '../../core/transfer-queue.ts';
 import {
   afterFinish,
@@ -24,6 +24,7 @@ import {
   type RowsAfterEnd,
 } from '../attempt-end.ts';
 import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
+import { previewOf } from '../quarantine-preview.ts';
 import { QueueListeners, RowChanges } from '../queue-listeners.ts';
 import { dueAfter, type QueueTime, startSteadyClock, type SteadyClock } from '../steady-clock.ts';
 import {
@@ -67,7 +68,7 @@ class MemoryQueue implements TransferQueue {
   /** Ids of every row of a rule and key, oldest first; the live row, if any, is the last. */
   readonly #idsByKey = new Map<string, string[]>();
   readonly #rowIdByFollowUpId = new Map<string, string>();
-  readonly #quarantine: (QuarantinedRecord & { readonly position: number })[] = [];
+  #quarantine: (QuarantinedRecord & { readonly position: number })[] = [];
   #lastPosition = 0;
   #isClosed = false;
 
@@ -98,7 +99,14 @@ class MemoryQueue implements TransferQueue {
     });
     for (const { reason, raw } of request.quarantine) {
       const position = ++this.#lastPosition;
-      this.#quarantine.push({ position, id: this.#newId(), reason, raw, receivedAtMs: now.wallMs });
+      this.#quarantine.push({
+        position,
+        id: this.#newId(),
+        reason,
+        raw,
+        rawBytes: Buffer.byteLength(raw),
+        receivedAtMs: now.wallMs,
+      });
     }
     this.#listeners.tell(writes);
     return answers;
@@ -217,8 +225,18 @@ class MemoryQueue implements TransferQueue {
   ): ReturnType<TransferQueue['listQuarantine']> {
     this.#begin();
     const { page, nextCursor } = cutPage(this.#quarantine.toReversed(), request);
-    const records = page.map(({ id, reason, raw, receivedAtMs }) => ({ id, reason, raw, receivedAtMs }));
+    const records = page.map((record) => ({ ...shown(record), raw: previewOf(Buffer.from(record.raw)) }));
     return { records, nextCursor };
+  }
+
+  async getQuarantined(id: string): Promise<QuarantinedRecord | null> {
+    this.#begin();
+    const found = this.#quarantine.find((record) => record.id === id);
+    return found === undefined ? null : shown(found);
+  }
+
+  async checkWritable(): Promise<void> {
+    this.#begin();
   }
 
   async counts(): Promise<QueueCounts> {
@@ -246,7 +264,11 @@ class MemoryQueue implements TransferQueue {
       if (ids.length > 0) this.#idsByKey.set(keyOf(row), ids);
       else this.#idsByKey.delete(keyOf(row));
     }
-    return old.length;
+    const oldRecords = this.#quarantine
+      .filter((record) => record.receivedAtMs < request.beforeMs)
+      .slice(0, request.limit);
+    this.#quarantine = this.#quarantine.filter((record) => !oldRecords.includes(record));
+    return old.length + oldRecords.length;
   }
 
   async close(): Promise<void> {
@@ -353,4 +375,9 @@ function cutPage<Entry extends { readonly position: number }>(
     page,
     nextCursor: last === undefined || page.length === rest.length ? null : cursorAfter(last.position),
   };
+}
+
+/** Without the position, which is the driver's own. */
+function shown({ id, reason, raw, rawBytes, receivedAtMs }: QuarantinedRecord): QuarantinedRecord {
+  return { id, reason, raw, rawBytes, receivedAtMs };
 }

@@ -21,6 +21,7 @@ function openGroup(
   const told: Told = { commits: [] };
   const group = new CommitGroup<string[]>({
     database,
+    assertFile: () => {},
     path: 'queue.sqlite',
     maxWeight,
     newEffects: () => [],

@@ -13,6 +13,8 @@ interface CommitGroupOptions<Effects> {
   readonly database: DatabaseSync;
   /** Named in errors. */
   readonly path: string;
+  /** Throws where the database file is no longer the one that was opened. */
+  readonly assertFile: () => void;
   /** A transaction takes operations until their weights reach this; the rest waits for the next turn. */
   readonly maxWeight: number;
   readonly newEffects: () => Effects;
@@ -78,6 +80,7 @@ export class CommitGroup<Effects> {
     const entries = this.#takeBatch();
     const done: { readonly effects: Effects; readonly resolve: () => void }[] = [];
     try {
+      this.#options.assertFile();
       this.#begin.run();
       for (const entry of entries) {
         const ended = this.#runOne(entry);

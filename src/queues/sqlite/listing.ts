@@ -2,9 +2,9 @@
 // tested row by row, a slice at a time, so that a page never blocks the process however many rows do not match.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
-import type { QuarantinedRecord, TransferFilter } from '../../core/transfer-queue.ts';
+import type { TransferFilter } from '../../core/transfer-queue.ts';
 import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
-import { ALL_COLUMNS, integer, type StoredRow, text, toRow } from './rows.ts';
+import { ALL_COLUMNS, FIRST_POSITION, integer, type StoredRow, toRow } from './rows.ts';
 
 interface PageRequest {
   readonly cursor: string | null;
@@ -26,7 +26,6 @@ interface Terms {
 const SLICE_ROWS = 5000;
 /** Rows examined for one page at most. A page may then be short, or empty, and still have a cursor. */
 const PAGE_ROWS = 100_000;
-const FIRST_POSITION = Number.MAX_SAFE_INTEGER;
 
 /** The index that narrows most comes first: one is walked, the other terms are tested. */
 export function planListing(filter: TransferFilter): ListingPlan {
@@ -60,17 +59,13 @@ export function walkSql(plan: ListingPlan, columns: string): string {
   return `SELECT ${columns} FROM transfers WHERE ${where} ORDER BY seq DESC LIMIT ?`;
 }
 
-/** Reads pages of transfers and of the quarantine. */
+/** Reads pages of transfers. */
 export class Listing {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  readonly #quarantine: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
-    this.#quarantine = database.prepare(
-      'SELECT seq, id, reason, raw, received_at FROM quarantine WHERE seq < ? ORDER BY seq DESC LIMIT ?',
-    );
   }
 
   /** One page of rows that match `filter`. Throws a RangeError for an unknown cursor or limit. */
@@ -94,26 +89,6 @@ export class Listing {
     if (rows.length > limit) position = page.at(-1)?.seq ?? position;
     else if (isAtEnd) return { rows: page, nextCursor: null };
     return { rows: page, nextCursor: cursorAfter(position) };
-  }
-
-  /** One page of the quarantine, newest first. */
-  quarantine({ cursor, limit }: PageRequest): {
-    readonly records: readonly QuarantinedRecord[];
-    readonly nextCursor: string | null;
-  } {
-    checkLimit(limit);
-    const found = this.#quarantine.all(positionOf(cursor) ?? FIRST_POSITION, limit + 1);
-    const page = found.slice(0, limit);
-    const last = page.at(-1);
-    return {
-      records: page.map((columns) => ({
-        id: text(columns, 'id'),
-        reason: text(columns, 'reason'),
-        raw: text(columns, 'raw'),
-        receivedAtMs: integer(columns, 'received_at'),
-      })),
-      nextCursor: last === undefined || found.length <= limit ? null : cursorAfter(integer(last, 'seq')),
-    };
   }
 
   /** The next rows that match, of one slice; `lastPosition` is where the next slice goes on, null at the end. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { withTemporaryFolder } from '../../../test/contract/temporary-folder.ts';
 import { migrate } from './migrate.ts';
-import { configure, openDatabase } from './open-database.ts';
+import { configure, openDatabase, prepareDataFolder } from './open-database.ts';
 
 const PROCESS = fileURLToPath(new URL('../../../test/contract/transfer-queue-process.ts', import.meta.url));
 
@@ -139,3 +139,23 @@ test('a migration that fails is rolled back whole and can be repeated', async ()
     database.close();
   });
 });
+
+test(
+  'a data folder that holds other things keeps its mode; one of our own is private',
+  { skip: process.platform === 'win32' ? 'Windows has no modes' : false },
+  async () => {
+    await withTemporaryFolder(async (folder) => {
+      const shared = join(folder, 'shared');
+      await mkdir(shared);
+      await chmod(shared, 0o755);
+      await writeFile(join(shared, 'somebody-elses'), '');
+      prepareDataFolder(shared);
+      assert.equal((await stat(shared)).mode & 0o777, 0o755);
+      const own = join(folder, 'own');
+      await mkdir(own);
+      await chmod(own, 0o755);
+      prepareDataFolder(own);
+      assert.equal((await stat(own)).mode & 0o777, 0o700);
+    });
+  },
+);

@@ -1,6 +1,6 @@
 // Opens the database file so that an accepted change is on the disk before it is answered, and refuses to run where
 // that cannot be had: another process owns the file, it is damaged, it cannot be written, or a setting did not take.
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -21,11 +21,17 @@ const FULL = 13;
 const CANNOT_OPEN = 14;
 const NOT_A_DATABASE = 26;
 
-/** Makes the data folder, readable by its owner only; an existing one is narrowed to that. */
+const FILE_CHECK_MS = 1_000;
+
+/**
+ * Makes the data folder, readable by its owner only. An existing folder is narrowed to that only where nothing but the
+ * queue lies in it: it may be somebody's home. The files themselves are private anyway.
+ */
 export function prepareDataFolder(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    chmodSync(directory, 0o700);
+    const isOurs = readdirSync(directory).every((name) => name.startsWith('queue.sqlite'));
+    if (isOurs) chmodSync(directory, 0o700);
   } catch (error) {
     throw new Error(
       `The data folder ${directory} cannot be made or cannot be kept private: ${reasonOf(error)}. ` +
@@ -49,6 +55,27 @@ export function openDatabase(path: string): DatabaseSync {
     database?.close();
     throw new Error(`The queue database ${path} cannot be used: ${explain(error)}`, { cause: error });
   }
+}
+
+/**
+ * A check that the file at `path` still is the one that was opened, made at most once a second: an open file can be
+ * deleted or replaced, and what is written to it is then gone with the process.
+ */
+export function fileGuard(path: string): () => void {
+  const opened = statSync(path);
+  let checkedMs = performance.now();
+  let problem: string | null = null;
+  return () => {
+    if (performance.now() - checkedMs >= FILE_CHECK_MS) {
+      checkedMs = performance.now();
+      const now = statSync(path, { throwIfNoEntry: false });
+      const isSame = now !== undefined && now.ino === opened.ino && now.dev === opened.dev;
+      problem = isSame
+        ? null
+        : 'the file was deleted or replaced while the service runs: restart the service';
+    }
+    if (problem !== null) throw new Error(problem);
+  };
 }
 
 /** The file is made before SQLite makes it, so that it is private from its first moment; -wal takes its mode. */

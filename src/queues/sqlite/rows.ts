@@ -42,6 +42,9 @@ const CHANGING = [
   'finished_at',
 ] as const;
 
+/** Above every position: where a listing begins. */
+export const FIRST_POSITION = Number.MAX_SAFE_INTEGER;
+
 export const ALL_COLUMNS = ['seq', ...FIXED, ...CHANGING].join(', ');
 
 /** Takes `fixedValues` and `changingValues`. */

@@ -10,6 +10,7 @@ import type {
   AcceptItem,
   ClaimedTransfer,
   Lease,
+  QuarantinedRecord,
   QueueCounts,
   TransferQueue,
 } from '../../core/transfer-queue.ts';
@@ -28,7 +29,8 @@ import { type QueueTime, startSteadyClock } from '../steady-clock.ts';
 import { followUpTransfer, toTransfer } from '../transfer-row.ts';
 import { CommitGroup } from './commit-group.ts';
 import { Listing } from './listing.ts';
-import { openDatabase, prepareDataFolder } from './open-database.ts';
+import { Quarantine } from './quarantine.ts';
+import { fileGuard, openDatabase, prepareDataFolder } from './open-database.ts';
 import { accept, claim, endAttempt, type OperationContext, progress, redrive, renew } from './operations.ts';
 import { recoverRows } from './recover.ts';
 import { integer, type StoredRow } from './rows.ts';
@@ -78,7 +80,7 @@ class SqliteQueue implements TransferQueue {
   readonly #listeners = new QueueListeners();
   /** Kept at each commit, so that asking costs nothing. */
   readonly #pending: Record<(typeof PENDING_STATUSES)[number], number>;
-  #quarantined: number;
+  readonly #quarantine: Quarantine;
   #isClosed = false;
 
   constructor(database: DatabaseSync, path: string, options: SqliteQueueOptions) {
@@ -92,22 +94,17 @@ class SqliteQueue implements TransferQueue {
     this.#pending = { queued: 0, copying: 0, settling: 0, parked: 0 };
     const countOf = database.prepare('SELECT count(*) AS rows FROM transfers WHERE status = ?');
     for (const status of PENDING_STATUSES) this.#pending[status] = integer(countOf.get(status) ?? {}, 'rows');
-    this.#quarantined = integer(
-      database.prepare('SELECT count(*) AS rows FROM quarantine').get() ?? {},
-      'rows',
-    );
-    const keep = database.prepare(
-      'INSERT INTO quarantine (id, reason, raw, received_at) VALUES (?, ?, ?, ?)',
-    );
+    this.#quarantine = new Quarantine(database);
     this.#context = {
       table,
       clock,
       leaseMs,
-      keepRecord: (id, { reason, raw }, receivedAtMs) => void keep.run(id, reason, raw, receivedAtMs),
+      keepRecord: (id, record, receivedAtMs) => this.#quarantine.keep(id, record, receivedAtMs),
     };
     this.#group = new CommitGroup({
       database,
       path,
+      assertFile: fileGuard(path),
       maxWeight: MAX_TRANSACTION_ROWS,
       newEffects: () => new RowChanges(),
       onCommitted: (effects) => this.#afterCommit(effects),
@@ -120,7 +117,7 @@ class SqliteQueue implements TransferQueue {
   }): Promise<readonly AcceptedTransfer[]> {
     const weight = request.items.length + request.quarantine.length;
     const answers = await this.#group.run(weight, (changes) => accept(this.#context, request, changes));
-    this.#quarantined += request.quarantine.length;
+    this.#quarantine.noted(request.quarantine.length);
     return answers;
   }
 
@@ -198,7 +195,7 @@ class SqliteQueue implements TransferQueue {
     request: Parameters<TransferQueue['listQuarantine']>[0],
   ): ReturnType<TransferQueue['listQuarantine']> {
     this.#open();
-    return this.#listing.quarantine(request);
+    return this.#quarantine.list(request);
   }
 
   async counts(): Promise<QueueCounts> {
@@ -207,15 +204,31 @@ class SqliteQueue implements TransferQueue {
     const { table } = this.#open();
     return {
       byStatus: { ...this.#pending },
-      quarantined: this.#quarantined,
+      quarantined: this.#quarantine.count,
       oldestPendingChangeAtMs: table.oldestChangeMs(),
     };
+  }
+
+  async getQuarantined(id: string): Promise<QuarantinedRecord | null> {
+    this.#open();
+    return this.#quarantine.get(id);
+  }
+
+  async checkWritable(): Promise<void> {
+    // A commit without a write always succeeds; this one writes and takes it back in one transaction.
+    await this.#group.run(1, () => this.#quarantine.probe(this.#context.table.newId()));
   }
 
   async prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
     checkLimit(request.limit);
     const { beforeMs, limit } = request;
-    return this.#group.run(limit, () => this.#context.table.prune(Math.ceil(beforeMs), limit));
+    const before = Math.ceil(beforeMs);
+    const [rows, records] = await this.#group.run(limit, () => [
+      this.#context.table.prune(before, limit),
+      this.#quarantine.prune(before, limit),
+    ]);
+    this.#quarantine.noted(-records);
+    return rows + records;
   }
 
   async close(): Promise<void> {
