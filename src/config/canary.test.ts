@@ -4,7 +4,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { loadClientConfig, loadConfig } from './load-config.ts';
-import { formatProblems, formatWarnings } from './problem.ts';
+import { type ConfigProblem, formatProblems, formatWarnings } from './problem.ts';
 import type { Setting } from './settings.ts';
 import { settingNames, SETTINGS } from './settings.ts';
 
@@ -104,3 +104,86 @@ test('a broken key file shows nothing of its content', () => {
     assertClean(printed(loaded));
   }
 });
+
+test('what stands behind ? or # in an address is not shown, with a scheme or without', () => {
+  const rest = 'h:4443/?token=canary-token#canary-part';
+  const urls = [
+    'STORAGE_EMULATOR_HOST',
+    'PUBLIC_URL',
+    'AWS_ENDPOINT_URL',
+    'AWS_ENDPOINT_URL_S3',
+    'REPLICATOR_URL',
+  ];
+  const tries = [
+    ...urls.flatMap((name) =>
+      [`https://${rest}`, `HTTPS://${rest}`, rest].map((value) => ({ [name]: value })),
+    ),
+    { STORAGE_EMULATOR_HOST: 'h#canary' },
+    { STORAGE_EMULATOR_HOST: 'me:canary@h:4443' },
+    { PUBLIC_URL: 'HTTPS://me:can?canary@h' },
+    { S3_BUCKET: `https://${rest}` },
+    { REPLICATOR_CONFIG: `https://${rest}`, S3_BUCKET: '', GCS_BUCKET: '' },
+  ];
+  const readFile = (): string => {
+    throw Object.assign(new Error(`no file ${rest}`), { code: 'ENOENT' });
+  };
+  for (const env of tries) {
+    const loaded = loadConfig({ env: { ...basics, ...env }, ...machine, readFile });
+    assert.ok(loaded.kind === 'invalid', JSON.stringify(env));
+    const shown = formatProblems(loaded.problems) + JSON.stringify(loaded);
+    assert.ok(!shown.includes('canary'), shown);
+  }
+  const [problem] = problemsOf({ PUBLIC_URL: `https://${rest}` });
+  assert.equal(problem?.found, '"https://h:4443/?..."');
+});
+
+test('every address of the table is marked as one', () => {
+  const marked = settingNames().filter((name) => {
+    const setting: Setting<unknown> = SETTINGS[name];
+    return setting.isUrl === true;
+  });
+  const accepting = settingNames().filter((name) => {
+    const setting: Setting<unknown> = SETTINGS[name];
+    const parsed = setting.parse('http://127.0.0.1:4443');
+    return parsed.ok && parsed.value === 'http://127.0.0.1:4443' && !setting.parse('http://h/path').ok;
+  });
+  assert.ok(accepting.length >= 5);
+  assert.deepEqual(marked, accepting);
+});
+
+test('a secret of a known shape under a name that holds none is masked', () => {
+  const secrets = [
+    'ya29.canary-token',
+    'AKIACANARYCANARYCANA',
+    `rpl_ci_${'canary0'.repeat(7).slice(0, 43)}`,
+    'eyJhbGciOiJIUzI1NiJ9.canary.canary',
+    '-----BEGIN EC PRIVATE KEY-----\ncanary',
+  ];
+  for (const secret of secrets)
+    for (const name of ['HOST', 'PORT', 'S3_PREFIX', 'GCS_PREFIX', 'AWS_REGION', 'S3_BUCKET', 'PUBLIC_URL']) {
+      const loaded = loadConfig({ env: { ...basics, LOG_LEVEL: 'loud', [name]: `x/${secret}` }, ...machine });
+      assert.ok(loaded.kind === 'invalid');
+      const shown =
+        formatProblems(loaded.problems) + formatWarnings(loaded.warnings) + JSON.stringify(loaded);
+      assert.ok(!shown.toLowerCase().includes('canary'), shown);
+    }
+});
+
+test('a secret in the rules file is not repeated by the problem of its line', () => {
+  const env = { S3_BUCKET: '', GCS_BUCKET: '', REPLICATOR_CONFIG: 'rules.yaml' };
+  for (const yaml of [
+    'rules: [{ name: "x ya29.canary" }]',
+    'AKIACANARYCANARYCANA: 1',
+    '"https://h/?canary": 1',
+  ]) {
+    const loaded = loadConfig({ env: { ...basics, ...env }, ...machine, readFile: () => yaml });
+    assert.ok(loaded.kind === 'invalid');
+    assert.ok(!formatProblems(loaded.problems).toLowerCase().includes('canary'));
+  }
+});
+
+function problemsOf(env: Readonly<Record<string, string>>): readonly ConfigProblem[] {
+  const loaded = loadConfig({ env: { ...basics, ...env }, ...machine });
+  assert.ok(loaded.kind === 'invalid');
+  return loaded.problems;
+}

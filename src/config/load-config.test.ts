@@ -323,3 +323,21 @@ test('a client needs only its own settings', () => {
   const plain = loadClientConfig({ env: { REPLICATOR_URL: 'http://example.com' }, envFileText: null });
   assert.ok(plain.kind === 'invalid' && plain.problems[0]?.setting === 'REPLICATOR_URL');
 });
+
+test('a .env that cannot be read is the problem, and not what may be missing because of it', () => {
+  const machine = { readFile: () => '', memoryBytes: 2 ** 31, isTerminal: false };
+  const sources = { env: { PORT: 'http' }, envFileText: null, envFileFault: 'EACCES' };
+  const loaded = loadConfig({ ...sources, ...machine });
+  assert.ok(loaded.kind === 'invalid');
+  assert.deepEqual(
+    loaded.problems.map(({ setting }) => setting),
+    ['.env', 'PORT'],
+  );
+  const text = formatProblems(loaded.problems);
+  assert.match(
+    text,
+    /\.env: is in the working folder and cannot be read \(EACCES\)\n +fix: +make \.env a file/,
+  );
+  const client = loadClientConfig(sources);
+  assert.deepEqual(client.kind === 'invalid' && client.problems.map(({ setting }) => setting), ['.env']);
+});

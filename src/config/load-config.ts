@@ -10,6 +10,8 @@ export interface ConfigSources {
   readonly env: Environment;
   /** Text of the `.env` file; null where there is none. */
   readonly envFileText: string | null;
+  /** The system's code for why a `.env` that is there cannot be read; null or left out where nothing is wrong. */
+  readonly envFileFault?: string | null;
 }
 
 /** `settings`: every setting as it was found, without secrets, also where the configuration is invalid. */
@@ -23,11 +25,15 @@ export type LoadedConfig = {
 
 /** Reads everything and reports every problem at once. Nothing is read but the sources and the files they name. */
 export function loadConfig(request: ConfigSources & MachineFacts): LoadedConfig {
-  const { env, envFileText, ...facts } = request;
+  const { env, envFileText, envFileFault = null, ...facts } = request;
   const reading = readSettings(env, parseEnvFile(envFileText));
   const findings = new Findings();
   const { config, secrets } = buildConfig(reading, facts, findings);
-  const problems = [...reading.problems, ...findings.problems];
+  // What is missing may stand in the file that cannot be read, so that only what is given and wrong is told beside it.
+  const problems =
+    envFileFault === null
+      ? [...reading.problems, ...findings.problems]
+      : [unreadableEnvFile(envFileFault), ...reading.problems];
   const seen = { settings: reading.report, warnings: [...reading.warnings, ...findings.warnings] };
   return problems.length > 0
     ? { kind: 'invalid', problems, ...seen }
@@ -52,6 +58,20 @@ export function loadClientConfig(sources: ConfigSources): LoadedClientConfig {
   const { REPLICATOR_URL: url, REPLICATOR_API_KEY: apiKey } = reading.values;
   checkEndpoint('REPLICATOR_URL', url, reading, findings);
   const own = reading.problems.filter(({ setting }) => CLIENT_SETTINGS.has(setting));
-  const problems = [...own, ...findings.problems];
+  const { envFileFault = null } = sources;
+  const unreadable = envFileFault === null ? [] : [unreadableEnvFile(envFileFault)];
+  const problems = [...unreadable, ...own, ...findings.problems];
   return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'ok', url, apiKey };
+}
+
+function unreadableEnvFile(code: string): ConfigProblem {
+  return {
+    setting: '.env',
+    found: null,
+    reason:
+      code === 'EISDIR'
+        ? 'is a folder, not a file of settings'
+        : `is in the working folder and cannot be read (${code})`,
+    fix: 'make .env a file that this process may read, or remove it and set the variables in the environment',
+  };
 }

@@ -1,4 +1,5 @@
 // What is wrong with a configuration, in words a person can act on: which setting, what was found, how to fix it.
+import { holdsSecretShape } from '../core/secret-shapes.ts';
 import { MASK } from './secrets.ts';
 
 /** Where a value came from. The real environment wins over the file. */
@@ -36,11 +37,27 @@ export function formatWarnings(warnings: readonly ConfigWarning[]): string {
 
 const SHOWN_CHARACTERS = 80;
 
-/** A value as a problem shows it: quoted and shortened, a secret as its length only. */
-export function showFound(text: string, isSecret: boolean): string {
-  if (isSecret || looksSecret(text)) return `${MASK}, ${text.length} characters`;
-  const shortened = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;
-  return quoteText(shortened);
+/**
+ * A value as a problem shows it: quoted and shortened, a secret as its length only. `isUrl`: the setting is a URL,
+ * so that its text is read as one even without a scheme.
+ */
+export function showFound(text: string, isSecret: boolean, isUrl = false): string {
+  const open = isSecret ? null : openPart(text, isUrl);
+  if (open === null) return `${MASK}, ${text.length} characters`;
+  return quoteText(open.length > SHOWN_CHARACTERS ? `${open.slice(0, SHOWN_CHARACTERS)}...` : open);
+}
+
+/**
+ * What may be shown of a value: a URL without its query and fragment, which may carry a token; null where the value
+ * looks like a secret, so that it was put under the wrong name.
+ */
+export function openPart(text: string, isUrl: boolean): string | null {
+  const isAddress = isUrl || /^\s*[a-z][a-z0-9+.-]*:\/\//i.test(text);
+  // A password may hold any sign, so nothing before or after it tells where it ends.
+  if (isAddress && text.includes('@')) return null;
+  const end = isAddress ? text.search(/[?#]/) : -1;
+  const open = end === -1 ? text : `${text.slice(0, end + 1)}...`;
+  return looksSecret(open) ? null : open;
 }
 
 /** A text in quotes with every character escaped that could disturb a terminal or a log. */
@@ -51,7 +68,9 @@ export function quoteText(text: string): string {
   );
 }
 
-/** Pasted into the wrong variable: a key file, a private key, a URL with a password. */
+/** Pasted into the wrong variable: a key file, a private key, a token. */
 function looksSecret(text: string): boolean {
-  return /PRIVATE KEY|private_key|^\s*\{|^[a-z+]+:\/\/[^/]*@|^ey[JA-Z]|^[A-Za-z0-9+/=_-]{40,}$/.test(text);
+  return (
+    holdsSecretShape(text) || /PRIVATE KEY|private_key|^\s*\{|^ey[JA-Z]|^[A-Za-z0-9+/=_-]{40,}$/.test(text)
+  );
 }

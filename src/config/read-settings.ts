@@ -2,7 +2,13 @@
 // the reading; what the settings mean together is decided in config.ts.
 import { parseEnv } from 'node:util';
 import { nearestName } from './nearest-name.ts';
-import { type ConfigProblem, type ConfigWarning, type SettingOrigin, showFound } from './problem.ts';
+import {
+  type ConfigProblem,
+  type ConfigWarning,
+  openPart,
+  type SettingOrigin,
+  showFound,
+} from './problem.ts';
 import { MASK } from './secrets.ts';
 import type { Parsed } from './setting-parsers.ts';
 import {
@@ -102,10 +108,9 @@ function findGiven(
 
 function aliasConflict(setting: Setting<unknown>, given: Given): ConfigProblem | null {
   if (given.other === null || setting.ownNameWins === true) return null;
-  const isSecret = setting.isSecret === true;
   return {
     setting: given.name,
-    found: `${showFound(given.text, isSecret)}, and ${given.other.name} is ${showFound(given.other.text, isSecret)}`,
+    found: `${foundText(given.text, setting)}, and ${given.other.name} is ${foundText(given.other.text, setting)}`,
     reason: `and ${given.other.name} are two names of one setting and differ`,
     fix: `remove ${given.other.name} or ${given.name}`,
   };
@@ -113,15 +118,17 @@ function aliasConflict(setting: Setting<unknown>, given: Given): ConfigProblem |
 
 function foundIn(given: Given, setting: Setting<unknown>): string {
   const where = given.origin === '.env' ? ' (in .env)' : '';
-  return showFound(given.text, setting.isSecret === true) + where;
+  return foundText(given.text, setting) + where;
+}
+
+function foundText(text: string, setting: Setting<unknown>): string {
+  return showFound(text, setting.isSecret === true, setting.isUrl === true);
 }
 
 function showGiven(text: string, setting: Setting<unknown>): string {
   if (setting.show !== undefined) return setting.show(text);
   if (setting.isSecret === true) return MASK;
-  // A value that looks like a secret was put under the wrong name.
-  const found = showFound(text, false);
-  return found.startsWith(MASK) ? MASK : text;
+  return openPart(text, setting.isUrl === true) ?? MASK;
 }
 
 function unsupported(env: Environment, envFile: Environment): ConfigProblem[] {

@@ -145,7 +145,7 @@ test('every wrong field of every rule is reported in one go', () => {
     /kmsKeyName is not the name/,
     /source is missing/,
     /name is missing/,
-    /a rule is not a list of fields/,
+    /a rule is not a mapping of fields/,
   ];
   for (const pattern of expected)
     assert.ok(
@@ -212,4 +212,22 @@ test('an anchor may share a part between rules', () => {
     rulesOf({}, yaml).map(({ source }) => source.prefix),
     ['x/', 'x/'],
   );
+});
+
+test('a file that is empty or no mapping says so, and not that it is missing', () => {
+  const cases: readonly [yaml: string, reason: RegExp][] = [
+    ['', /^the file is empty$/],
+    ['\n  \n# rules: later\n', /^the file is empty$/],
+    ['---\n', /^the file is empty$/],
+    ['null\n', /^the file is empty$/],
+    ['- name: one\n  source: { bucket: aaa }\n', /^the file is not a mapping: it holds a list$/],
+    ['[]\n', /^the file is not a mapping: it holds a list$/],
+    ['rules\n', /^the file is not a mapping: it holds a single value$/],
+  ];
+  for (const [yaml, reason] of cases) {
+    const problem = onlyProblem(yaml);
+    assert.match(problem.reason, reason, JSON.stringify(yaml));
+    assert.match(problem.setting, /^rules\.yaml:\d+:\d+$/);
+    assert.match(problem.fix, /write rules:/);
+  }
 });

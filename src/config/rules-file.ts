@@ -4,7 +4,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node 
 import type { Rule } from '../core/rule.ts';
 import type { Findings } from './findings.ts';
 import { nearestName } from './nearest-name.ts';
-import { quoteText } from './problem.ts';
+import { showFound } from './problem.ts';
 import type { PlacedRule, RuleDefaults } from './rules.ts';
 import {
   accountId,
@@ -77,9 +77,16 @@ export function readRulesFile(
     return isMap(value) || isSeq(value) || isScalar(value) ? value : null;
   };
   const reader = new FieldReader(resolve, refuseAt);
-  const top = reader.map(resolve(document.contents), 'the file', ['rules'], null);
-  const list = top?.get('rules') ?? null;
-  if (top === null) return [];
+  const contents = resolve(document.contents);
+  if (!isMap(contents)) {
+    const reason =
+      contents === null || isEmpty(contents)
+        ? 'the file is empty'
+        : `the file is not a mapping: it holds ${isSeq(contents) ? 'a list' : 'a single value'}`;
+    refuseAt(contents, null, reason, 'write rules: and below it, indented, - name: ...');
+    return [];
+  }
+  const list = reader.map(contents, 'the file', ['rules'], null)?.get('rules') ?? null;
   if (!isSeq(list) || list.items.length === 0) {
     refuseAt(
       list,
@@ -155,7 +162,7 @@ class FieldReader {
   /** The fields of a map; null, with the problem told at `node` or else `parent`, where it is none. */
   map(node: Node | null, what: string, known: readonly string[], parent: Node | null): Fields | null {
     if (!isMap(node)) {
-      const reason = node === null ? `${what} is missing` : `${what} is not a list of fields`;
+      const reason = node === null ? `${what} is missing` : `${what} is not a mapping of fields`;
       this.#refuse(node ?? parent, null, reason, `write the fields of ${what}: ${known.join(', ')}`);
       return null;
     }
@@ -171,7 +178,7 @@ class FieldReader {
       const hint = nearest === null ? '' : `; did you mean ${nearest}?`;
       this.#refuse(
         keyNode ?? node,
-        quoteText(key),
+        showFound(key, false),
         `${what} has no field of this name${hint}`,
         `known fields: ${known.join(', ')}`,
       );
@@ -197,7 +204,7 @@ class FieldReader {
     }
     const parsed = parse(node.value);
     if (parsed.ok) return parsed.value;
-    this.#refuse(node, quoteText(node.value), `${name} ${parsed.reason}`, parsed.fix);
+    this.#refuse(node, showFound(node.value, false), `${name} ${parsed.reason}`, parsed.fix);
     return null;
   }
 

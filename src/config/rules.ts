@@ -1,7 +1,7 @@
 // The rules of a configuration, from the bucket variables, and the checks that every set of rules must pass.
 import { type DeletePolicy, RESERVED_PREFIX, type Rule, targetSpacesOverlap } from '../core/rule.ts';
 import type { Findings } from './findings.ts';
-import { quoteText } from './problem.ts';
+import { quoteText, showFound } from './problem.ts';
 import type { SettingsReading } from './read-settings.ts';
 import type { SettingName } from './settings.ts';
 
@@ -51,7 +51,7 @@ export function rulesFromVariables(
   if (values.GCS_PREFIX !== '' && !values.GCS_PREFIX.endsWith('/'))
     findings.warn(
       'GCS_PREFIX',
-      `does not end with "/": keys become ${quoteText(`${values.GCS_PREFIX}photos/1.jpg`)}`,
+      `does not end with "/": keys become ${showFound(`${values.GCS_PREFIX}photos/1.jpg`, false)}`,
     );
   if (buckets === null || targetBucket === null) return [];
   const isSeveral = buckets.length > 1 || buckets.includes('*');

@@ -51,6 +51,8 @@ interface RowOptions {
   /** True where the own name simply wins over an alias; otherwise two different values are a problem. */
   readonly ownNameWins?: boolean;
   readonly isSecret?: boolean;
+  /** True where the value is an address, with or without a scheme: only its part before ? and # is shown. */
+  readonly isUrl?: boolean;
   /** True where spaces at the ends belong to the value. */
   readonly keepsSpaces?: boolean;
   /** How `config print` shows a given text; the text itself, or [secret], where this is not given. */
@@ -192,12 +194,14 @@ export const SETTINGS = {
     help: 'Address of an S3-compatible service instead of Amazon S3.',
     defaultText: 'AWS_ENDPOINT_URL, else Amazon S3',
     example: 'http://127.0.0.1:9000',
+    isUrl: true,
   }),
   AWS_ENDPOINT_URL: optional(baseUrl, {
     section: 'aws',
     help: 'Address of an AWS-compatible service; AWS_ENDPOINT_URL_S3 wins over it.',
     defaultText: 'Amazon S3',
     example: 'http://127.0.0.1:9000',
+    isUrl: true,
   }),
   GCP_SA_KEY_B64: optional(parseServiceAccountBase64, {
     section: 'google',
@@ -224,6 +228,7 @@ export const SETTINGS = {
     help: 'Address of a GCS emulator, with or without http://. No Google credentials are used then.',
     defaultText: 'Google Cloud Storage',
     example: '127.0.0.1:4443',
+    isUrl: true,
   }),
   REPLICATOR_ALLOW_INSECURE_ENDPOINTS: withDefault(onOff, false, {
     section: 'google',
@@ -261,6 +266,7 @@ export const SETTINGS = {
     help: 'Address under which callers reach the service, for links in answers.',
     defaultText: 'none',
     example: 'https://replicator.example.com',
+    isUrl: true,
   }),
   SHUTDOWN_GRACE_SEC: withDefault(secondsAsMs(0, 3600), 25_000, {
     section: 'http',
@@ -340,6 +346,7 @@ export const SETTINGS = {
     help: 'Address of the running service that the commands call.',
     defaultText: 'http://127.0.0.1:8080',
     example: 'http://127.0.0.1:8080',
+    isUrl: true,
   }),
   REPLICATOR_API_KEY: optional(secretText, {
     section: 'client',

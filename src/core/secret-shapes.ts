@@ -7,10 +7,10 @@
  */
 const SECRET_SHAPES: readonly RegExp[] = [
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
-  /\brpl_[A-Za-z0-9.-]+_[\w-]{20,}/g,
-  /\bya29\.[\w.-]+/g,
-  /\bA[KS]IA[A-Z0-9]{12,}\b/g,
-  /\beyJ[\w+/=-]{16,}(?:\.[\w-]*){0,2}/g,
+  /(?<![A-Za-z0-9])rpl_[A-Za-z0-9.-]+_[\w-]{20,}/g,
+  /(?<![A-Za-z0-9])ya29\.[\w.-]+/g,
+  /(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{12,}/g,
+  /(?<![A-Za-z0-9])eyJ[\w+/=-]{16,}(?:\.[\w-]*){0,2}/g,
 ];
 
 /** The text with everything replaced by `mask` that is secret by its shape. */

@@ -1,15 +1,25 @@
 // What this process and its machine tell the configuration: variables, the .env file, files, memory, terminal.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 
-/** Read at each call; nothing is kept. */
+/** Read at each call; nothing is kept. Never throws: a `.env` that cannot be read is a fact like the others. */
 export function readMachine() {
   return {
     env: process.env,
-    envFileText: existsSync('.env') ? readFileSync('.env', 'utf8') : null,
+    ...readEnvFile(),
     readFile: (path: string) => readFileSync(path, 'utf8'),
     // A container's limit; 0 or more than the machine has where there is none.
     memoryBytes: Math.min(process.constrainedMemory() || totalmem(), totalmem()),
     isTerminal: process.stdout.isTTY,
   };
+}
+
+/** The text of `.env`, or null and the system's code where it is there and cannot be read. */
+function readEnvFile(): { readonly envFileText: string | null; readonly envFileFault: string | null } {
+  try {
+    return { envFileText: readFileSync('.env', 'utf8'), envFileFault: null };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    return { envFileText: null, envFileFault: code === 'ENOENT' ? null : code };
+  }
 }
