@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs, styleText } from 'node:util';
 import { buildForwarder } from '../../deploy/lambda/build.ts';
-import { SANDBOX_KEYS, SOURCE_BUCKET, startTwoClouds, TARGET_BUCKET } from '../two-clouds.ts';
+import { commandsToTry } from '../commands-to-try.ts';
+import { SOURCE_BUCKET, startTwoClouds, TARGET_BUCKET } from '../two-clouds.ts';
 import { Journey } from './journey.ts';
 import { freePort, startService } from '../service-process.ts';
 
@@ -75,11 +76,7 @@ async function keep(serviceUrl: string, apiKey: string, s3Url: string, gcsUrl: s
   say(`  Live page:  ${serviceUrl}/`);
   say(`  API key:    ${apiKey}`);
   say('');
-  say(
-    `  AWS_ACCESS_KEY_ID=${SANDBOX_KEYS.accessKeyId} AWS_SECRET_ACCESS_KEY=${SANDBOX_KEYS.secretAccessKey} AWS_REGION=us-east-1 \\`,
-  );
-  say(`    aws --endpoint-url ${s3Url} s3 cp README.md s3://${SOURCE_BUCKET}/hello.md`);
-  say(`  curl ${gcsUrl}/storage/v1/b/${TARGET_BUCKET}/o/hello.md`);
+  for (const line of commandsToTry(s3Url, gcsUrl)) say(line);
   say('');
   say(`  curl -X POST ${serviceUrl}/v1/replicate -H 'authorization: Bearer ${apiKey}' \\`);
   say(

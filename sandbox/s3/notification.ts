@@ -23,11 +23,27 @@ export interface NotificationOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether s3:TestEvent is sent at once; by default to addresses only, as Lambda gets none. */
   readonly testEvent?: boolean;
+  /** Told of every event that was given up, but not of those that closing gave up. */
+  readonly onUndelivered?: (failure: Undelivered) => void;
 }
+
+/** An event that no try delivered. */
+export interface Undelivered {
+  /** The key whose change it announces; null for s3:TestEvent. */
+  readonly key: string | null;
+  /** Why the last try failed, in words. */
+  readonly reason: string;
+  /** What the address answered at the last try; null where it did not answer. */
+  readonly status: number | null;
+}
+
+/** Null: delivered. */
+type Failure = Omit<Undelivered, 'key'> | null;
 
 interface Route {
   readonly target: NotificationTarget;
   readonly headers: Readonly<Record<string, string>>;
+  readonly onUndelivered: (failure: Undelivered) => void;
 }
 
 export interface NotificationsOptions {
@@ -60,16 +76,18 @@ export class Notifications {
       this.#routes.delete(bucketName);
       return;
     }
-    const route = { target, headers: options.headers ?? {} };
+    const { headers = {}, onUndelivered = () => {} } = options;
+    const route = { target, headers, onUndelivered };
     this.#routes.set(bucketName, route);
-    if (options.testEvent ?? typeof target === 'string') this.#begin(route, this.#testEvent(bucketName));
+    if (options.testEvent ?? typeof target === 'string')
+      this.#begin(route, null, this.#testEvent(bucketName));
   }
 
   /** Begins the delivery of one change; never waits for it. */
   announce(bucket: Bucket, change: ObjectChange): void {
     const route = this.#routes.get(bucket.name);
     const record = this.#record(bucket, change);
-    if (route !== undefined) this.#begin(route, { Records: [record] });
+    if (route !== undefined) this.#begin(route, change.key, { Records: [record] });
   }
 
   /** Resolves once every delivery, also those begun meanwhile, has succeeded or was given up. */
@@ -83,25 +101,28 @@ export class Notifications {
     await this.idle();
   }
 
-  #begin(route: Route, event: object): void {
-    const delivery = this.#deliver(route, event).finally(() => this.#underWay.delete(delivery));
+  #begin(route: Route, key: string | null, event: object): void {
+    const delivery = this.#deliver(route, key, event).finally(() => this.#underWay.delete(delivery));
     this.#underWay.add(delivery);
   }
 
-  async #deliver(route: Route, event: object): Promise<void> {
+  async #deliver(route: Route, key: string | null, event: object): Promise<void> {
+    let failure: Failure = null;
     for (const delayMs of [0, ...this.#options.retryDelaysMs]) {
       if (delayMs > 0) await this.#wait(delayMs);
       if (this.#closing.signal.aborted) break;
-      if (await this.#try(route, event)) return;
+      failure = await this.#try(route, event);
+      if (failure === null) return;
     }
     this.undelivered.push(event);
+    if (failure !== null && !this.#closing.signal.aborted) route.onUndelivered({ key, ...failure });
   }
 
-  async #try(route: Route, event: object): Promise<boolean> {
+  async #try(route: Route, event: object): Promise<Failure> {
     try {
       if (typeof route.target === 'function') {
         await Promise.race([route.target(structuredClone(event)), this.#closed]);
-        return true;
+        return null;
       }
       const answer = await fetch(route.target, {
         method: 'POST',
@@ -111,10 +132,10 @@ export class Notifications {
         signal: this.#closing.signal,
       });
       await answer.arrayBuffer();
-      return answer.ok;
-    } catch {
+      return answer.ok ? null : { reason: `the answer was ${answer.status}`, status: answer.status };
+    } catch (error) {
       // Whatever a target throws means the same to the sender: not delivered.
-      return false;
+      return { reason: reasonOf(error), status: null };
     }
   }
 
@@ -185,4 +206,11 @@ export class Notifications {
 /** 16 characters, as the service's own look. */
 export function requestId(): string {
   return randomBytes(8).toString('hex').toUpperCase();
+}
+
+/** The innermost reason: fetch says only that it failed, its cause says why. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.cause instanceof Error) return reasonOf(error.cause);
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
 }

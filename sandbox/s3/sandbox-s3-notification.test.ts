@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { after, before, test } from 'node:test';
 import { CopyObjectCommand, DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import type { Undelivered } from './notification.ts';
 import { sdkClient, testCredentials } from './raw-request.ts';
 import { type SandboxS3, startSandboxS3 } from './sandbox-s3.ts';
 
@@ -194,6 +195,28 @@ test('an address gets the test event at once and each change as JSON, again unti
     posts.map(({ headers }) => [headers['content-type'], headers.authorization]),
     Array.from({ length: 3 }, () => ['application/json', 'Bearer key']),
   );
+});
+
+test('an event that is given up is told with its key and the last reason', async () => {
+  const receiver = createServer((_request, response) => response.writeHead(503).end());
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  const address = receiver.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const told: Undelivered[] = [];
+  const onUndelivered = (failure: Undelivered): void => void told.push(failure);
+  s3.createBucket('told-about');
+  s3.setNotification('told-about', `http://127.0.0.1:${address.port}/`, { onUndelivered });
+  await s3.putObject('told-about', 'refused', 'x');
+  await s3.idle();
+  receiver.closeAllConnections();
+  await new Promise((resolve) => receiver.close(resolve));
+  await s3.putObject('told-about', 'nobody there', 'x');
+  await s3.idle();
+  assert.deepEqual(told, [
+    { key: null, reason: 'the answer was 503', status: 503 },
+    { key: 'refused', reason: 'the answer was 503', status: 503 },
+    { key: 'nobody there', reason: 'ECONNREFUSED', status: null },
+  ]);
 });
 
 test('closing does not wait for a function that never ends', async () => {
