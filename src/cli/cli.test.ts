@@ -135,11 +135,47 @@ test('a parked transfer is run again, and an unknown one is an error with its re
   await endNext(api, new Fault('access_denied', 'no'));
   const again = await run(['redrive', 'transfer-1'], api.url);
   assert.equal(again.exitCode, 0, again.err);
-  assert.match(again.out, /^transfer-1 {2}queued/);
+  assert.match(
+    again.out,
+    /^transfer-1 {2}queued again: looks at both sides once more\n {2}photos\/a\.jpg -> /,
+  );
+  assert.doesNotMatch(again.out, /access_denied|fault:/);
   assert.equal((await api.queue.get('transfer-1'))?.status, 'queued');
   const unknown = await run(['redrive', 'a/../b', '--json'], api.url);
   assert.equal(unknown.exitCode, 1);
   assert.match(unknown.out, /"code": "transfer_not_found"/);
+});
+
+test('records in quarantine are listed by their beginning and shown whole', async (t: TestContext) => {
+  const api = await openTestApi(t);
+  const none = await run(['quarantine'], api.url);
+  assert.equal(none.exitCode, 0, none.err);
+  assert.match(none.err, /No record is in quarantine/);
+  for (const name of ['a', 'b']) {
+    const record = {
+      eventSource: 'aws:s3',
+      eventName: 'ObjectCreated:Put',
+      s3: { name, filler: '\u001b'.repeat(99) },
+    };
+    const posted = await api.call('POST', '/v1/events', { json: { Records: [record] } });
+    assert.equal(posted.status, 202, posted.text);
+  }
+  const first = await run(['quarantine', '--limit', '1'], api.url);
+  assert.equal(first.exitCode, 0, first.err);
+  assert.match(first.out, /^ID +RECEIVED +REASON +RECORD\n\S+ +\d{4}-\S+ +\S.*\.\.\.\n$/);
+  const cursor = /--cursor (\S+)/.exec(first.err)?.[1] ?? '';
+  const rest = await run(['quarantine', '--cursor', cursor, '--json'], api.url);
+  const { records } = rest.json() as { records: { id: string; raw: string }[] };
+  assert.equal(records.length, 1);
+  const [{ id, raw } = { id: '', raw: '' }] = records;
+  const whole = await run(['quarantine', id], api.url);
+  assert.ok(whole.out.startsWith(`${id}  received `), whole.err);
+  assert.match(whole.out, /record: {2}\{.*"name":"a".*\}\n$/);
+  assert.ok(!whole.out.includes('\u001b'));
+  assert.equal(((await run(['quarantine', id, '--json'], api.url)).json() as { raw: string }).raw, raw);
+  const unknown = await run(['quarantine', 'no/such'], api.url);
+  assert.equal(unknown.exitCode, 1);
+  assert.match(unknown.err, /no quarantined record/);
 });
 
 test('the story of an object is told', async (t: TestContext) => {
@@ -179,13 +215,16 @@ test('a key is sent, and a missing or weak one is an error that says which is ne
   const missing = await run(['replicate', 's3://photos/a.jpg'], api.url);
   assert.equal(missing.exitCode, 1);
   assert.match(missing.err, /no valid API key/);
+  assert.match(missing.err, /\nSet REPLICATOR_API_KEY \(in \.env\) to a key of scope write or admin\.\n/);
   const apiKey = new Secret(key);
   const loadClient = () => ({ kind: 'ok' as const, url: api.url, apiKey });
   const sent = await run(['replicate', 's3://photos/a.jpg'], api.url, { loadClient });
   assert.equal(sent.exitCode, 0, sent.err);
   const weak = await run(['transfers'], api.url, { loadClient });
   assert.equal(weak.exitCode, 1);
-  assert.match(weak.err, /scope read/);
+  assert.match(weak.err, /Set REPLICATOR_API_KEY \(in \.env\) to a key of scope read or admin\./);
+  const weaker = await run(['redrive', 'transfer-1'], api.url, { loadClient });
+  assert.match(weaker.err, /Set REPLICATOR_API_KEY \(in \.env\) to a key of scope admin\./);
   assert.ok(!`${weak.err}${weak.out}${missing.err}`.includes(key));
 });
 

@@ -5,6 +5,7 @@ import { type CliDeps, type EndWith, KEY_SCOPES } from './cli-deps.ts';
 import { printConfig } from './commands/config.ts';
 import { explainObject } from './commands/explain.ts';
 import { createKey } from './commands/keys.ts';
+import { listQuarantine, showQuarantined } from './commands/quarantine.ts';
 import { replicate } from './commands/replicate.ts';
 import { listTransfers, redriveTransfer } from './commands/transfers.ts';
 import { CliFailure, EXIT, type ExitCode } from './exit-codes.ts';
@@ -112,4 +113,14 @@ function addServiceCommands(program: Command, deps: CliDeps, endWith: EndWith): 
     .argument('<transfer>', 'the id of the transfer')
     .option('--json', 'print JSON', false)
     .action(async (transfer, { json }) => redriveTransfer(transfer, json, deps));
+  program
+    .command('quarantine')
+    .description('list the records that could not be understood, newest first, or show one of them whole')
+    .argument('[record]', 'the id of the record')
+    .option('--limit <count>', 'entries of a page')
+    .option('--cursor <cursor>', 'the next page, as the page before said')
+    .option('--json', 'print JSON', false)
+    .action(async (record, { json, ...query }) =>
+      record === undefined ? listQuarantine(query, json, deps) : showQuarantined(record, json, deps),
+    );
 }

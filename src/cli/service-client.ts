@@ -1,7 +1,7 @@
 // Calls a running service. An answer that is no success becomes a failure with the service's own words; redirects
 // are refused, because the key would travel along.
 import { z } from 'zod';
-import type { CliDeps } from './cli-deps.ts';
+import type { CliDeps, KeyScope } from './cli-deps.ts';
 import { CliFailure, EXIT, exitCodeOfStatus } from './exit-codes.ts';
 
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -12,9 +12,14 @@ interface ServiceRequest {
   readonly path: string;
   /** Sent as JSON; null for no body. */
   readonly body: unknown;
+  /** What the key has to allow; a key of the scope admin always does. */
+  readonly scope: KeyScope;
   /** How long the service was asked to wait before it answers, in seconds; null where it was not. */
   readonly waitSec: number | null;
 }
+
+/** A request that only looks; its path is to be added. */
+export const LOOK = { method: 'GET', body: null, scope: 'read', waitSec: null } as const;
 
 export interface ServiceAnswer {
   readonly status: number;
@@ -30,7 +35,7 @@ export function connectToService(deps: CliDeps): CallService {
     throw new CliFailure(EXIT.usage, 'invalid_configuration', deps.formatProblems(settings.problems));
   const { url, apiKey } = settings;
   return async (request) => {
-    const { method, path, body, waitSec } = request;
+    const { method, path, body, scope, waitSec } = request;
     const headers: Record<string, string> = { accept: 'application/json' };
     if (apiKey !== null) headers['authorization'] = `Bearer ${apiKey.reveal()}`;
     if (body !== null) headers['content-type'] = 'application/json';
@@ -52,10 +57,18 @@ export function connectToService(deps: CliDeps): CallService {
       throw unreachable(url, error);
     }
     const json = parseJson(text);
-    if (!response.ok) throw refused(url, response.status, json);
+    if (!response.ok) throw refused(url, response.status, { json, scope });
     if (json === undefined) throw notOurs(url, response.status);
     return { status: response.status, json };
   };
+}
+
+/** The path with those parameters that have a value. */
+export function withQuery(path: string, query: object): string {
+  const parameters = Object.entries(query).flatMap(([name, value]: [string, unknown]) =>
+    typeof value === 'string' ? [`${name}=${encodeURIComponent(value)}`] : [],
+  );
+  return parameters.length > 0 ? `${path}?${parameters.join('&')}` : path;
 }
 
 /** An answer in the shape it must have; throws a failure where the service speaks another language. */
@@ -81,13 +94,25 @@ const ProblemSchema = z.object({
   requestId: z.string().optional(),
 });
 
-function refused(url: string, status: number, json: unknown): CliFailure {
-  const parsed = ProblemSchema.safeParse(json);
+function refused(
+  url: string,
+  status: number,
+  answer: { readonly json: unknown; readonly scope: KeyScope },
+): CliFailure {
+  const parsed = ProblemSchema.safeParse(answer.json);
   if (!parsed.success) return notOurs(url, status);
   const { title, detail, code, remedy, requestId } = parsed.data;
   const request = requestId === undefined ? '' : ` (request ${requestId})`;
   const message = detail === undefined ? `${title}${request}` : `${title}: ${detail}${request}`;
-  return new CliFailure(exitCodeOfStatus(status), code ?? `http_${status}`, message, remedy ?? null);
+  // The service speaks of headers; whoever sits here sets a variable.
+  const isKeyAmiss = code === 'unauthorized' || code === 'insufficient_scope';
+  const advice = isKeyAmiss ? keyRemedy(answer.scope) : (remedy ?? null);
+  return new CliFailure(exitCodeOfStatus(status), code ?? `http_${status}`, message, advice);
+}
+
+function keyRemedy(scope: KeyScope): string {
+  const scopes = scope === 'admin' ? 'admin' : `${scope} or admin`;
+  return `Set REPLICATOR_API_KEY (in .env) to a key of scope ${scopes}.`;
 }
 
 function notOurs(url: string, status: number): CliFailure {

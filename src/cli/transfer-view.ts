@@ -45,12 +45,8 @@ export function hasEnded(transfer: TransferView): boolean {
 
 /** A transfer in a few lines: where to, how it stands, and what to do where it failed. */
 export function describeTransfer(transfer: TransferView): string[] {
-  const { id, rule, source, target, fault, receipt, sizeBytes } = transfer;
-  const size = sizeBytes === undefined ? '' : `, ${showBytes(sizeBytes)}`;
-  const lines = [
-    `${id}  ${shortState(transfer)}`,
-    `  ${safeText(source.bucket)}/${safeText(source.key)} -> ${safeText(target.bucket)}/${safeText(target.key)} (rule ${safeText(rule)}${size})`,
-  ];
+  const { id, fault, receipt } = transfer;
+  const lines = [`${id}  ${shortState(transfer)}`, `  ${describePlaces(transfer)}`];
   if (receipt !== undefined)
     lines.push(
       `  receipt: etag ${safeText(receipt.etag)}, crc32c ${safeText(receipt.crc32c ?? 'unknown')}, generation ${safeText(receipt.generation)}, verified ${safeText(receipt.verified)}, ${receipt.lagMs} ms after the change`,
@@ -61,6 +57,12 @@ export function describeTransfer(transfer: TransferView): string[] {
       `  remedy:  ${safeText(fault.remedy)}`,
     );
   return lines;
+}
+
+/** From where to where, by which rule, and how much. */
+export function describePlaces({ rule, source, target, sizeBytes }: TransferView): string {
+  const size = sizeBytes === undefined ? '' : `, ${showBytes(sizeBytes)}`;
+  return `${safeText(source.bucket)}/${safeText(source.key)} -> ${safeText(target.bucket)}/${safeText(target.key)} (rule ${safeText(rule)}${size})`;
 }
 
 /** Status and outcome in the service's own words. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { CliDeps } from '../cli-deps.ts';
 import { printJson, printLine, safeText, showBytes } from '../output.ts';
 import { parseS3Url } from '../s3-url.ts';
-import { connectToService, readAnswer } from '../service-client.ts';
+import { connectToService, LOOK, readAnswer } from '../service-client.ts';
 import { describeTransfer, FaultView, TransferView } from '../transfer-view.ts';
 
 const Side = z.discriminatedUnion('kind', [
@@ -40,7 +40,7 @@ const Explanation = z.object({
 export async function explainObject(objectUrl: string, isJson: boolean, deps: CliDeps): Promise<void> {
   const { bucket, key } = parseS3Url(objectUrl);
   const path = `/v1/objects/explain?bucket=${encodeURIComponent(bucket)}&key=${encodeURIComponent(key)}`;
-  const answer = await connectToService(deps)({ method: 'GET', path, body: null, waitSec: null });
+  const answer = await connectToService(deps)({ ...LOOK, path });
   const story = readAnswer(Explanation, answer);
   if (isJson) {
     printJson(deps.stdout, answer.json);

@@ -5,7 +5,7 @@ import type { CliDeps, EndWith } from '../cli-deps.ts';
 import { CliFailure, EXIT } from '../exit-codes.ts';
 import { printJson, printLine } from '../output.ts';
 import { parseS3Url } from '../s3-url.ts';
-import { type CallService, connectToService, readAnswer } from '../service-client.ts';
+import { type CallService, connectToService, LOOK, readAnswer } from '../service-client.ts';
 import {
   describeTransfer,
   exitCodeOfTransfers,
@@ -34,6 +34,7 @@ export async function replicate(
     method: 'POST',
     path: '/v1/replicate',
     body: { bucket, key },
+    scope: 'write',
     waitSec: waitSec === null || waitSec === 0 ? null : Math.min(waitSec, MAX_WAIT_SEC),
   });
   let { transfers } = readAnswer(TransfersAnswer, answer);
@@ -55,7 +56,7 @@ export async function replicate(
 async function refresh(transfer: TransferView, call: CallService): Promise<TransferView> {
   if (hasEnded(transfer)) return transfer;
   const path = `/v1/transfers/${encodeURIComponent(transfer.id)}`;
-  return readAnswer(TransferView, await call({ method: 'GET', path, body: null, waitSec: null }));
+  return readAnswer(TransferView, await call({ ...LOOK, path }));
 }
 
 function readSeconds(text: string): number {

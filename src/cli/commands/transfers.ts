@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import type { CliDeps } from '../cli-deps.ts';
 import { printJson, printLine, printTable, showBytes } from '../output.ts';
-import { connectToService, readAnswer } from '../service-client.ts';
-import { describeTransfer, shortState, TransferView } from '../transfer-view.ts';
+import { connectToService, LOOK, readAnswer, withQuery } from '../service-client.ts';
+import { describePlaces, shortState, TransferView } from '../transfer-view.ts';
 
 const TransferPage = z.object({ transfers: z.array(TransferView), nextCursor: z.string().nullish() });
 
@@ -18,11 +18,8 @@ export interface TransferQuery {
 }
 
 export async function listTransfers(query: TransferQuery, isJson: boolean, deps: CliDeps): Promise<void> {
-  const parameters = Object.entries(query).flatMap(([name, value]: [string, unknown]) =>
-    typeof value === 'string' ? [`${name}=${encodeURIComponent(value)}`] : [],
-  );
-  const path = `/v1/transfers${parameters.length > 0 ? `?${parameters.join('&')}` : ''}`;
-  const answer = await connectToService(deps)({ method: 'GET', path, body: null, waitSec: null });
+  const path = withQuery('/v1/transfers', query);
+  const answer = await connectToService(deps)({ ...LOOK, path });
   const page = readAnswer(TransferPage, answer);
   if (isJson) {
     printJson(deps.stdout, answer.json);
@@ -48,8 +45,14 @@ export async function listTransfers(query: TransferQuery, isJson: boolean, deps:
 
 export async function redriveTransfer(transferId: string, isJson: boolean, deps: CliDeps): Promise<void> {
   const path = `/v1/transfers/${encodeURIComponent(transferId)}/retry`;
-  const answer = await connectToService(deps)({ method: 'POST', path, body: null, waitSec: null });
+  const call = connectToService(deps);
+  const answer = await call({ method: 'POST', path, body: null, scope: 'admin', waitSec: null });
   const transfer = readAnswer(TransferView, answer);
-  if (isJson) printJson(deps.stdout, answer.json);
-  else printLine(deps.stdout, describeTransfer(transfer).join('\n'));
+  if (isJson) {
+    printJson(deps.stdout, answer.json);
+    return;
+  }
+  // The old fault is history now; whether it is gone shows the next look.
+  printLine(deps.stdout, `${transfer.id}  queued again: looks at both sides once more`);
+  printLine(deps.stdout, `  ${describePlaces(transfer)}`);
 }
