@@ -7,9 +7,14 @@ export class Refusal extends Error {
   constructor(status, problem) {
     super(problem.detail ?? `The service answered ${status}`);
     this.status = status;
+    this.code = problem.code ?? '';
     this.title = problem.title ?? 'The service refused the request';
     this.remedy = problem.remedy ?? '';
   }
+}
+
+export function hasKey() {
+  return sessionStorage.getItem(KEY_NAME) !== null;
 }
 
 export function rememberKey(key) {

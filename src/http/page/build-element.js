@@ -22,6 +22,18 @@ export function nameElement(text) {
   return buildElement('span', { class: 'name' }, text);
 }
 
+/** A button that is dead while what it began goes on. `onPress` returns a promise. */
+export function actionButton(text, onPress) {
+  const button = buildElement('button', { type: 'button' }, text);
+  button.addEventListener('click', () => {
+    button.disabled = true;
+    void onPress().finally(() => {
+      button.disabled = false;
+    });
+  });
+  return button;
+}
+
 /** A list of facts; entries whose value is null are left out. Values are strings or nodes. */
 export function factList(entries) {
   const rows = entries
@@ -30,12 +42,13 @@ export function factList(entries) {
   return buildElement('dl', { class: 'facts' }, ...rows);
 }
 
-/** What went wrong and what to do about it. */
-export function faultElement(fault) {
+/** What went wrong and what to do about it; `summary` is what stands beside it and may have told the title. */
+export function faultElement(fault, summary = '') {
+  const isTitleTold = summary.includes(fault.title);
   return buildElement(
     'div',
     { class: 'fault' },
-    buildElement('p', {}, buildElement('strong', {}, fault.title)),
+    isTitleTold ? null : buildElement('p', {}, buildElement('strong', {}, fault.title)),
     buildElement('p', {}, fault.message),
     buildElement('p', { class: 'quiet' }, `What to do: ${fault.remedy}`),
   );

@@ -70,6 +70,8 @@ function historyElement(transfer) {
           ['Generation', nameElement(transfer.receipt.generation)],
           ['Delay', `${transfer.receipt.lagMs} ms`],
         ]),
-    transfer.fault === undefined ? null : faultElement(transfer.fault),
+    transfer.fault === undefined || transfer.status === 'done'
+      ? null
+      : faultElement(transfer.fault, transfer.summary),
   );
 }

@@ -1,8 +1,8 @@
 // The live page: asks the API every two seconds while somebody looks, and shows what it says.
-import { forgetKey, get, post, Refusal, rememberKey } from './api.js';
+import { forgetKey, get, hasKey, post, Refusal, rememberKey } from './api.js';
 import { buildElement, durationText } from './build-element.js';
 import { storyElement } from './object-story.js';
-import { transferRow } from './transfer-list.js';
+import { quarantinedElement, transferRow } from './transfer-list.js';
 
 const POLL_MS = 2000;
 const PAGE_SIZE = 50;
@@ -16,6 +16,7 @@ const storyForm = part('story-form');
 /** Null: the newest transfers, refreshed. A cursor: an older page, which stands still. */
 let cursor = null;
 let olderCursor = null;
+let olderQuarantine = null;
 /** The last list as text, so that an unchanged one leaves focus and selection alone. */
 let shownList = '';
 let timer = 0;
@@ -26,7 +27,7 @@ async function refresh() {
   clearTimeout(timer);
   round += 1;
   const mine = round;
-  let isRefused = false;
+  let isLocked = false;
   try {
     const [status, page] = await Promise.all([get('v1/status'), get('v1/transfers', listParameters())]);
     if (mine !== round) return;
@@ -35,12 +36,35 @@ async function refresh() {
     showList(page);
   } catch (error) {
     if (mine !== round) return;
-    isRefused = needsOtherKey(error);
-    if (isRefused) keyForm.hidden = false;
-    showNotice('notice', error);
+    isLocked = needsOtherKey(error);
+    if (isLocked) lock(error);
+    else {
+      showState('failing', 'not reachable');
+      showNotice('notice', error);
+    }
   }
   // Without a key that fits, asking again would only fill the log of the service.
-  if (!document.hidden && !isRefused) timer = setTimeout(refresh, POLL_MS);
+  if (!document.hidden && !isLocked) timer = setTimeout(refresh, POLL_MS);
+}
+
+/** Nothing can be shown with this key or without one: says which is needed, and nothing else stays on the page. */
+function lock(error) {
+  part('data').hidden = true;
+  part('api-docs').hidden = true;
+  part('change-key').hidden = true;
+  showState('locked', 'locked: an API key is needed');
+  askForKey('read or admin');
+  if (hasKey()) showNotice('notice', error);
+  else showNotice('notice', null);
+}
+
+function askForKey(scopes) {
+  part('key-label').textContent = `Enter an API key of scope ${scopes}`;
+  keyForm.hidden = false;
+}
+
+function showState(kind, text, facts = '') {
+  part('service').replaceChildren(buildElement('span', { class: `state ${kind}` }, text), facts);
 }
 
 function listParameters() {
@@ -63,21 +87,22 @@ function showStatus({ version, auth, uptimeMs, counts, oldestPending, ready, che
   const failing = checks.filter((check) => !check.isOk).map((check) => check.name);
   const state = ready ? 'ready' : `not ready${failing.length > 0 ? `: ${failing.join(', ')}` : ''}`;
   const warning = auth === 'none' ? ', authentication is switched off' : '';
-  part('service').textContent = `version ${version}, up ${durationText(uptimeMs)}, ${state}${warning}`;
-  part('change-key').hidden = auth !== 'keys';
-  part('counts').replaceChildren(
-    countElement('Queued', String(counts.queued)),
-    countElement('Copying', String(counts.copying)),
-    countElement('Settling', String(counts.settling)),
-    countElement('Parked', String(counts.parked), counts.parked > 0),
-    countElement('Quarantined', String(counts.quarantined), counts.quarantined > 0),
-    countElement('Oldest waiting', oldestPending === null ? 'none' : durationText(oldestPending.ageMs)),
+  showState(
+    ready ? 'ready' : 'failing',
+    state,
+    `, version ${version}, up ${durationText(uptimeMs)}${warning}`,
   );
-}
-
-function countElement(term, value, isAlarm = false) {
-  const attributes = isAlarm ? { class: 'alarm' } : {};
-  return buildElement('div', attributes, buildElement('dt', {}, term), buildElement('dd', {}, value));
+  part('data').hidden = false;
+  part('change-key').hidden = auth !== 'keys';
+  // A link cannot carry the key.
+  part('api-docs').hidden = auth === 'keys';
+  for (const name of ['queued', 'copying', 'settling', 'parked', 'quarantined']) {
+    const count = part(`count-${name}`);
+    count.textContent = String(counts[name]);
+    count.classList.toggle('alarm', counts[name] > 0 && (name === 'parked' || name === 'quarantined'));
+  }
+  part('open-quarantine').hidden = counts.quarantined === 0;
+  part('oldest-waiting').textContent = oldestPending === null ? 'none' : durationText(oldestPending.ageMs);
 }
 
 function showList({ transfers, nextCursor }) {
@@ -97,7 +122,29 @@ async function retry(transfer) {
   await act(async () => {
     await post(`v1/transfers/${encodeURIComponent(transfer.id)}/retry`);
     await refresh();
+  }, 'admin');
+}
+
+/** The newest records in quarantine, or those behind a cursor. */
+async function showQuarantine(from) {
+  await act(async () => {
+    const { records, nextCursor } = await get('v1/quarantine', { limit: String(PAGE_SIZE), cursor: from });
+    const elements = records.map((record) => quarantinedElement(record, wholeRecord));
+    if (from === '') part('quarantine').replaceChildren(...elements);
+    else part('quarantine').append(...elements);
+    olderQuarantine = nextCursor;
+    part('older-quarantine').hidden = nextCursor === null;
+    part('quarantine-panel').hidden = false;
   });
+}
+
+/** Null where it could not be had; the page says why. */
+async function wholeRecord(id) {
+  let record = null;
+  await act(async () => {
+    record = await get(`v1/quarantine/${encodeURIComponent(id)}`);
+  });
+  return record;
 }
 
 /** Explains the object with this very key: a text field would drop line breaks of it. */
@@ -116,25 +163,29 @@ async function explainObject({ bucket, key }) {
   });
 }
 
-/** Does what a button asked for; a failure stays on the page until the next one is pressed. */
-async function act(action) {
+/**
+ * Does what a button asked for; a failure stays on the page until the next one is pressed. `scopes` are those of
+ * keys that may do it.
+ */
+async function act(action, scopes = 'read or admin') {
   showNotice('action-notice', null);
   try {
     await action();
   } catch (error) {
-    if (needsOtherKey(error)) keyForm.hidden = false;
+    if (needsOtherKey(error)) askForKey(scopes);
     showNotice('action-notice', error);
   }
 }
 
 function needsOtherKey(error) {
-  return error instanceof Refusal && (error.status === 401 || error.status === 403);
+  return error instanceof Refusal && (error.code === 'unauthorized' || error.code === 'insufficient_scope');
 }
 
 function showNotice(id, error) {
   const notice = part(id);
   notice.hidden = error === null;
   if (error === null) notice.textContent = '';
+  else if (needsOtherKey(error)) notice.textContent = error.message;
   else if (error instanceof Refusal) notice.textContent = `${error.title}. ${error.message} ${error.remedy}`;
   else notice.textContent = `The service cannot be reached: ${error.message}. Trying again.`;
 }
@@ -163,7 +214,13 @@ storyForm.addEventListener('submit', (event) => {
 });
 
 part('change-key').addEventListener('click', () => {
-  keyForm.hidden = !keyForm.hidden;
+  if (keyForm.hidden) askForKey('read or admin');
+  else keyForm.hidden = true;
+});
+part('open-quarantine').addEventListener('click', () => void showQuarantine(''));
+part('older-quarantine').addEventListener('click', () => void showQuarantine(olderQuarantine));
+part('close-quarantine').addEventListener('click', () => {
+  part('quarantine-panel').hidden = true;
 });
 part('older').addEventListener('click', () => {
   cursor = olderCursor;
