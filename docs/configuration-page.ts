@@ -44,7 +44,7 @@ export function configurationPage(): string {
 
 This page is written by \`npm run docs\` from \`src/config/settings.ts\`; change the table there.
 
-Settings are environment variables. A file \`.env\` in the working folder may hold them too; the real environment wins over it, and an empty value counts as not set. Every problem is reported at once, each with its fix; \`replicator config print\` shows every setting with its origin, the rules as understood, and what is wrong, without any secret. A name that begins with \`REPLICATOR_\` and is not listed here is a warning.
+Settings are environment variables. A file \`.env\` in the working folder may hold them too; the real environment wins over it, and an empty value counts as not set. Every problem is reported at once, each with its fix; \`npm run -s replicator -- config print\` shows every setting with its origin, the rules as understood, and what is wrong, without any secret. A name that begins with \`REPLICATOR_\` and is not listed here is a warning.
 
 The platform's own variables (\`AWS_PROFILE\`, \`AWS_WEB_IDENTITY_TOKEN_FILE\`, \`GOOGLE_APPLICATION_CREDENTIALS\`, \`NODE_EXTRA_CA_CERTS\`) work as everywhere, in the real environment only. \`NODE_TLS_REJECT_UNAUTHORIZED=0\` is refused at start.
 

@@ -28,7 +28,7 @@ Everything that can go wrong with a transfer has one of these codes. Log lines, 
 |---|---|
 ${dispositions.join('\n')}
 
-Find the transfers of a fault with \`replicator transfers --status parked --fault CODE\`; run one again with \`replicator redrive ID\`.
+Find the transfers of a fault with \`npm run -s replicator -- transfers --status parked --fault CODE\`; run one again with \`npm run -s replicator -- redrive ID\`.
 
 | code | what happened | what the service does | what to do | HTTP status | exit code |
 |---|---|---|---|---|---|

@@ -132,7 +132,7 @@ function unreachable(url: string, error: unknown): CliFailure {
     EXIT.temporary,
     'service_unreachable',
     `The service at ${url} cannot be reached (${reason}).`,
-    'Start it with "replicator serve", or set REPLICATOR_URL to where it runs.',
+    'Start it with "npm start", or set REPLICATOR_URL to where it runs.',
   );
 }
 

@@ -238,7 +238,7 @@ export const SETTINGS = {
   }),
   REPLICATOR_API_KEYS: withDefault(parseApiKeys, [], {
     section: 'http',
-    help: 'Keys that may call the API: a list of scope:id:sha256hex, separated by commas; scopes are write, read, admin. "replicator keys create" prints a key and its entry. Several at once allow rotation. A plain key is accepted with a warning and has the scope write.',
+    help: 'Keys that may call the API: a list of scope:id:sha256hex, separated by commas; scopes are write, read, admin. "npm run -s replicator -- keys create" prints a key and its entry. Several at once allow rotation. A plain key is accepted with a warning and has the scope write.',
     defaultText: 'none: only this machine may call',
     example: '',
     isSecret: true,
