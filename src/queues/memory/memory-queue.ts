@@ -8,6 +8,7 @@ import type {
   AcceptItem,
   ClaimedTransfer,
   Lease,
+  ParkedClass,
   QuarantinedRecord,
   QueueCounts,
   TransferFilter,
@@ -24,6 +25,7 @@ import {
   type RowsAfterEnd,
 } from '../attempt-end.ts';
 import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
+import { classOf, isMeant, joinClasses } from '../parked-tally.ts';
 import { QueueListeners, RowChanges } from '../queue-listeners.ts';
 import { dueAfter, type QueueTime, startSteadyClock, type SteadyClock } from '../steady-clock.ts';
 import {
@@ -179,6 +181,27 @@ class MemoryQueue implements TransferQueue {
     return { transferId: idToFollow(row) };
   }
 
+  async redriveClass(
+    request: Parameters<TransferQueue['redriveClass']>[0],
+  ): ReturnType<TransferQueue['redriveClass']> {
+    const now = this.#begin();
+    const { filter, limit, cursor } = request;
+    checkLimit(limit);
+    const after = positionOf(cursor) ?? 0;
+    const meant = [...this.#rows.values()].filter(
+      (row) =>
+        row.status === 'parked' &&
+        row.position > after &&
+        isMeant({ ...classOf(row), ...row.source }, filter),
+    );
+    const rows = meant.slice(0, limit);
+    const writes = new RowChanges();
+    for (const row of rows) this.#replace(row, afterRedrive(row, this.#newId, now), writes);
+    this.#listeners.tell(writes);
+    const last = rows.length < meant.length ? rows.at(-1) : undefined;
+    return { redriven: rows.length, nextCursor: last === undefined ? null : cursorAfter(last.position) };
+  }
+
   async untilNextDueMs(): Promise<number | null> {
     const now = this.#begin();
     let earliestMs: number | null = null;
@@ -231,6 +254,20 @@ class MemoryQueue implements TransferQueue {
       oldestPendingChangeAtMs = Math.min(oldestPendingChangeAtMs ?? changeAtMs, changeAtMs);
     }
     return { byStatus, quarantined: this.#quarantine.length, oldestPendingChangeAtMs };
+  }
+
+  async parkedClasses(): Promise<readonly ParkedClass[]> {
+    this.#begin();
+    const parked = [...this.#rows.values()].filter(({ status }) => status === 'parked');
+    return joinClasses(
+      parked.map((row) => ({
+        ...classOf(row),
+        count: 1,
+        firstAtMs: row.updatedAtMs,
+        lastAtMs: row.updatedAtMs,
+        exampleTransferId: row.id,
+      })),
+    );
   }
 
   async prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
