@@ -158,6 +158,8 @@ const SILENT_HAPPENINGS = {
   transferFinished() {},
   transferRetrying() {},
   transferParked() {},
+  parkedRechecked() {},
+  parkedClassRedriven() {},
   transferReleased() {},
   leaseLost() {},
   workerTroubled() {},
