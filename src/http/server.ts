@@ -17,6 +17,7 @@ import { guardBody, guardOrigin } from './origin-guard.ts';
 import { problemAnswer, rawProblemAnswer, RequestProblem, type RequestProblemCode } from './problem.ts';
 import { registerEventsRoute } from './routes/events.ts';
 import { registerObjectRoutes } from './routes/objects.ts';
+import { registerParkedRoutes } from './routes/parked.ts';
 import { registerPageFiles, registerPageRoutes } from './routes/page.ts';
 import { registerQuarantineRoute } from './routes/quarantine.ts';
 import { registerReplicateRoute } from './routes/replicate.ts';
@@ -97,6 +98,7 @@ function registerRoutes(app: HttpApp, deps: RouteDeps): void {
   registerReplicateRoute(app, deps);
   registerEventsRoute(app, deps);
   registerTransferRoutes(app, deps);
+  registerParkedRoutes(app, deps);
   registerQuarantineRoute(app, deps);
   registerObjectRoutes(app, deps);
   registerRulesRoute(app, deps);
