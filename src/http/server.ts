@@ -76,6 +76,10 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, createJsonBodyParser(app));
   app.decorateRequest('caller', null);
   app.addHook('preClose', async () => closing.abort());
+  // Idle connections are closed once, at the begin: one that gets its answer later would hold the close up.
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing.signal.aborted) void reply.header('connection', 'close');
+  });
 
   const routeTable = new RouteTable();
   app.addHook('onRoute', (route) => {

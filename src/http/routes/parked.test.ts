@@ -213,12 +213,14 @@ async function openWithSteps(t: TestContext, before: (step: number) => unknown):
 }
 
 test('a service that is stopped meanwhile says how far it came, and that there is more', async (t) => {
-  let closing: Promise<void> | null = null;
-  const api = await openWithSteps(t, (step) => {
-    if (step === 2) closing = api.app.close();
+  const closings: Promise<void>[] = [];
+  const api = await openWithSteps(t, async (step) => {
+    if (step !== 2) return;
+    closings.push(api.app.close());
+    await new Promise<void>((resolve) => setImmediate(resolve));
   });
   const answer = await api.call('POST', '/v1/redrive', { json: { fault: 'access_denied' } });
-  await closing;
+  await Promise.all(closings);
   assert.deepEqual([answer.status, answer.json], [202, { redriven: 2, more: true }]);
   assert.equal((await api.queue.counts()).byStatus.parked, 3);
 });
