@@ -1,7 +1,8 @@
 // docs/faults.md, from the closed table of faults.
 import { EXIT_CODE_OF_FAULT } from '../src/cli/exit-codes.ts';
-import { type Disposition, FAULTS, isFaultCode } from '../src/core/faults.ts';
+import { type Disposition, type FaultCode, FAULTS, isFaultCode } from '../src/core/faults.ts';
 import { HTTP_STATUS_OF_FAULT } from '../src/http/problem.ts';
+import { RECHECKED_FAULTS } from '../src/replication/recheck-parked.ts';
 
 const DISPOSITION_TEXT: Record<Disposition, string> = {
   retry: 'tried again after a growing wait; parked when the attempts are used up',
@@ -16,7 +17,7 @@ export function faultsPage(): string {
   const faults = Object.entries(FAULTS).map(([code, { disposition, title, remedy }]) => {
     if (!isFaultCode(code)) throw new Error(`${code} is not in the table of faults`);
     const exitCode = EXIT_CODE_OF_FAULT[code];
-    return `| \`${code}\` | ${title} | ${disposition} | ${remedy} | ${HTTP_STATUS_OF_FAULT[code]} | ${exitCode} |`;
+    return `| \`${code}\` | ${title} | ${disposition}${recheckNote(code)} | ${remedy} | ${HTTP_STATUS_OF_FAULT[code]} | ${exitCode} |`;
   });
   return `# Faults
 
@@ -28,7 +29,7 @@ Everything that can go wrong with a transfer has one of these codes. Log lines, 
 |---|---|
 ${dispositions.join('\n')}
 
-Find the transfers of a fault with \`npm run -s replicator -- transfers --status parked --fault CODE\`; run one again with \`npm run -s replicator -- redrive ID\`.
+Find what is parked with \`npm run -s replicator -- parked\`, the transfers of a fault with \`npm run -s replicator -- transfers --status parked --fault CODE\`; run one again with \`npm run -s replicator -- redrive ID\`, all of a fault with \`npm run -s replicator -- redrive --fault CODE\`. Of what is marked "rechecked" the service itself tries one transfer every 15 minutes, and all when that one no longer fails so.
 
 | code | what happened | what the service does | what to do | HTTP status | exit code |
 |---|---|---|---|---|---|
@@ -36,4 +37,8 @@ ${faults.join('\n')}
 
 HTTP status: where a request itself has to wait for the stores. Exit code: of \`replicator replicate --wait\` when its transfer is parked with this fault (1 failure, 75 temporary).
 `;
+}
+
+function recheckNote(code: FaultCode): string {
+  return RECHECKED_FAULTS.has(code) ? ', rechecked' : '';
 }

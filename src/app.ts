@@ -15,6 +15,7 @@ import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
 import { createExplain } from './replication/explain-object.ts';
 import { startPruning } from './replication/prune-history.ts';
+import { startRechecking } from './replication/recheck-parked.ts';
 import { Worker } from './replication/worker.ts';
 import { googleAccessToken } from './stores/gcs/access-token.ts';
 import { openGcsTarget } from './stores/gcs/gcs-target.ts';
@@ -66,6 +67,7 @@ export async function openApp(options: {
     startPruning({ queue, clock, happenings, retentionMs: config.storage.receiptRetentionMs }),
     (pruning) => pruning.stop(),
   );
+  opened.adopt(startRechecking({ queue, clock, happenings }), (rechecking) => rechecking.stop());
   const worker = createWorker(config, { queue, stores, happenings });
   worker.start();
   const server = createServer(config, { queue, stores, happenings, metrics, logger, version });

@@ -178,6 +178,67 @@ test('records in quarantine are listed by their beginning and shown whole', asyn
   assert.match(unknown.err, /no quarantined record/);
 });
 
+test('what is parked is listed by reason, and all of one reason is run again', async (t: TestContext) => {
+  const api = await openTestApi(t);
+  const nothing = await run(['parked'], api.url);
+  assert.deepEqual([nothing.exitCode, nothing.out, nothing.err], [0, '', 'Nothing is parked.\n']);
+  for (const key of ['2026/a', '2026/b\u001b', '2025/c']) {
+    await run(['replicate', `s3://photos/${key}`], api.url);
+    await endNext(api, new Fault('access_denied', `no s3:GetObject for ${key}`));
+  }
+  const listed = await run(['parked'], api.url);
+  assert.equal(listed.exitCode, 0, listed.err);
+  assert.match(listed.out, /^3 {2}access_denied {2}\(rule default\): The service lacks a permission\n/);
+  assert.match(
+    listed.out,
+    /example: transfer-1 {2}photos\/2026\/a: no s3:GetObject for 2026\/a\n {2}remedy: {2}Grant/,
+  );
+  assert.match(listed.out, /every 15 minutes/);
+  const json = (await run(['parked', '--json'], api.url)).json() as { classes: { count: number }[] };
+  assert.equal(json.classes[0]?.count, 3);
+  const some = await run(
+    ['redrive', '--fault', 'access_denied', '--rule', 'default', '--bucket', 'photos', '--prefix', '2026/'],
+    api.url,
+  );
+  assert.deepEqual([some.exitCode, some.out], [0, '2 transfers run again\n'], some.err);
+  const rest = await run(['redrive', '--fault', 'access_denied', '--json'], api.url);
+  assert.deepEqual([rest.exitCode, rest.json()], [0, { redriven: 1, more: false }]);
+  const none = await run(['redrive', '--rule', 'default'], api.url);
+  assert.deepEqual([none.exitCode, none.out], [0, '0 transfers run again\n']);
+  assert.deepEqual((await api.queue.claim(10)).length, 3);
+});
+
+test('a redrive that names nothing, too much or an unknown fault is refused', async (t: TestContext) => {
+  const api = await openTestApi(t);
+  const cases: readonly (readonly [args: string[], err: RegExp])[] = [
+    [[], /at least one of --fault, --rule, --bucket, --prefix/],
+    [['transfer-1', '--fault', 'access_denied'], /not both/],
+    [['--fault', 'no_such'], /fault: "no_such" is no code of the fault table/],
+    [['--prefix', ''], /prefix: must not be empty/],
+  ];
+  for (const [args, err] of cases) {
+    const refused = await run(['redrive', ...args], api.url);
+    assert.equal(refused.exitCode, 2, args.join(' '));
+    assert.match(refused.err, err);
+  }
+});
+
+test('a redrive that was cut short is partial', async (t: TestContext) => {
+  const server = createServer((_request, answer) =>
+    answer.writeHead(202, { 'content-type': 'application/json' }).end('{"redriven":7,"more":true}'),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const cut = await run(['redrive', '--rule', 'default'], `http://127.0.0.1:${port}`);
+  assert.deepEqual([cut.exitCode, cut.out], [3, '7 transfers run again\n']);
+  assert.match(cut.err, /run this again/);
+});
+
 test('the story of an object is told', async (t: TestContext) => {
   const api = await openTestApi(t, {
     explain: async (source) => ({

@@ -5,6 +5,7 @@ import { type CliDeps, type EndWith, KEY_SCOPES } from './cli-deps.ts';
 import { printConfig } from './commands/config.ts';
 import { explainObject } from './commands/explain.ts';
 import { createKey } from './commands/keys.ts';
+import { listParked, redriveParked } from './commands/parked.ts';
 import { listQuarantine, showQuarantined } from './commands/quarantine.ts';
 import { replicate } from './commands/replicate.ts';
 import { listTransfers, redriveTransfer } from './commands/transfers.ts';
@@ -109,10 +110,24 @@ function addServiceCommands(program: Command, deps: CliDeps, endWith: EndWith): 
     .action(async (object, { json }) => explainObject(object, json, deps));
   program
     .command('redrive')
-    .description('run one transfer again, now')
-    .argument('<transfer>', 'the id of the transfer')
+    .description('run one transfer again, now, or all parked ones of a reason')
+    .argument('[transfer]', 'the id of the transfer; without it, the options say which')
+    .option('--fault <code>', 'all that are parked with this fault')
+    .option('--rule <name>', 'only of this rule')
+    .option('--bucket <name>', 'only of this source bucket')
+    .option('--prefix <text>', 'only keys that begin with this text')
     .option('--json', 'print JSON', false)
-    .action(async (transfer, { json }) => redriveTransfer(transfer, json, deps));
+    .action(async (transfer, { json, ...filter }) => {
+      const isFiltered = Object.keys(filter).length > 0;
+      if (transfer === undefined) return redriveParked(filter, json, deps, endWith);
+      if (!isFiltered) return redriveTransfer(transfer, json, deps);
+      throw new CliFailure(EXIT.usage, 'invalid_usage', 'Name one transfer, or options, not both.');
+    });
+  program
+    .command('parked')
+    .description('list what is parked, reason by reason, with what to do about it')
+    .option('--json', 'print JSON', false)
+    .action(async ({ json }) => listParked(json, deps));
   program
     .command('quarantine')
     .description('list the records that could not be understood, newest first, or show one of them whole')

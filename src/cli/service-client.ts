@@ -16,6 +16,8 @@ interface ServiceRequest {
   readonly scope: KeyScope;
   /** How long the service was asked to wait before it answers, in seconds; null where it was not. */
   readonly waitSec: number | null;
+  /** How long the answer may take where the service has much to do; 30 s without it. */
+  readonly timeoutMs?: number;
 }
 
 /** A request that only looks; its path is to be added. */
@@ -40,7 +42,7 @@ export function connectToService(deps: CliDeps): CallService {
     if (apiKey !== null) headers['authorization'] = `Bearer ${apiKey.reveal()}`;
     if (body !== null) headers['content-type'] = 'application/json';
     if (waitSec !== null) headers['prefer'] = `wait=${waitSec}`;
-    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS + (waitSec ?? 0) * 1000);
+    const timeout = AbortSignal.timeout((request.timeoutMs ?? REQUEST_TIMEOUT_MS) + (waitSec ?? 0) * 1000);
     let response: Response;
     let text: string;
     try {

@@ -1,7 +1,7 @@
 // Port: what replication has to tell, one method per business event. Telemetry turns each into a log line and
 // metrics at once; tests assert on it. No method throws or waits.
 import type { ChangeTransport } from './change.ts';
-import type { Fault } from './faults.ts';
+import type { Fault, FaultCode } from './faults.ts';
 import type { ObjectLocation } from './object.ts';
 import type { Outcome, Receipt } from './transfer.ts';
 
@@ -11,6 +11,13 @@ export interface TransferRef {
   readonly ruleName: string;
   readonly source: ObjectLocation;
   readonly target: ObjectLocation;
+}
+
+/** A class of parked transfers, and the one of them that is the example. */
+interface ParkedClassRef {
+  readonly transferId: string;
+  readonly ruleName: string;
+  readonly faultCode: FaultCode;
 }
 
 export interface Happenings {
@@ -43,6 +50,10 @@ export interface Happenings {
     event: TransferRef & { readonly fault: Fault; readonly attemptCount: number; readonly retryInMs: number },
   ): void;
   transferParked(event: TransferRef & { readonly fault: Fault; readonly attemptCount: number }): void;
+  /** One of the parked transfers of a class, named by its id, is tried again as an example for all of them. */
+  parkedRechecked(event: ParkedClassRef & { readonly count: number }): void;
+  /** The example ended in another way than before: the rest of its class is run again. */
+  parkedClassRedriven(event: ParkedClassRef & { readonly redriven: number }): void;
   /** Given back at shutdown: it goes on at the next start. */
   transferReleased(event: TransferRef): void;
   leaseLost(event: TransferRef): void;

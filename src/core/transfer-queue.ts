@@ -90,6 +90,24 @@ export interface TransferFilter {
   readonly key?: string;
 }
 
+/** Which parked transfers are meant; terms combine. */
+export type ParkedFilter = Pick<TransferFilter, 'ruleName' | 'faultCode' | 'bucket' | 'keyPrefix'>;
+
+/** The parked transfers of one rule that have one fault. */
+export interface ParkedClass {
+  readonly ruleName: string;
+  readonly faultCode: FaultCode;
+  readonly count: number;
+  /** When the one that is parked longest was parked. */
+  readonly firstAtMs: number;
+  readonly lastAtMs: number;
+  /**
+   * The one that is parked longest. Parked again it becomes the last, so that trying the example over and over goes
+   * around the whole class.
+   */
+  readonly exampleTransferId: string;
+}
+
 export interface TransferPage {
   readonly transfers: readonly Transfer[];
   readonly nextCursor: string | null;
@@ -109,7 +127,7 @@ export const QUARANTINE_PREVIEW_BYTES = 2_000;
 export interface QueueCounts {
   readonly byStatus: Readonly<Record<Exclude<TransferStatus, 'done'>, number>>;
   readonly quarantined: number;
-  /** The oldest change that is not covered yet; null where nothing is pending. */
+  /** The oldest change that work goes on for, parked rows not included; null where nothing is pending. */
   readonly oldestPendingChangeAtMs: number | null;
 }
 
@@ -167,6 +185,18 @@ export interface TransferQueue {
    * follow (a done transfer gets a new one; a copying one the follow-up's). Null where the id is unknown.
    */
   redrive(transferId: string): Promise<{ readonly transferId: string } | null>;
+  /**
+   * One bounded step of redriving many: parked transfers that match become due at once, in the order in which they
+   * began, attempts from zero, ids and what is owed kept. At most `limit` in one transaction, which also examines a
+   * bounded number only: a step may redrive none and still have a cursor, so go on until there is none. A transfer
+   * that is parked anew behind the cursor is not met twice. An unknown cursor or limit throws a RangeError.
+   */
+  redriveClass(request: {
+    readonly filter: ParkedFilter;
+    readonly limit: number;
+    /** `nextCursor` of the step before; null for the first. */
+    readonly cursor: string | null;
+  }): Promise<{ readonly redriven: number; readonly nextCursor: string | null }>;
   /** Milliseconds until the earliest queued, settling or expired row is due (0: now); null where there is none. */
   untilNextDueMs(): Promise<number | null>;
   /** Calls `listener` whenever rows may have become due. Returns the function that ends it. */
@@ -194,6 +224,11 @@ export interface TransferQueue {
   checkWritable(): Promise<void>;
   /** One quarantined record with its whole text; null where the id is unknown. */
   getQuarantined(id: string): Promise<QuarantinedRecord | null>;
+  /**
+   * What is parked, by rule and fault, by name of the fault and then of the rule. The cost of asking grows with the
+   * number of classes, not of transfers.
+   */
+  parkedClasses(): Promise<readonly ParkedClass[]>;
   /** Removes done rows and quarantined records finished or received before `beforeMs`, a bounded number a call; returns how many. */
   prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number>;
   close(): Promise<void>;

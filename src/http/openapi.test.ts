@@ -24,6 +24,7 @@ const OPERATIONS = [
   'GET /openapi.json',
   'GET /readyz',
   'GET /v1/objects/explain',
+  'GET /v1/parked',
   'GET /v1/quarantine',
   'GET /v1/quarantine/{id}',
   'GET /v1/rules',
@@ -31,6 +32,7 @@ const OPERATIONS = [
   'GET /v1/transfers',
   'GET /v1/transfers/{id}',
   'POST /v1/events',
+  'POST /v1/redrive',
   'POST /v1/replicate',
   'POST /v1/transfers/{id}/retry',
 ];

@@ -17,6 +17,7 @@ import { guardBody, guardOrigin } from './origin-guard.ts';
 import { problemAnswer, rawProblemAnswer, RequestProblem, type RequestProblemCode } from './problem.ts';
 import { registerEventsRoute } from './routes/events.ts';
 import { registerObjectRoutes } from './routes/objects.ts';
+import { registerParkedRoutes } from './routes/parked.ts';
 import { registerPageFiles, registerPageRoutes } from './routes/page.ts';
 import { registerQuarantineRoute } from './routes/quarantine.ts';
 import { registerReplicateRoute } from './routes/replicate.ts';
@@ -75,6 +76,10 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, createJsonBodyParser(app));
   app.decorateRequest('caller', null);
   app.addHook('preClose', async () => closing.abort());
+  // Idle connections are closed once, at the begin: one that gets its answer later would hold the close up.
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing.signal.aborted) void reply.header('connection', 'close');
+  });
 
   const routeTable = new RouteTable();
   app.addHook('onRoute', (route) => {
@@ -97,6 +102,7 @@ function registerRoutes(app: HttpApp, deps: RouteDeps): void {
   registerReplicateRoute(app, deps);
   registerEventsRoute(app, deps);
   registerTransferRoutes(app, deps);
+  registerParkedRoutes(app, deps);
   registerQuarantineRoute(app, deps);
   registerObjectRoutes(app, deps);
   registerRulesRoute(app, deps);

@@ -1,6 +1,7 @@
 // Who wants to hear of a queue's commits: workers that wait for work, and readers that follow transfers;
 // and what there is to tell them.
 import type { TransferStatus } from '../core/transfer.ts';
+import { ParkedTally } from './parked-tally.ts';
 import type { TransferRow } from './transfer-row.ts';
 
 /** What operations did to rows, gathered until their commit and told after it. */
@@ -15,6 +16,8 @@ export class RowChanges {
     done: 0,
     parked: 0,
   };
+  /** How many more, or fewer, are parked of each class. */
+  readonly parked = new ParkedTally();
   #hasWork = false;
 
   /** True where rows may have become due, or due at another time. */
@@ -29,6 +32,7 @@ export class RowChanges {
     if (before?.status === after.status) return;
     if (before !== null) this.countByStatus[before.status] -= 1;
     this.countByStatus[after.status] += 1;
+    this.parked.note(before, after);
     this.transferIds.add(after.id);
     if (isWaiting) this.#hasWork = true;
   }
@@ -41,6 +45,7 @@ export class RowChanges {
     this.countByStatus.settling += other.countByStatus.settling;
     this.countByStatus.done += other.countByStatus.done;
     this.countByStatus.parked += other.countByStatus.parked;
+    this.parked.add(other.parked);
     this.#hasWork ||= other.hasWork;
   }
 }

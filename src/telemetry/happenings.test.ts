@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Fault } from '../core/faults.ts';
+import { Fault, type FaultCode } from '../core/faults.ts';
 import type { TransferRef } from '../core/happenings.ts';
 import type { Outcome, Receipt } from '../core/transfer.ts';
-import type { QueueCounts } from '../core/transfer-queue.ts';
+import type { ParkedClass, QueueCounts } from '../core/transfer-queue.ts';
 import { createHappenings } from './happenings.ts';
 import { createLogger } from './logger.ts';
 import { createMetrics } from './metrics.ts';
@@ -205,6 +205,37 @@ test('a line leads from every other event of a transfer to its id', () => {
   );
 });
 
+function parkedClass(ruleName: string, faultCode: FaultCode, count: number): ParkedClass {
+  return { ruleName, faultCode, count, firstAtMs: 1, lastAtMs: 2, exampleTransferId: 't-1' };
+}
+
+test('a recheck is one line for the class at its begin, and one where the class is run again', () => {
+  const { happenings, lines } = open();
+  const parked = { transferId: 't-1', ruleName: 'photos', faultCode: 'access_denied' } as const;
+  happenings.parkedRechecked({ ...parked, count: 200 });
+  happenings.parkedClassRedriven({ ...parked, redriven: 199 });
+  const facts = { transferId: 't-1', rule: 'photos', fault: 'access_denied' };
+  assert.deepEqual(
+    lines.map((line) => ({ ...line, time: null })),
+    [
+      {
+        level: 'info',
+        time: null,
+        ...facts,
+        parked: 200,
+        msg: 'recheck: one of the parked transfers is tried again',
+      },
+      {
+        level: 'info',
+        time: null,
+        ...facts,
+        redriven: 199,
+        msg: 'recheck: the reason is gone, the other parked transfers are run again',
+      },
+    ],
+  );
+});
+
 test('the backlog is asked from the queue at each scrape', async () => {
   const { metrics, series } = open();
   let counts: QueueCounts | null = {
@@ -217,15 +248,23 @@ test('the backlog is asked from the queue at each scrape', async () => {
       if (counts === null) throw new Error('database is locked');
       return counts;
     },
+    parkedClasses: async () => [
+      parkedClass('photos', 'access_denied', 1),
+      parkedClass('docs', 'access_denied', 4),
+      parkedClass('docs', 'too_large', 2),
+    ],
   });
   const first = (await series()).join('\n');
   assert.match(first, /replicator_backlog_transfers\{status="queued"\} 4/);
   assert.match(first, /replicator_backlog_transfers\{status="parked"\} 3/);
+  assert.match(first, /replicator_parked_transfers\{fault="access_denied"\} 5/);
+  assert.match(first, /replicator_parked_transfers\{fault="too_large"\} 2/);
   assert.match(first, /replicator_oldest_pending_seconds 60\n/);
   assert.match(first, /replicator_quarantined_records 6/);
   assert.match(first, /replicator_queue_answers 1/);
   counts = null;
   const second = (await series()).join('\n');
+  assert.ok(!second.includes('parked_transfers{'), 'nor are the parked ones');
   assert.ok(!second.includes('backlog_transfers{'), 'an unknown backlog is not told as a number');
   assert.match(second, /replicator_oldest_pending_seconds Nan/i);
   assert.match(second, /replicator_build_info\{version="1.2.3"\} 1/);

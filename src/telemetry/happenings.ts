@@ -58,6 +58,18 @@ export function createHappenings(deps: { readonly logger: Logger; readonly metri
         'failed: parked until a person redrives it',
       );
     },
+    parkedRechecked: ({ transferId, ruleName, faultCode, count }) => {
+      logger.info(
+        { transferId, rule: ruleName, fault: faultCode, parked: count },
+        'recheck: one of the parked transfers is tried again',
+      );
+    },
+    parkedClassRedriven: ({ transferId, ruleName, faultCode, redriven }) => {
+      logger.info(
+        { transferId, rule: ruleName, fault: faultCode, redriven },
+        'recheck: the reason is gone, the other parked transfers are run again',
+      );
+    },
     transferReleased: (event) => {
       logger.info(factsOf(event), 'released: goes on at the next start');
     },

@@ -4,12 +4,14 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { Clock } from '../core/clock.ts';
 import type { FaultCode } from '../core/faults.ts';
 import type { Outcome } from '../core/transfer.ts';
-import type { QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
+import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
 
 type ChangeResult = 'accepted' | 'joined' | 'ignored' | 'quarantined';
 
 /** From seconds, which is what is promised, to hours, which is what an outage makes of it. */
 const LAG_BUCKETS_SEC = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400];
+
+type WatchedQueue = Pick<TransferQueue, 'counts' | 'parkedClasses'>;
 
 /** Counts what happens and answers the text that Prometheus reads. */
 export interface Metrics {
@@ -24,7 +26,7 @@ export interface Metrics {
   leaseLost(): void;
   workerTroubled(): void;
   /** The backlog is asked from this queue at every scrape. */
-  watchQueue(queue: Pick<TransferQueue, 'counts'>): void;
+  watchQueue(queue: WatchedQueue): void;
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -48,7 +50,7 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     registers,
   });
   const showBacklog = createBacklogGauges(registry, deps.clock);
-  let watched: Pick<TransferQueue, 'counts'> | null = null;
+  let watched: WatchedQueue | null = null;
   return {
     changeSeen: (result) => counters.changes.inc({ result }),
     transferEnded: (end) => {
@@ -125,9 +127,15 @@ function createBacklogGauges(registry: Registry, clock: Clock) {
     labelNames: ['status'],
     registers,
   });
+  const parked = new Gauge({
+    name: 'replicator_parked_transfers',
+    help: 'Parked transfers by fault.',
+    labelNames: ['fault'],
+    registers,
+  });
   const oldest = new Gauge({
     name: 'replicator_oldest_pending_seconds',
-    help: 'Age of the oldest change that is not covered yet; 0 where nothing is pending.',
+    help: 'Age of the oldest change that work goes on for, parked ones not included; 0 where there is none.',
     registers,
   });
   const quarantined = new Gauge({
@@ -140,20 +148,24 @@ function createBacklogGauges(registry: Registry, clock: Clock) {
     help: '1 where the queue answered this scrape, 0 where it did not and the backlog is unknown.',
     registers,
   });
-  return async (queue: Pick<TransferQueue, 'counts'>): Promise<void> => {
+  return async (queue: WatchedQueue): Promise<void> => {
     let counts: QueueCounts | null;
+    let classes: readonly ParkedClass[] = [];
     try {
       counts = await queue.counts();
+      classes = await queue.parkedClasses();
     } catch {
       // The scrape itself tells it: the other metrics matter most when the queue is in trouble.
       counts = null;
     }
     answers.set(counts === null ? 0 : 1);
     backlog.reset();
+    parked.reset();
     // A gauge without labels cannot be taken away; NaN is how Prometheus says unknown.
     oldest.set(counts === null ? Number.NaN : ageSec(counts.oldestPendingChangeAtMs, clock));
     quarantined.set(counts === null ? Number.NaN : counts.quarantined);
     for (const [status, count] of Object.entries(counts?.byStatus ?? {})) backlog.set({ status }, count);
+    for (const { faultCode, count } of classes) parked.inc({ fault: faultCode }, count);
   };
 }
 

@@ -10,6 +10,7 @@ import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import { ManualClock } from './manual-clock.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
+import { redriveAll } from './transfer-queue-parked.contract.ts';
 import { faultOf, GRACE_MS, itemOf, LEASE_MS, receiptOf } from './transfer-queue-samples.ts';
 
 /** A step names leases and ids by their place among those handed out so far, which is the same for both queues. */
@@ -22,7 +23,10 @@ type Step =
   | { readonly kind: 'retry'; readonly lease: number; readonly owed: boolean; readonly delayMs: number }
   | { readonly kind: 'park' | 'release'; readonly lease: number; readonly owed: boolean }
   | { readonly kind: 'redrive'; readonly id: number }
+  | { readonly kind: 'redriveClass'; readonly limit: number; readonly keyPrefix: string }
   | { readonly kind: 'prune'; readonly limit: number };
+
+const ID_FIELDS = new Set(['id', 'transferId', 'exampleTransferId']);
 
 const leasePlace = fc.nat({ max: 5 });
 const delayMs = fc.constantFrom(0, 1, LEASE_MS - 1, LEASE_MS, GRACE_MS);
@@ -77,6 +81,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('redrive' as const), id: fc.nat({ max: 9 }) }) },
   {
     weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('redriveClass' as const),
+      limit: fc.integer({ min: 1, max: 3 }),
+      keyPrefix: fc.constantFrom('', 'a'),
+    }),
+  },
+  {
+    weight: 1,
     arbitrary: fc.record({ kind: fc.constant('prune' as const), limit: fc.integer({ min: 1, max: 3 }) }),
   },
 );
@@ -116,11 +128,12 @@ class Player {
       told: this.#told.map((id) => `${this.#place(id)}`).toSorted(),
       hasWork: this.#workCount > 0,
       counts: await this.#queue.counts(),
+      parkedClasses: await this.#queue.parkedClasses(),
       dueInMs: await this.#queue.untilNextDueMs(),
       byId: await Promise.all(this.#ids.map((id) => this.#queue.get(id))),
     };
     return JSON.parse(JSON.stringify(seen), (name, value: unknown) =>
-      (name === 'id' || name === 'transferId') && typeof value === 'string' ? this.#place(value) : value,
+      ID_FIELDS.has(name) && typeof value === 'string' ? this.#place(value) : value,
     );
   }
 
@@ -170,6 +183,8 @@ class Player {
         return this.#noteEnd(claimed, next.owed, await (lease && queue.release(lease, next)));
       case 'redrive':
         return queue.redrive(this.#ids[next.id] ?? 'unknown');
+      case 'redriveClass':
+        return redriveAll(queue, { faultCode: 'bug', keyPrefix: next.keyPrefix }, next.limit);
       case 'prune':
         return queue.prune({ beforeMs: this.#clock.nowMs(), limit: next.limit });
     }
@@ -202,7 +217,7 @@ class Player {
   #collect(seen: unknown): void {
     JSON.stringify(seen, (name, value: unknown) => {
       const isNew = typeof value === 'string' && !this.#ids.includes(value);
-      if ((name === 'id' || name === 'transferId') && isNew) this.#ids.push(value);
+      if (ID_FIELDS.has(name) && isNew) this.#ids.push(value);
       return value;
     });
   }

@@ -6,6 +6,7 @@ import { ManualClock } from './manual-clock.ts';
 import { attemptTests } from './transfer-queue-attempts.contract.ts';
 import { intakeTests } from './transfer-queue-intake.contract.ts';
 import { readingTests } from './transfer-queue-reading.contract.ts';
+import { parkedTests } from './transfer-queue-parked.contract.ts';
 import type { Promised } from './transfer-queue-samples.ts';
 import { settlingTests } from './transfer-queue-settling.contract.ts';
 
@@ -28,5 +29,6 @@ export function transferQueueContract(
   describe(`${driver} queue: changes and claims`, () => intakeTests(promised));
   describe(`${driver} queue: ends of attempts`, () => attemptTests(promised));
   describe(`${driver} queue: owed effects`, () => settlingTests(promised));
+  describe(`${driver} queue: parked transfers`, () => parkedTests(promised));
   describe(`${driver} queue: reading`, () => readingTests(promised));
 }

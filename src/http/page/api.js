@@ -31,23 +31,27 @@ export async function get(path, parameters = {}) {
   return call('GET', query.size > 0 ? `${path}?${query}` : path);
 }
 
-/** POST without a body. */
-export async function post(path) {
-  return call('POST', path);
+/** POST; `value` becomes the body as JSON, without it there is none. */
+export async function post(path, value) {
+  return call('POST', path, value);
 }
 
-async function call(method, path) {
+async function call(method, path, value) {
   const key = sessionStorage.getItem(KEY_NAME);
-  const headers = key === null ? {} : { authorization: `Bearer ${key}` };
-  const answer = await fetch(path, { method, headers, cache: 'no-store' });
+  const headers = {
+    ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+    ...(value === undefined ? {} : { 'content-type': 'application/json' }),
+  };
+  const body = value === undefined ? {} : { body: JSON.stringify(value) };
+  const answer = await fetch(path, { method, headers, ...body, cache: 'no-store' });
   const text = await answer.text();
-  let value = {};
+  let answered = {};
   try {
-    value = JSON.parse(text);
+    answered = JSON.parse(text);
   } catch (error) {
     // Something between us and the service answered in its place; the status says more than its page.
     if (answer.ok) throw new Error('The answer is not JSON', { cause: error });
   }
-  if (!answer.ok) throw new Refusal(answer.status, value);
-  return value;
+  if (!answer.ok) throw new Refusal(answer.status, answered);
+  return answered;
 }

@@ -2,6 +2,7 @@
 import { forgetKey, get, hasKey, post, Refusal, rememberKey } from './api.js';
 import { buildElement, durationText } from './build-element.js';
 import { storyElement } from './object-story.js';
+import { parkedElements } from './parked-list.js';
 import { quarantinedElement, transferRow } from './transfer-list.js';
 
 const POLL_MS = 2000;
@@ -17,8 +18,9 @@ const storyForm = part('story-form');
 let cursor = null;
 let olderCursor = null;
 let olderQuarantine = null;
-/** The last list as text, so that an unchanged one leaves focus and selection alone. */
+/** The last lists as text, so that an unchanged one leaves focus and selection alone. */
 let shownList = '';
+let shownParked = '';
 let timer = 0;
 /** Grows with every round: an answer of an older round is dropped. */
 let round = 0;
@@ -29,10 +31,15 @@ async function refresh() {
   const mine = round;
   let isLocked = false;
   try {
-    const [status, page] = await Promise.all([get('v1/status'), get('v1/transfers', listParameters())]);
+    const [status, page, parked] = await Promise.all([
+      get('v1/status'),
+      get('v1/transfers', listParameters()),
+      get('v1/parked'),
+    ]);
     if (mine !== round) return;
     showNotice('notice', null);
     showStatus(status);
+    showParked(parked);
     showList(page);
   } catch (error) {
     if (mine !== round) return;
@@ -103,6 +110,21 @@ function showStatus({ version, auth, uptimeMs, counts, oldestPending, ready, che
   }
   part('open-quarantine').hidden = counts.quarantined === 0;
   part('oldest-waiting').textContent = oldestPending === null ? 'none' : durationText(oldestPending.ageMs);
+}
+
+function showParked({ classes }) {
+  const list = JSON.stringify(classes);
+  if (list === shownParked) return;
+  shownParked = list;
+  part('parked-section').hidden = classes.length === 0;
+  part('parked').replaceChildren(...parkedElements(classes, { onRedrive: redriveClass }));
+}
+
+async function redriveClass({ rule, fault }) {
+  await act(async () => {
+    await post('v1/redrive', { rule, fault: fault.code });
+    await refresh();
+  });
 }
 
 function showList({ transfers, nextCursor }) {

@@ -159,6 +159,8 @@ const SILENT_HAPPENINGS = {
   transferFinished() {},
   transferRetrying() {},
   transferParked() {},
+  parkedRechecked() {},
+  parkedClassRedriven() {},
   transferReleased() {},
   leaseLost() {},
   workerTroubled() {},

@@ -8,6 +8,7 @@ import {
   type AcceptItem,
   type ClaimedTransfer,
   type Lease,
+  type ParkedClass,
   type QuarantinedRecord,
   type QueueCounts,
   type TransferFilter,
@@ -24,7 +25,7 @@ import {
   type RowsAfterEnd,
 } from '../attempt-end.ts';
 import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
-import { previewOf } from '../quarantine-preview.ts';
+import { classOf, isMeant, joinClasses } from '../parked-tally.ts';
 import { QueueListeners, RowChanges } from '../queue-listeners.ts';
 import { dueAfter, type QueueTime, startSteadyClock, type SteadyClock } from '../steady-clock.ts';
 import {
@@ -39,6 +40,8 @@ import {
   toTransfer,
   type TransferRow,
 } from '../transfer-row.ts';
+import { cutPage } from './cut-page.ts';
+import { MemoryQuarantine } from './memory-quarantine.ts';
 
 type Row = TransferRow<UploadCheckpoint> & { readonly position: number };
 
@@ -68,7 +71,7 @@ class MemoryQueue implements TransferQueue {
   /** Ids of every row of a rule and key, oldest first; the live row, if any, is the last. */
   readonly #idsByKey = new Map<string, string[]>();
   readonly #rowIdByFollowUpId = new Map<string, string>();
-  #quarantine: (QuarantinedRecord & { readonly position: number })[] = [];
+  readonly #quarantine = new MemoryQuarantine();
   #lastPosition = 0;
   #isClosed = false;
 
@@ -97,17 +100,7 @@ class MemoryQueue implements TransferQueue {
       this.#replace(live, row, writes);
       return { transferId: idToFollow(row), joined: true };
     });
-    for (const { reason, raw } of request.quarantine) {
-      const position = ++this.#lastPosition;
-      this.#quarantine.push({
-        position,
-        id: this.#newId(),
-        reason,
-        raw,
-        rawBytes: Buffer.byteLength(raw),
-        receivedAtMs: now.wallMs,
-      });
-    }
+    for (const record of request.quarantine) this.#quarantine.keep(this.#newId(), record, now.wallMs);
     this.#listeners.tell(writes);
     return answers;
   }
@@ -187,6 +180,27 @@ class MemoryQueue implements TransferQueue {
     return { transferId: idToFollow(row) };
   }
 
+  async redriveClass(
+    request: Parameters<TransferQueue['redriveClass']>[0],
+  ): ReturnType<TransferQueue['redriveClass']> {
+    const now = this.#begin();
+    const { filter, limit, cursor } = request;
+    checkLimit(limit);
+    const after = positionOf(cursor) ?? 0;
+    const meant = [...this.#rows.values()].filter(
+      (row) =>
+        row.status === 'parked' &&
+        row.position > after &&
+        isMeant({ ...classOf(row), ...row.source }, filter),
+    );
+    const rows = meant.slice(0, limit);
+    const writes = new RowChanges();
+    for (const row of rows) this.#replace(row, afterRedrive(row, this.#newId, now), writes);
+    this.#listeners.tell(writes);
+    const last = rows.length < meant.length ? rows.at(-1) : undefined;
+    return { redriven: rows.length, nextCursor: last === undefined ? null : cursorAfter(last.position) };
+  }
+
   async untilNextDueMs(): Promise<number | null> {
     const now = this.#begin();
     let earliestMs: number | null = null;
@@ -224,15 +238,12 @@ class MemoryQueue implements TransferQueue {
     request: Parameters<TransferQueue['listQuarantine']>[0],
   ): ReturnType<TransferQueue['listQuarantine']> {
     this.#begin();
-    const { page, nextCursor } = cutPage(this.#quarantine.toReversed(), request);
-    const records = page.map((record) => ({ ...shown(record), raw: previewOf(Buffer.from(record.raw)) }));
-    return { records, nextCursor };
+    return this.#quarantine.list(request);
   }
 
   async getQuarantined(id: string): Promise<QuarantinedRecord | null> {
     this.#begin();
-    const found = this.#quarantine.find((record) => record.id === id);
-    return found === undefined ? null : shown(found);
+    return this.#quarantine.get(id);
   }
 
   async checkWritable(): Promise<void> {
@@ -246,9 +257,24 @@ class MemoryQueue implements TransferQueue {
     for (const { status, changeAtMs } of this.#rows.values()) {
       if (status === 'done') continue;
       byStatus[status] += 1;
+      if (status === 'parked') continue;
       oldestPendingChangeAtMs = Math.min(oldestPendingChangeAtMs ?? changeAtMs, changeAtMs);
     }
-    return { byStatus, quarantined: this.#quarantine.length, oldestPendingChangeAtMs };
+    return { byStatus, quarantined: this.#quarantine.count, oldestPendingChangeAtMs };
+  }
+
+  async parkedClasses(): Promise<readonly ParkedClass[]> {
+    this.#begin();
+    const parked = [...this.#rows.values()].filter(({ status }) => status === 'parked');
+    return joinClasses(
+      parked.map((row) => ({
+        ...classOf(row),
+        count: 1,
+        firstAtMs: row.updatedAtMs,
+        lastAtMs: row.updatedAtMs,
+        exampleTransferId: row.id,
+      })),
+    );
   }
 
   async prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
@@ -264,11 +290,7 @@ class MemoryQueue implements TransferQueue {
       if (ids.length > 0) this.#idsByKey.set(keyOf(row), ids);
       else this.#idsByKey.delete(keyOf(row));
     }
-    const oldRecords = this.#quarantine
-      .filter((record) => record.receivedAtMs < request.beforeMs)
-      .slice(0, request.limit);
-    this.#quarantine = this.#quarantine.filter((record) => !oldRecords.includes(record));
-    return old.length + oldRecords.length;
+    return old.length + this.#quarantine.prune(request.beforeMs, request.limit);
   }
 
   async close(): Promise<void> {
@@ -359,25 +381,4 @@ function isWanted(row: Row, filter: TransferFilter): boolean {
     (filter.keyPrefix === undefined || row.source.key.startsWith(filter.keyPrefix)) &&
     (filter.key === undefined || row.source.key === filter.key)
   );
-}
-
-/** The part of a list, newest first, that comes after the cursor. */
-function cutPage<Entry extends { readonly position: number }>(
-  newestFirst: readonly Entry[],
-  { cursor, limit }: { readonly cursor: string | null; readonly limit: number },
-): { readonly page: readonly Entry[]; readonly nextCursor: string | null } {
-  checkLimit(limit);
-  const before = positionOf(cursor) ?? Number.POSITIVE_INFINITY;
-  const rest = newestFirst.filter(({ position }) => position < before);
-  const page = rest.slice(0, limit);
-  const last = page.at(-1);
-  return {
-    page,
-    nextCursor: last === undefined || page.length === rest.length ? null : cursorAfter(last.position),
-  };
-}
-
-/** Without the position, which is the driver's own. */
-function shown({ id, reason, raw, rawBytes, receivedAtMs }: QuarantinedRecord): QuarantinedRecord {
-  return { id, reason, raw, rawBytes, receivedAtMs };
 }

@@ -5,9 +5,12 @@ import type {
   AcceptItem,
   ClaimedTransfer,
   Lease,
+  ParkedFilter,
   TransferQueue,
 } from '../../core/transfer-queue.ts';
 import { afterLeaseExpiry, type RowsAfterEnd } from '../attempt-end.ts';
+import { cursorAfter } from '../page-cursor.ts';
+import { isMeant } from '../parked-tally.ts';
 import type { RowChanges } from '../queue-listeners.ts';
 import { dueAfter, type QueueTime, type SteadyClock } from '../steady-clock.ts';
 import {
@@ -29,6 +32,9 @@ export interface OperationContext {
   readonly leaseMs: number;
   readonly keepRecord: (id: string, record: MalformedRecord, receivedAtMs: number) => void;
 }
+
+/** Parked rows that one redrive of a class looks at: some milliseconds, whatever the filter leaves out. */
+const EXAMINED_PARKED_ROWS = 5000;
 
 /** Takes changes and quarantined records; the answers are in the order of the items. */
 export function accept(
@@ -127,6 +133,27 @@ export function redrive(
   const row = afterRedrive(live, table.newId, now);
   table.replace(live, row, changes);
   return { transferId: idToFollow(row) };
+}
+
+/** Makes parked rows that match due at once, from a position on; at most `limit`, of a bounded number examined. */
+export function redriveClass(
+  { table, clock }: OperationContext,
+  request: { readonly filter: ParkedFilter; readonly limit: number; readonly after: number },
+  changes: RowChanges,
+): { readonly redriven: number; readonly nextCursor: string | null } {
+  const now = clock.now();
+  const { filter, limit, after } = request;
+  const places = table.parkedAfter(after, EXAMINED_PARKED_ROWS);
+  let redriven = 0;
+  for (const place of places) {
+    const row = isMeant(place, filter) ? table.bySeq(place.seq) : null;
+    if (row === null) continue;
+    table.replace(row, afterRedrive(row, table.newId, now), changes);
+    redriven += 1;
+    if (redriven === limit) return { redriven, nextCursor: cursorAfter(place.seq) };
+  }
+  const last = places.length < EXAMINED_PARKED_ROWS ? undefined : places.at(-1);
+  return { redriven, nextCursor: last === undefined ? null : cursorAfter(last.seq) };
 }
 
 function leasedRow(table: TransferTable, lease: Lease): StoredRow | null {

@@ -62,12 +62,17 @@ function assertIndexed(sql: string, index: RegExp): void {
 test(`every lookup among ${ROWS} rows is answered from an index`, () => {
   const expected: Record<keyof typeof LOOKUPS, RegExp> = {
     byId: /transfers_by_id \(id=\?\)/,
+    bySeq: /INTEGER PRIMARY KEY \(rowid=\?\)/,
     byFollowUpId: /transfers_by_dirty_id \(dirty_id=\?\)/,
     live: /transfers_live \(source_bucket=\? AND source_key=\? AND rule_name=\?\)/,
     woken: /transfers_by_wake \(status=\? AND wake_at<\?\)/,
     nextWake: /COVERING INDEX transfers_by_wake \(status=\?/,
     lastReceipt: /transfers_with_receipt \(source_bucket=\? AND source_key=\? AND rule_name=\?\)/,
-    oldestChange: /INDEX transfers_by_change/,
+    oldestChange: /INDEX transfers_pending_change/,
+    parkedAfter: /INDEX transfers_by_status \(status=\? AND rowid>\?\)/,
+    nextParkedClass: /COVERING INDEX transfers_parked \(\(fault_code,rule_name\)>\(\?,\?\)\)/,
+    firstParked: /INDEX transfers_parked \(fault_code=\? AND rule_name=\?\)/,
+    lastParked: /COVERING INDEX transfers_parked \(fault_code=\? AND rule_name=\?\)/,
     prune: /COVERING INDEX transfers_by_finish \(finished_at<\?\)/,
   };
   for (const [name, index] of Object.entries(expected)) {

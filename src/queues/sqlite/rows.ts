@@ -1,6 +1,6 @@
 // A transfer row as the database keeps it: the list of columns, and the way in and out.
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import { type FaultRecord, isFaultCode } from '../../core/faults.ts';
+import { type FaultCode, type FaultRecord, isFaultCode } from '../../core/faults.ts';
 import type { Outcome, Receipt, TransferStatus } from '../../core/transfer.ts';
 import type { FollowUp, TransferRow } from '../transfer-row.ts';
 
@@ -164,6 +164,10 @@ function toFollowUp(columns: Columns): FollowUp | null {
 function toFault(json: string | null): FaultRecord | null {
   if (json === null) return null;
   const fault = JSON.parse(json) as FaultRecord;
-  // A code of a version that knew more faults than this one.
-  return isFaultCode(fault.code) ? fault : { ...fault, code: 'unexpected' };
+  return { ...fault, code: knownFaultCode(fault.code) };
+}
+
+/** The code, or `unexpected` for one of a version that knew more faults than this one. */
+export function knownFaultCode(code: string): FaultCode {
+  return isFaultCode(code) ? code : 'unexpected';
 }

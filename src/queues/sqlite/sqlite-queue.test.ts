@@ -24,6 +24,7 @@ import {
 } from '../../../test/contract/transfer-queue-samples.ts';
 import type { TransferQueue } from '../../core/transfer-queue.ts';
 import { type CheckpointSealer, openCheckpointSealer } from '../checkpoint-sealer.ts';
+import { openDatabase } from './open-database.ts';
 import { openSqliteQueue } from './sqlite-queue.ts';
 
 const MAX_DELAY_MS = 300_000;
@@ -113,6 +114,63 @@ test('everything survives a reopen: a copying row is owed and queued at once, a 
     );
     assert.equal(await second.untilNextDueMs(), GRACE_MS, 'the whole grace, from the open');
     await second.close();
+  });
+});
+
+test('the classes of parked transfers are counted at a reopen, faults of a newer version among them', async () => {
+  await withTemporaryFolder(async (directory) => {
+    const first = await open(directory);
+    await first.accept({ items: ['a', 'b', 'c', 'd'].map((key) => itemOf(key)), quarantine: [] });
+    for (const { lease, source } of await first.claim(4)) {
+      await first.park(lease, parkWith(source.key === 'a' ? 'unexpected' : 'too_large'));
+    }
+    await first.close();
+    const database = openDatabase(join(directory, 'queue.sqlite'));
+    database
+      .prepare(
+        "UPDATE transfers SET fault_code = 'not_yet_known', " +
+          "fault = replace(fault, 'too_large', 'not_yet_known') WHERE source_key = 'b'",
+      )
+      .run();
+    database.close();
+    const second = await open(directory);
+    const classes = async (): Promise<unknown> =>
+      (await second.parkedClasses()).map(({ faultCode, count }) => [faultCode, count]);
+    assert.deepEqual(await classes(), [
+      ['too_large', 2],
+      ['unexpected', 2],
+    ]);
+    const filter = { faultCode: 'unexpected' } as const;
+    assert.equal((await second.redriveClass({ filter, limit: 9, cursor: null })).redriven, 2);
+    assert.deepEqual(await classes(), [['too_large', 2]]);
+    await second.close();
+  });
+});
+
+test('a step of redriving a class ends where no more fit, whatever the filter leaves out', async () => {
+  await withTemporaryFolder(async (directory) => {
+    const queue = await open(directory);
+    const keys = Array.from({ length: 6_000 }, (_, index) =>
+      index < 5_500 ? `skip/${index}` : `take/${index}`,
+    );
+    await queue.accept({ items: keys.map((key) => itemOf(key)), quarantine: [] });
+    const claimed = await queue.claim(keys.length);
+    await Promise.all(claimed.map(({ lease }) => queue.park(lease, parkWith('access_denied'))));
+    const steps: number[] = [];
+    let cursor: string | null = null;
+    do {
+      const step: Awaited<ReturnType<TransferQueue['redriveClass']>> = await queue.redriveClass({
+        filter: { keyPrefix: 'take/' },
+        limit: 400,
+        cursor,
+      });
+      steps.push(step.redriven);
+      cursor = step.nextCursor;
+    } while (cursor !== null);
+    assert.deepEqual(steps, [0, 400, 100]);
+    const all = await queue.redriveClass({ filter: {}, limit: 100_000, cursor: null });
+    assert.equal(all.redriven, 1_000, 'one transaction, however much is asked for');
+    await queue.close();
   });
 });
 

@@ -10,6 +10,7 @@ import type {
   AcceptItem,
   ClaimedTransfer,
   Lease,
+  ParkedClass,
   QuarantinedRecord,
   QueueCounts,
   TransferQueue,
@@ -23,7 +24,8 @@ import {
   type RowsAfterEnd,
 } from '../attempt-end.ts';
 import type { CheckpointSealer } from '../checkpoint-sealer.ts';
-import { checkLimit } from '../page-cursor.ts';
+import { checkLimit, positionOf } from '../page-cursor.ts';
+import { joinClasses, ParkedTally } from '../parked-tally.ts';
 import { QueueListeners, RowChanges } from '../queue-listeners.ts';
 import { type QueueTime, startSteadyClock } from '../steady-clock.ts';
 import { followUpTransfer, toTransfer } from '../transfer-row.ts';
@@ -31,9 +33,18 @@ import { CommitGroup } from './commit-group.ts';
 import { Listing } from './listing.ts';
 import { Quarantine } from './quarantine.ts';
 import { fileGuard, openDatabase, prepareDataFolder } from './open-database.ts';
-import { accept, claim, endAttempt, type OperationContext, progress, redrive, renew } from './operations.ts';
+import {
+  accept,
+  claim,
+  endAttempt,
+  type OperationContext,
+  progress,
+  redrive,
+  redriveClass,
+  renew,
+} from './operations.ts';
 import { recoverRows } from './recover.ts';
-import { integer, type StoredRow } from './rows.ts';
+import { integer, knownFaultCode, type StoredRow, text } from './rows.ts';
 import { TransferTable } from './transfer-table.ts';
 
 /** The file itself, or the data folder that is kept private and holds `queue.sqlite`. */
@@ -81,6 +92,7 @@ class SqliteQueue implements TransferQueue {
   /** Kept at each commit, so that asking costs nothing. */
   readonly #pending: Record<(typeof PENDING_STATUSES)[number], number>;
   readonly #quarantine: Quarantine;
+  readonly #parked = new ParkedTally();
   #isClosed = false;
 
   constructor(database: DatabaseSync, path: string, options: SqliteQueueOptions) {
@@ -94,6 +106,7 @@ class SqliteQueue implements TransferQueue {
     this.#pending = { queued: 0, copying: 0, settling: 0, parked: 0 };
     const countOf = database.prepare('SELECT count(*) AS rows FROM transfers WHERE status = ?');
     for (const status of PENDING_STATUSES) this.#pending[status] = integer(countOf.get(status) ?? {}, 'rows');
+    this.#countParked();
     this.#quarantine = new Quarantine(database);
     this.#context = {
       table,
@@ -160,6 +173,16 @@ class SqliteQueue implements TransferQueue {
     return this.#group.run(1, (changes) => redrive(this.#context, transferId, changes));
   }
 
+  async redriveClass(
+    request: Parameters<TransferQueue['redriveClass']>[0],
+  ): ReturnType<TransferQueue['redriveClass']> {
+    const { filter, limit, cursor } = request;
+    checkLimit(limit);
+    const after = positionOf(cursor) ?? 0;
+    const bounded = { filter, limit: Math.min(limit, MAX_TRANSACTION_ROWS), after };
+    return this.#group.run(bounded.limit, (changes) => redriveClass(this.#context, bounded, changes));
+  }
+
   async untilNextDueMs(): Promise<number | null> {
     const { table, clock } = this.#open();
     const times = [table.nextWakeMs('queued'), table.nextWakeMs('settling'), table.nextWakeMs('copying')];
@@ -219,6 +242,16 @@ class SqliteQueue implements TransferQueue {
     await this.#group.run(1, () => this.#quarantine.probe(this.#context.table.newId()));
   }
 
+  async parkedClasses(): Promise<readonly ParkedClass[]> {
+    // As for the counts.
+    await this.#group.run(0, () => null);
+    const found = this.#open().table.parkedClasses();
+    return joinClasses(found.map((entry) => ({ ...entry, count: 0 }))).map((parked) => ({
+      ...parked,
+      count: this.#parked.countOf(parked),
+    }));
+  }
+
   async prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
     checkLimit(request.limit);
     const { beforeMs, limit } = request;
@@ -239,6 +272,19 @@ class SqliteQueue implements TransferQueue {
     this.#database.close();
   }
 
+  #countParked(): void {
+    const rows = this.#database
+      .prepare(
+        'SELECT fault_code, rule_name, count(*) AS parked FROM transfers ' +
+          "WHERE status = 'parked' GROUP BY fault_code, rule_name",
+      )
+      .all();
+    for (const columns of rows) {
+      const faultCode = knownFaultCode(text(columns, 'fault_code'));
+      this.#parked.addTo({ ruleName: text(columns, 'rule_name'), faultCode }, integer(columns, 'parked'));
+    }
+  }
+
   #open(): OperationContext {
     if (this.#isClosed) throw new Error('The queue is closed');
     return this.#context;
@@ -255,6 +301,7 @@ class SqliteQueue implements TransferQueue {
     const all = new RowChanges();
     for (const changes of effects) all.add(changes);
     for (const status of PENDING_STATUSES) this.#pending[status] += all.countByStatus[status];
+    this.#parked.add(all.parked);
     this.#listeners.tell(all);
   }
 }

@@ -1,8 +1,9 @@
 // The statements on the transfers table, prepared once: one way to find, add and change rows for every operation.
 import { randomUUIDv7 } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { FaultCode } from '../../core/faults.ts';
 import type { Receipt } from '../../core/transfer.ts';
-import type { UploadCheckpoint } from '../../core/transfer-queue.ts';
+import type { ParkedClass, UploadCheckpoint } from '../../core/transfer-queue.ts';
 import type { RowsAfterEnd } from '../attempt-end.ts';
 import type { CheckpointSealer } from '../checkpoint-sealer.ts';
 import type { RowChanges } from '../queue-listeners.ts';
@@ -13,8 +14,10 @@ import {
   fixedValues,
   INSERT_ROW,
   integer,
+  knownFaultCode,
   type SealedRow,
   type StoredRow,
+  text,
   toReceipt,
   toRow,
   UPDATE_ROW,
@@ -32,11 +35,35 @@ export const LOOKUPS = {
   lastReceipt:
     'SELECT receipt FROM transfers WHERE source_bucket = ? AND source_key = ? AND rule_name = ? ' +
     'AND receipt IS NOT NULL ORDER BY seq DESC LIMIT 1',
-  oldestChange: "SELECT change_at FROM transfers WHERE status <> 'done' ORDER BY change_at LIMIT 1",
+  oldestChange:
+    "SELECT change_at FROM transfers INDEXED BY transfers_pending_change WHERE status IN ('queued', 'copying', 'settling') ORDER BY change_at LIMIT 1",
+  bySeq: `SELECT ${ALL_COLUMNS} FROM transfers WHERE seq = ?`,
+  parkedAfter:
+    'SELECT seq, fault_code, rule_name, source_bucket, source_key FROM transfers INDEXED BY transfers_by_status ' +
+    "WHERE status = 'parked' AND seq > ? ORDER BY seq LIMIT ?",
+  // One class after another, each found by one seek, however many rows the classes have.
+  nextParkedClass:
+    'SELECT fault_code, rule_name FROM transfers INDEXED BY transfers_parked ' +
+    "WHERE status = 'parked' AND (fault_code, rule_name) > (?, ?) ORDER BY fault_code, rule_name LIMIT 1",
+  firstParked:
+    "SELECT id, updated_at FROM transfers WHERE status = 'parked' AND fault_code = ? AND rule_name = ? " +
+    'ORDER BY updated_at, seq LIMIT 1',
+  lastParked:
+    "SELECT updated_at FROM transfers WHERE status = 'parked' AND fault_code = ? AND rule_name = ? " +
+    'ORDER BY updated_at DESC LIMIT 1',
   prune:
     'DELETE FROM transfers WHERE seq IN ' +
     '(SELECT seq FROM transfers WHERE finished_at < ? ORDER BY finished_at LIMIT ?)',
 } as const;
+
+/** A parked row, as far as a filter looks at it. */
+interface ParkedPlace {
+  readonly seq: number;
+  readonly faultCode: FaultCode;
+  readonly ruleName: string;
+  readonly bucket: string;
+  readonly key: string;
+}
 
 /** The table as the operations use it, inside a transaction. */
 export class TransferTable {
@@ -51,12 +78,17 @@ export class TransferTable {
     this.#sealer = sealer;
     this.#lookups = {
       byId: database.prepare(LOOKUPS.byId),
+      bySeq: database.prepare(LOOKUPS.bySeq),
       byFollowUpId: database.prepare(LOOKUPS.byFollowUpId),
       live: database.prepare(LOOKUPS.live),
       woken: database.prepare(LOOKUPS.woken),
       nextWake: database.prepare(LOOKUPS.nextWake),
       lastReceipt: database.prepare(LOOKUPS.lastReceipt),
       oldestChange: database.prepare(LOOKUPS.oldestChange),
+      parkedAfter: database.prepare(LOOKUPS.parkedAfter),
+      nextParkedClass: database.prepare(LOOKUPS.nextParkedClass),
+      firstParked: database.prepare(LOOKUPS.firstParked),
+      lastParked: database.prepare(LOOKUPS.lastParked),
       prune: database.prepare(LOOKUPS.prune),
     };
     this.#insert = database.prepare(INSERT_ROW);
@@ -73,6 +105,42 @@ export class TransferTable {
   /** The row of an id; null where there is none. */
   byId(id: string): StoredRow | null {
     return this.#one('byId', id);
+  }
+
+  /** The row at a position; null where there is none. */
+  bySeq(seq: number): StoredRow | null {
+    return this.#one('bySeq', seq);
+  }
+
+  /** What tells whether a parked row is meant, for the rows after a position, in their order. */
+  parkedAfter(seq: number, limit: number): ParkedPlace[] {
+    return this.#lookups.parkedAfter.all(seq, limit).map((columns) => ({
+      seq: integer(columns, 'seq'),
+      faultCode: knownFaultCode(text(columns, 'fault_code')),
+      ruleName: text(columns, 'rule_name'),
+      bucket: text(columns, 'source_bucket'),
+      key: text(columns, 'source_key'),
+    }));
+  }
+
+  /** First and last of each class, in the order of the index. Codes of a newer version are one class here. */
+  parkedClasses(): Omit<ParkedClass, 'count'>[] {
+    const found: Omit<ParkedClass, 'count'>[] = [];
+    let next = this.#lookups.nextParkedClass.get('', '');
+    while (next !== undefined) {
+      const stored = [text(next, 'fault_code'), text(next, 'rule_name')] as const;
+      const first = this.#lookups.firstParked.get(...stored) ?? {};
+      const last = this.#lookups.lastParked.get(...stored) ?? {};
+      found.push({
+        faultCode: knownFaultCode(stored[0]),
+        ruleName: stored[1],
+        firstAtMs: integer(first, 'updated_at'),
+        lastAtMs: integer(last, 'updated_at'),
+        exampleTransferId: text(first, 'id'),
+      });
+      next = this.#lookups.nextParkedClass.get(...stored);
+    }
+    return found;
   }
 
   /** The copying row whose follow-up has this id; null where there is none. */
@@ -164,7 +232,7 @@ export class TransferTable {
     return checkpoint === null || this.#sealer === null ? null : this.#sealer.seal(id, checkpoint);
   }
 
-  #one(name: 'byId' | 'byFollowUpId' | 'live', ...values: SQLInputValue[]): StoredRow | null {
+  #one(name: 'byId' | 'bySeq' | 'byFollowUpId' | 'live', ...values: SQLInputValue[]): StoredRow | null {
     const found = this.#lookups[name].get(...values);
     return found === undefined ? null : toRow(found);
   }
