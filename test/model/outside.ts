@@ -1,0 +1,146 @@
+// What happens to the two stores without the service: objects are put, put again, changed in their metadata, deleted
+// and brought back at the source; others write, edit and delete at the target.
+import type { ObjectLocation, SourceState } from '../../src/core/object.ts';
+import type { MemorySource } from '../../src/stores/memory/memory-source.ts';
+import type { MemoryTarget } from '../../src/stores/memory/memory-target.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { Versions } from './versions.ts';
+
+const NEVER = new AbortController().signal;
+/** One size that is sent in one request, one that needs an upload. Equal sizes make mixtures hard to see. */
+const SIZES: [number, number] = [24, 101];
+
+interface Content {
+  readonly bytes: Uint8Array;
+  /** As after a multipart upload: the ETag is no MD5 and the store keeps no checksum of the whole. */
+  readonly isMultipart: boolean;
+  readonly user: Readonly<Record<string, string>>;
+}
+
+/** Writes, changes and deletes source objects at random. */
+export class SourceWriter {
+  readonly #scheduler: Scheduler;
+  readonly #memory: MemorySource;
+  readonly #versions: Versions;
+  readonly #isVersioned: boolean;
+  readonly #poisonPermille: number;
+  readonly #poisoned = new Set<string>();
+  readonly #lastContent = new Map<string, Content>();
+  readonly #contents = new Map<string, Uint8Array>();
+  #count = 0;
+
+  constructor(options: {
+    readonly scheduler: Scheduler;
+    readonly memory: MemorySource;
+    readonly versions: Versions;
+    readonly isVersioned: boolean;
+    readonly poisonPermille: number;
+  }) {
+    this.#scheduler = options.scheduler;
+    this.#memory = options.memory;
+    this.#versions = options.versions;
+    this.#isVersioned = options.isVersioned;
+    this.#poisonPermille = options.poisonPermille;
+  }
+
+  isPoisoned(etag: string): boolean {
+    return this.#poisoned.has(etag);
+  }
+
+  /** One mutation. Returns the size of what is there now; null where nothing is. */
+  async mutate(location: ObjectLocation): Promise<number | null> {
+    const what = this.#change(location, (await this.#current(location)) !== null);
+    const current = await this.#current(location);
+    const label = this.#versions.observe(location, current);
+    this.#scheduler.note(() => `SOURCE ${location.key}: ${what}; now ${label}`);
+    return current?.state.sizeBytes ?? null;
+  }
+
+  async #current(location: ObjectLocation): Promise<{ state: SourceState; bytes: Uint8Array } | null> {
+    this.#memory.denyListing(location.bucket, false);
+    const look = await this.#memory.look(location, NEVER);
+    if (look.kind === 'absent') return null;
+    const bytes = this.#contents.get(look.state.etag);
+    if (bytes === undefined) throw new Error('The source holds bytes that nobody put there');
+    return { state: look.state, bytes };
+  }
+
+  #change(location: ObjectLocation, isPresent: boolean): string {
+    const { choices } = this.#scheduler;
+    const last = this.#lastContent.get(location.key) ?? null;
+    const [newest] = this.#memory.versionIds(location);
+    const kind =
+      last === null
+        ? 'new'
+        : (['new', 'remove', 'again', 'metadata', 'version'] as const)[
+            choices.weighted([5, isPresent ? 4 : 0, 2, isPresent ? 3 : 1, this.#isVersioned ? 4 : 0])
+          ];
+    if (kind === 'remove') {
+      this.#memory.remove(location);
+      return 'deleted';
+    }
+    if (kind === 'version' && newest !== undefined) {
+      this.#memory.removeVersion(location, newest);
+      return isPresent ? 'the newest version removed' : 'the delete marker removed';
+    }
+    if (kind === 'again' && last !== null) {
+      this.#put(location, last);
+      return 'the same bytes again';
+    }
+    if (kind === 'metadata' && last !== null) {
+      this.#put(location, { ...last, user: { step: String(choices.pick(3)) } });
+      return 'the same bytes with other metadata';
+    }
+    this.#put(location, this.#newContent());
+    return `${this.#poisoned.size > 0 ? 'maybe unreadable, ' : ''}new bytes`;
+  }
+
+  #newContent(): Content {
+    const { choices } = this.#scheduler;
+    this.#count += 1;
+    return {
+      bytes: Buffer.alloc(choices.oneOf(SIZES), 96 + this.#count),
+      isMultipart: choices.weighted([1, 1]) === 1,
+      user: {},
+    };
+  }
+
+  #put(location: ObjectLocation, content: Content): void {
+    const { bytes, isMultipart, user } = content;
+    const plain = this.#memory.put(location, bytes, {
+      metadata: { user },
+      ...(isMultipart
+        ? { etag: `${Buffer.from(bytes.subarray(0, 2)).toString('hex')}${bytes.length}-2`, checksum: null }
+        : {}),
+    });
+    const isKnown = this.#contents.has(plain.etag);
+    this.#contents.set(plain.etag, bytes);
+    this.#lastContent.set(location.key, content);
+    if (!isKnown && this.#scheduler.choices.chance(this.#poisonPermille)) this.#poisoned.add(plain.etag);
+  }
+}
+
+/** Does something to a target object that the service knows nothing of. Returns what, for the history. */
+export async function meddle(
+  scheduler: Scheduler,
+  memory: MemoryTarget,
+  location: ObjectLocation,
+): Promise<string> {
+  const look = await memory.look(location, NEVER);
+  const bytes = memory.bytesOf(location);
+  const kind = scheduler.choices.pick(4);
+  if (look.kind === 'absent' || bytes === null || kind === 0) {
+    memory.foreignWrite(location, Buffer.alloc(24, '#'));
+    return 'somebody writes other bytes';
+  }
+  if (kind === 1) {
+    memory.foreignRemove(location);
+    return 'somebody deletes it';
+  }
+  if (kind === 2) {
+    memory.foreignWrite(location, Buffer.alloc(bytes.length, '!'), look.object.metadata);
+    return 'somebody rewrites the bytes and keeps the metadata';
+  }
+  memory.foreignWrite(location, bytes);
+  return 'somebody writes the same bytes without our stamp';
+}

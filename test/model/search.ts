@@ -1,0 +1,84 @@
+// Looks for violations: runs seeds one after the other, and shortens the history of one that fails by trying the
+// same choices with fewer and quieter ones.
+import { Choices } from './choices.ts';
+import type { Planted } from './planted.ts';
+import { type RunResult, runWorld } from './world.ts';
+
+/** Runs that shortening one history may take. */
+const SHORTENING_RUNS = 1_500;
+
+export interface SearchResult {
+  /** Seeds that were run, the failing one included. */
+  readonly seedCount: number;
+  readonly stepCount: number;
+  /** The first seed that failed; null where none did. */
+  readonly failedSeed: number | null;
+}
+
+/** Runs up to `seedCount` seeds from `firstSeed` on and stops at the first violation. */
+export async function searchSeeds(options: {
+  readonly firstSeed: number;
+  readonly seedCount: number;
+  readonly planted: Planted | null;
+  /** Asked after each seed with how many have run; false ends the search. */
+  readonly goesOn?: (seedCount: number) => boolean;
+}): Promise<SearchResult> {
+  const { firstSeed, seedCount, planted, goesOn } = options;
+  let stepCount = 0;
+  for (let place = 0; place < seedCount; place += 1) {
+    const seed = firstSeed + place;
+    const result = await runWorld(Choices.ofSeed(seed), planted, false);
+    stepCount += result.stepCount;
+    if (result.violation !== null) return { seedCount: place + 1, stepCount, failedSeed: seed };
+    if (goesOn?.(place + 1) === false) return { seedCount: place + 1, stepCount, failedSeed: null };
+  }
+  return { seedCount, stepCount, failedSeed: null };
+}
+
+/** The shortest history found of the violation that this seed leads to. */
+export async function shortestHistory(seed: number, planted: Planted | null): Promise<RunResult> {
+  const drawn = Choices.ofSeed(seed);
+  const { violation } = await runWorld(drawn, planted, false);
+  let best = withoutQuietEnd(drawn.trace);
+  let runsLeft = SHORTENING_RUNS;
+  const fails = async (trace: readonly number[]): Promise<readonly number[] | null> => {
+    runsLeft -= 1;
+    const choices = Choices.ofTrace(trace);
+    const result = await runWorld(choices, planted, false);
+    if (result.violation?.invariant !== violation?.invariant || violation === null) return null;
+    return withoutQuietEnd(choices.trace);
+  };
+  for (let size = Math.ceil(best.length / 2); size >= 1 && runsLeft > 0; size = Math.floor(size / 2)) {
+    let isShorter = true;
+    while (isShorter && runsLeft > 0) {
+      isShorter = false;
+      for (let from = 0; from < best.length && runsLeft > 0; from += size) {
+        for (const candidate of candidatesOf(best, from, size)) {
+          const found = weightOf(candidate) < weightOf(best) ? await fails(candidate) : null;
+          if (found === null || weightOf(found) >= weightOf(best)) continue;
+          best = found;
+          isShorter = true;
+          break;
+        }
+      }
+    }
+  }
+  return runWorld(Choices.ofTrace(best), planted, true);
+}
+
+function candidatesOf(trace: readonly number[], from: number, size: number): number[][] {
+  const before = trace.slice(0, from);
+  const after = trace.slice(from + size);
+  const quiet = trace.slice(from, from + size).map(() => 0);
+  const halved = trace.slice(from, from + size).map((choice) => Math.floor(choice / 2));
+  return [[...before, ...after], [...before, ...quiet, ...after], [...before, ...halved, ...after]];
+}
+
+/** Less is simpler: first fewer choices that are not quiet, then fewer and smaller choices. */
+function weightOf(trace: readonly number[]): number {
+  return trace.reduce((sum, choice) => sum + (choice === 0 ? 0 : 1_000 + choice), trace.length);
+}
+
+function withoutQuietEnd(trace: readonly number[]): readonly number[] {
+  return trace.slice(0, trace.findLastIndex((choice) => choice !== 0) + 1);
+}
