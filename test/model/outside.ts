@@ -57,7 +57,6 @@ export class SourceWriter {
   }
 
   async #current(location: ObjectLocation): Promise<{ state: SourceState; bytes: Uint8Array } | null> {
-    this.#memory.denyListing(location.bucket, false);
     const look = await this.#memory.look(location, NEVER);
     if (look.kind === 'absent') return null;
     const bytes = this.#contents.get(look.state.etag);

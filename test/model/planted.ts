@@ -29,7 +29,7 @@ export interface Planted {
   /** Replaces the queue of a service. */
   readonly queue?: (queue: TransferQueue, memories: Memories) => TransferQueue;
   /** Replaces the ports in front of the network of one process: what it calls takes its time. */
-  readonly process?: (ports: Ports) => Ports;
+  readonly process?: (ports: Ports, memories: Memories) => Ports;
   readonly decide?: typeof decide;
   readonly maxAttempts?: number;
 }

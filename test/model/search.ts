@@ -13,6 +13,8 @@ export interface SearchResult {
   readonly stepCount: number;
   /** The first seed that failed; null where none did. */
   readonly failedSeed: number | null;
+  /** What it violated. */
+  readonly invariant: string | null;
 }
 
 /** Runs up to `seedCount` seeds from `firstSeed` on and stops at the first violation. */
@@ -29,10 +31,13 @@ export async function searchSeeds(options: {
     const seed = firstSeed + place;
     const result = await runWorld(Choices.ofSeed(seed), planted, false);
     stepCount += result.stepCount;
-    if (result.violation !== null) return { seedCount: place + 1, stepCount, failedSeed: seed };
-    if (goesOn?.(place + 1) === false) return { seedCount: place + 1, stepCount, failedSeed: null };
+    const invariant = result.violation?.invariant ?? null;
+    if (invariant !== null) return { seedCount: place + 1, stepCount, failedSeed: seed, invariant };
+    if (goesOn?.(place + 1) === false) {
+      return { seedCount: place + 1, stepCount, failedSeed: null, invariant };
+    }
   }
-  return { seedCount, stepCount, failedSeed: null };
+  return { seedCount, stepCount, failedSeed: null, invariant: null };
 }
 
 /** The shortest history found of the violation that this seed leads to. */

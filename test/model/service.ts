@@ -1,7 +1,10 @@
 // One service: a queue and the processes that share it, each with the real intake and the real worker behind
 // simulated ports. Processes die, stand still, stop, and are started again.
 import { openChecksumEngine } from '../../src/checksums/native-checksums.ts';
+import { Fault } from '../../src/core/faults.ts';
 import type { Happenings } from '../../src/core/happenings.ts';
+import type { ObjectLocation } from '../../src/core/object.ts';
+import type { ObjectSource } from '../../src/core/object-source.ts';
 import type { Rule } from '../../src/core/rule.ts';
 import type { TransferQueue } from '../../src/core/transfer-queue.ts';
 import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
@@ -9,12 +12,12 @@ import { type AcceptChanges, createIntake } from '../../src/replication/accept-c
 import { ByteBudget } from '../../src/replication/byte-budget.ts';
 import { Worker } from '../../src/replication/worker.ts';
 import { DEADLINE_MS, type Network, REQUEST_LIFE_MS } from './network.ts';
+import { override } from './override.ts';
 import type { Memories, Planted, Ports } from './planted.ts';
 import type { Process } from './scheduler.ts';
 import { Ledger, simulateQueue } from './simulated-queue.ts';
 import { simulateSource } from './simulated-source.ts';
 import { type EffectWitness, simulateTarget } from './simulated-target.ts';
-import type { ObjectLocation } from '../../src/core/object.ts';
 
 const LEASE_MS = 6_000;
 /** No attempt sends after its lease, so only what is on its way can still land. */
@@ -33,6 +36,8 @@ export interface Surroundings {
   readonly maxConcurrency: number;
   readonly witness: EffectWitness;
   readonly isPoisoned: (etag: string) => boolean;
+  /** True while the source refuses everything for want of a permission. */
+  readonly isDenied: () => boolean;
   /** Where uploads end up, by their session. */
   readonly locations: Map<string, ObjectLocation>;
   readonly onAccepted: (keys: readonly string[]) => void;
@@ -45,6 +50,23 @@ interface RunningProcess {
   readonly worker: Worker;
   readonly intake: AcceptChanges;
   isLeaving: boolean;
+}
+
+/** A source that answers 403 for as long as it is told to. */
+function deniable(source: ObjectSource, isDenied: () => boolean): ObjectSource {
+  const check = (): void => {
+    if (isDenied()) throw new Fault('access_denied', 's3:GetObject is denied');
+  };
+  return override<ObjectSource>(source, {
+    look: async (location, signal) => {
+      check();
+      return source.look(location, signal);
+    },
+    read: async (request, signal) => {
+      check();
+      return source.read(request, signal);
+    },
+  });
 }
 
 export class Service {
@@ -162,9 +184,10 @@ export class Service {
   }
 
   #portsOf(process: Process): Ports {
-    const { network, memories, planted, witness, locations, isPoisoned, onAccepted, judge } =
+    const { network, memories, planted, witness, locations, isPoisoned, isDenied, onAccepted, judge } =
       this.#surroundings;
-    const stores = planted?.stores?.(memories) ?? memories;
+    const behind = { source: deniable(memories.source, isDenied), target: memories.target };
+    const stores = planted?.stores?.(behind) ?? behind;
     const ports: Ports = {
       source: simulateSource(network, process, stores.source, isPoisoned),
       target: simulateTarget({
@@ -185,7 +208,7 @@ export class Service {
         onListening: (end) => void this.#unlisten.set(process, end),
       }),
     };
-    return planted?.process?.(ports) ?? ports;
+    return planted?.process?.(ports, memories) ?? ports;
   }
 
   #happeningsOf(process: Process): Happenings {

@@ -58,6 +58,7 @@ class World {
   readonly #unchecked = new Set<string>();
   /** Effects that were asked for, by key. */
   readonly #effectCounts = new Map<string, number>();
+  #isDenied = false;
   #isCalm = false;
   #violation: Violation | null = null;
 
@@ -117,6 +118,7 @@ class World {
       planted,
       maxConcurrency: this.#scenario.maxConcurrency,
       isPoisoned: (etag) => this.#writer.isPoisoned(etag),
+      isDenied: () => this.#isDenied,
       locations: new Map(),
       judge: (check) => this.#judge(check),
       witness: {
@@ -250,14 +252,16 @@ class World {
         this.scheduler.note(() => 'the target forgets its uploads');
         return this.#target.expireUploads();
       default:
-        this.#denyListing(2_000);
+        this.#deny(2_000);
     }
   }
 
-  #denyListing(ms: number): void {
-    this.scheduler.note(() => `the source denies to list for ${ms} ms`);
-    this.#source.denyListing('from', true);
-    const run = (): void => this.#source.denyListing('from', false);
+  #deny(ms: number): void {
+    this.scheduler.note(() => `the source denies everything for ${ms} ms`);
+    this.#isDenied = true;
+    const run = (): void => {
+      this.#isDenied = false;
+    };
     this.scheduler.schedule({ receiver: null, delayMs: ms, run });
   }
 
