@@ -3,7 +3,7 @@
 import type { Process, Scheduler } from './scheduler.ts';
 
 /** The longest a request lives in the network, also after its sender has given it up or died. */
-export const REQUEST_LIFE_MS = 5_000;
+export const REQUEST_LIFE_MS = 9_000;
 /** After this a caller gives up waiting for an answer. */
 export const DEADLINE_MS = 2_500;
 
@@ -24,6 +24,13 @@ export interface Call<Answer> {
   readonly troubled: (trouble: Trouble) => Answer;
 }
 
+/** A request that has not arrived yet. */
+interface InFlight {
+  readonly drop: () => void;
+  /** Makes it arrive this much later; never after its life. */
+  readonly delay: (ms: number) => void;
+}
+
 const LATENCIES_MS = [0, 150, 700, 2_000];
 const LATENCY_WEIGHTS = [80, 10, 7, 3];
 
@@ -33,7 +40,9 @@ export class Network {
   faultPermille = 0;
   /** Whether requests take different times. */
   hasLatency = false;
-  readonly #inFlight = new Map<Process, Set<() => void>>();
+  /** The next effect gets no answer and happens late. */
+  makesNextEffectLate = false;
+  readonly #inFlight = new Map<Process, Set<InFlight>>();
 
   constructor(scheduler: Scheduler) {
     this.scheduler = scheduler;
@@ -58,22 +67,36 @@ export class Network {
     return LATENCIES_MS[this.scheduler.choices.weighted(LATENCY_WEIGHTS)] ?? 0;
   }
 
-  /** Notes the function that takes a request back, should its sender die. */
-  track(process: Process, drop: () => void): () => void {
-    const drops = this.#inFlight.get(process) ?? new Set();
-    this.#inFlight.set(process, drops);
-    drops.add(drop);
-    return () => void drops.delete(drop);
+  /** Notes a request on its way. Returns the function to call when it has arrived. */
+  track(process: Process, request: InFlight): () => void {
+    const requests = this.#inFlight.get(process) ?? new Set();
+    this.#inFlight.set(process, requests);
+    requests.add(request);
+    return () => void requests.delete(request);
   }
 
-  /** A process is gone: nothing reaches it any more; what it sent may still arrive. */
+  /** A process is gone: nothing reaches it any more; what it sent may still arrive, soon or late. */
   lose(process: Process): void {
     process.isAlive = false;
     this.scheduler.forget(process);
-    for (const drop of this.#inFlight.get(process) ?? []) {
-      if (this.scheduler.choices.weighted([1, 1]) === 0) drop();
-    }
+    this.#hold(process, [1, 1, 2]);
     this.#inFlight.delete(process);
+  }
+
+  /** A process stands still; what it sent may be held up as well. */
+  pause(process: Process, ms: number): void {
+    process.pausedUntilMs = this.scheduler.nowMs + ms;
+    this.#hold(process, [0, 1, 1]);
+  }
+
+  /** Each request is dropped, left alone or delayed. */
+  #hold(process: Process, weights: readonly number[]): void {
+    const { choices } = this.scheduler;
+    for (const request of this.#inFlight.get(process) ?? []) {
+      const fate = choices.weighted(weights);
+      if (fate === 0) request.drop();
+      if (fate === 2) request.delay(1_000 + choices.pick(17) * 500);
+    }
   }
 }
 
@@ -101,8 +124,15 @@ class Exchange<Answer> {
     this.#call.signal?.addEventListener('abort', this.#onAbort, { once: true });
     const { choices } = this.#network.scheduler;
     const latencyMs = this.#network.latencyMs();
+    if (this.#call.isEffect && this.#network.makesNextEffectLate) {
+      this.#network.makesNextEffectLate = false;
+      this.#beLate();
+      return;
+    }
     if (!choices.chance(this.#network.faultPermille)) {
-      this.#arrive(latencyMs, (deliver) => this.#answer(deliver, Math.min(this.#network.latencyMs(), DEADLINE_MS - latencyMs)));
+      this.#arrive(latencyMs, (deliver) =>
+        this.#answer(deliver, Math.min(this.#network.latencyMs(), DEADLINE_MS - latencyMs)),
+      );
       return;
     }
     switch (choices.weighted(this.#call.isEffect ? [3, 5, 5, 1] : [3, 3, 0, 1])) {
@@ -113,12 +143,17 @@ class Exchange<Answer> {
         this.#arrive(latencyMs, () => this.#fail('no_answer', DEADLINE_MS - latencyMs));
         return;
       case 2:
-        this.#arrive(500 + choices.pick(10) * 500, null);
-        this.#fail('no_answer', choices.oneOf([DEADLINE_MS, 300]));
+        this.#beLate();
         return;
       default:
         this.#fail('no_answer', DEADLINE_MS);
     }
+  }
+
+  #beLate(): void {
+    const { choices } = this.#network.scheduler;
+    this.#arrive(500 + choices.pick(17) * 500, null);
+    this.#fail('no_answer', choices.oneOf([DEADLINE_MS, 300]));
   }
 
   readonly #onAbort = (): void => {
@@ -143,10 +178,17 @@ class Exchange<Answer> {
         },
       );
     };
-    const untrack = this.#network.track(
-      process,
-      scheduler.schedule({ receiver: null, delayMs: Math.min(delayMs, REQUEST_LIFE_MS), run }),
-    );
+    const latestMs = scheduler.nowMs + REQUEST_LIFE_MS;
+    const schedule = (ms: number): (() => void) =>
+      scheduler.schedule({ receiver: null, delayMs: Math.min(ms, latestMs - scheduler.nowMs), run });
+    let drop = schedule(delayMs);
+    const untrack = this.#network.track(process, {
+      drop: () => drop(),
+      delay: (ms) => {
+        drop();
+        drop = schedule(ms);
+      },
+    });
   }
 
   #answer(deliver: () => void, delayMs: number): void {

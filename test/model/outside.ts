@@ -3,6 +3,7 @@
 import type { ObjectLocation, SourceState } from '../../src/core/object.ts';
 import type { MemorySource } from '../../src/stores/memory/memory-source.ts';
 import type { MemoryTarget } from '../../src/stores/memory/memory-target.ts';
+import type { Scenario } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Versions } from './versions.ts';
 
@@ -22,10 +23,10 @@ export class SourceWriter {
   readonly #scheduler: Scheduler;
   readonly #memory: MemorySource;
   readonly #versions: Versions;
-  readonly #isVersioned: boolean;
-  readonly #poisonPermille: number;
+  readonly #scenario: Scenario;
   readonly #poisoned = new Set<string>();
-  readonly #lastContent = new Map<string, Content>();
+  /** What each key held, the newest first. */
+  readonly #history = new Map<string, Content[]>();
   readonly #contents = new Map<string, Uint8Array>();
   #count = 0;
 
@@ -33,14 +34,12 @@ export class SourceWriter {
     readonly scheduler: Scheduler;
     readonly memory: MemorySource;
     readonly versions: Versions;
-    readonly isVersioned: boolean;
-    readonly poisonPermille: number;
+    readonly scenario: Scenario;
   }) {
     this.#scheduler = options.scheduler;
     this.#memory = options.memory;
     this.#versions = options.versions;
-    this.#isVersioned = options.isVersioned;
-    this.#poisonPermille = options.poisonPermille;
+    this.#scenario = options.scenario;
   }
 
   isPoisoned(etag: string): boolean {
@@ -66,13 +65,22 @@ export class SourceWriter {
 
   #change(location: ObjectLocation, isPresent: boolean): string {
     const { choices } = this.#scheduler;
-    const last = this.#lastContent.get(location.key) ?? null;
+    const earlier = this.#history.get(location.key) ?? [];
+    // Mostly the newest content comes again, sometimes one from before it.
+    const last = earlier[earlier.length > 1 ? choices.weighted([2, 1]) : 0] ?? null;
+    const [fresh = 0, removed = 0, again = 0, metadata = 0, version = 0] = this.#scenario.mutationWeights;
     const [newest] = this.#memory.versionIds(location);
     const kind =
       last === null
         ? 'new'
         : (['new', 'remove', 'again', 'metadata', 'version'] as const)[
-            choices.weighted([5, isPresent ? 4 : 0, 2, isPresent ? 3 : 1, this.#isVersioned ? 4 : 0])
+            choices.weighted([
+              fresh,
+              isPresent ? removed : 0,
+              again,
+              metadata,
+              this.#scenario.isVersioned ? version : 0,
+            ])
           ];
     if (kind === 'remove') {
       this.#memory.remove(location);
@@ -84,11 +92,11 @@ export class SourceWriter {
     }
     if (kind === 'again' && last !== null) {
       this.#put(location, last);
-      return 'the same bytes again';
+      return 'bytes from before again';
     }
     if (kind === 'metadata' && last !== null) {
       this.#put(location, { ...last, user: { step: String(choices.pick(3)) } });
-      return 'the same bytes with other metadata';
+      return 'bytes from before with other metadata';
     }
     this.#put(location, this.#newContent());
     return `${this.#poisoned.size > 0 ? 'maybe unreadable, ' : ''}new bytes`;
@@ -114,8 +122,10 @@ export class SourceWriter {
     });
     const isKnown = this.#contents.has(plain.etag);
     this.#contents.set(plain.etag, bytes);
-    this.#lastContent.set(location.key, content);
-    if (!isKnown && this.#scheduler.choices.chance(this.#poisonPermille)) this.#poisoned.add(plain.etag);
+    const earlier = this.#history.get(location.key) ?? [];
+    this.#history.set(location.key, [content, ...earlier.filter((other) => other.bytes !== bytes)]);
+    if (!isKnown && this.#scheduler.choices.chance(this.#scenario.poisonPermille))
+      this.#poisoned.add(plain.etag);
   }
 }
 

@@ -4,7 +4,12 @@ import { decide, ownStamp } from '../../src/core/decide.ts';
 import { Fault } from '../../src/core/faults.ts';
 import type { ObjectLocation, SourceMetadata, SourceState, TargetToken } from '../../src/core/object.ts';
 import type { ObjectSource, SourceRead } from '../../src/core/object-source.ts';
-import type { EffectAnswer, InsertRequest, ObjectTarget, TargetCondition } from '../../src/core/object-target.ts';
+import type {
+  EffectAnswer,
+  InsertRequest,
+  ObjectTarget,
+  TargetCondition,
+} from '../../src/core/object-target.ts';
 import { override } from './override.ts';
 import type { Planted } from './planted.ts';
 
@@ -258,8 +263,13 @@ export const STORE_MISTAKES: readonly Planted[] = [
       return decide({ ...input, target: { ...input.target, sizeBytes, crc32c } });
     },
   },
-  planTarget('insert-again', '16: after a refused condition the same body is sent at the new token', (target) =>
-    conflictingInsert(target, (request, signal) => effectsAt(target, 'insert', whatever).insert(request, signal)),
+  planTarget(
+    'insert-again',
+    '16: after a refused condition the same body is sent at the new token',
+    (target) =>
+      conflictingInsert(target, (request, signal) =>
+        effectsAt(target, 'insert', whatever).insert(request, signal),
+      ),
   ),
   planTarget('conflict-is-success', '17: a refused condition counts as success', (target) =>
     conflictingInsert(target, async ({ location, metadata, body, crc32c }) => {

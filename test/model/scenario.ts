@@ -13,6 +13,8 @@ export interface Scenario {
   readonly deletes: 'ignore' | 'mirror';
   readonly verify: 'transfer' | 'source';
   readonly mutationCount: number;
+  /** How likely each kind of mutation is: new bytes, a deletion, the same again, other metadata, a version removed. */
+  readonly mutationWeights: readonly number[];
   /** Crashes, pauses, foreign writers and the like. */
   readonly troubleCount: number;
   readonly faultPermille: number;
@@ -25,16 +27,21 @@ export interface Scenario {
 
 /** Draws a scenario. */
 export function drawScenario(choices: Choices): Scenario {
-  const keyCount = 1 + choices.weighted([6, 2, 1]);
+  const keyCount = 1 + choices.weighted([10, 2, 1]);
   return {
     keys: Array.from({ length: keyCount }, (_, place) => `k${place}`),
     processCount: 1 + choices.weighted([3, 5, 2]),
-    serviceCount: 1 + choices.weighted([5, 2]),
+    serviceCount: 1 + choices.weighted([3, 2]),
     maxConcurrency: choices.oneOf([1, 2]),
     isVersioned: choices.weighted([1, 1]) === 1,
     deletes: choices.weighted([1, 2]) === 0 ? 'ignore' : 'mirror',
     verify: choices.weighted([1, 1]) === 0 ? 'source' : 'transfer',
     mutationCount: 1 + choices.pick(7),
+    mutationWeights: choices.oneOf([
+      [5, 4, 2, 3, 4],
+      [2, 2, 3, 6, 1],
+      [2, 5, 5, 2, 2],
+    ]),
     troubleCount: choices.weighted([2, 3, 3, 2, 1]),
     faultPermille: choices.oneOf([0, 30, 80, 160]),
     hasLatency: choices.weighted([1, 3]) === 1,

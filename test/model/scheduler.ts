@@ -18,6 +18,7 @@ interface Pending {
   /** A sleeping worker alone does not keep a run going. */
   readonly isBackground: boolean;
   readonly run: () => void;
+  readonly onForgotten: (() => void) | undefined;
 }
 
 /** Each step takes this long, so that many of them fit into one second of the source's clock. */
@@ -65,18 +66,21 @@ export class Scheduler {
     readonly delayMs: number;
     readonly isBackground?: boolean;
     readonly run: () => void;
+    readonly onForgotten?: () => void;
   }): () => void {
-    const { receiver, delayMs, isBackground = false, run } = options;
-    const pending = { receiver, dueAtMs: this.#nowMs + delayMs, isBackground, run };
+    const { receiver, delayMs, isBackground = false, run, onForgotten } = options;
+    const pending = { receiver, dueAtMs: this.#nowMs + delayMs, isBackground, run, onForgotten };
     this.#pending.push(pending);
     return () => {
       this.#pending = this.#pending.filter((other) => other !== pending);
     };
   }
 
-  /** Forgets what was to reach a dead process. */
-  forget(receiver: Process): void {
-    this.#pending = this.#pending.filter((pending) => pending.receiver !== receiver);
+  /** Forgets what was to reach a dead process; null forgets everything. */
+  forget(receiver: Process | null): void {
+    const isGone = (pending: Pending): boolean => receiver === null || pending.receiver === receiver;
+    for (const pending of this.#pending) if (isGone(pending)) pending.onForgotten?.();
+    this.#pending = this.#pending.filter((pending) => !isGone(pending));
   }
 
   /** Lets one thing happen and waits until everything that follows from it at once has run. False: nothing is left. */
@@ -119,6 +123,8 @@ export class Scheduler {
         receiver: process,
         delayMs: wakeAtMs - this.#nowMs,
         isBackground: true,
+        // A signal may outlive the run: nothing of it may stay there.
+        onForgotten: () => signal.removeEventListener('abort', onAbort),
         run: () => {
           signal.removeEventListener('abort', onAbort);
           resolve();

@@ -76,7 +76,11 @@ function candidatesOf(trace: readonly number[], from: number, size: number): num
   const after = trace.slice(from + size);
   const quiet = trace.slice(from, from + size).map(() => 0);
   const halved = trace.slice(from, from + size).map((choice) => Math.floor(choice / 2));
-  return [[...before, ...after], [...before, ...quiet, ...after], [...before, ...halved, ...after]];
+  return [
+    [...before, ...after],
+    [...before, ...quiet, ...after],
+    [...before, ...halved, ...after],
+  ];
 }
 
 /** Less is simpler: first fewer choices that are not quiet, then fewer and smaller choices. */

@@ -140,27 +140,27 @@ export class Service {
     worker.start();
   }
 
-  /** A process dies at whatever it is waiting for; another one starts later. */
-  crash(): void {
-    const victim = this.#anyRunning();
+  /** A process dies at whatever it is waiting for; another one starts later. Any process, unless one is named. */
+  crash(named: Process | null = null): void {
+    const victim = this.#victim(named);
     if (victim === null) return;
     this.#surroundings.network.scheduler.note(() => `${victim.process.name} dies`);
     this.#remove(victim);
   }
 
-  /** A process stands still for longer than a lease, while what it has sent goes on. */
-  pause(): void {
-    const { scheduler } = this.#surroundings.network;
-    const victim = this.#anyRunning();
+  /** A process stands still, maybe for longer than a lease, while what it has sent goes on. */
+  pause(named: Process | null = null): void {
+    const { network } = this.#surroundings;
+    const victim = this.#victim(named);
     if (victim === null) return;
-    const ms = 1_500 + scheduler.choices.pick(8) * 1_500;
-    scheduler.note(() => `${victim.process.name} stands still for ${ms} ms`);
-    victim.process.pausedUntilMs = scheduler.nowMs + ms;
+    const ms = 1_500 + network.scheduler.choices.pick(12) * 1_500;
+    network.scheduler.note(() => `${victim.process.name} stands still for ${ms} ms`);
+    network.pause(victim.process, ms);
   }
 
   /** A process is told to stop; another one starts when it has. */
   stop(): void {
-    const leaving = this.#anyRunning();
+    const leaving = this.#victim(null);
     if (leaving === null || leaving.isLeaving) return;
     leaving.isLeaving = true;
     this.#surroundings.network.scheduler.note(() => `${leaving.process.name} is told to stop`);
@@ -169,7 +169,8 @@ export class Service {
     });
   }
 
-  #anyRunning(): RunningProcess | null {
+  #victim(named: Process | null): RunningProcess | null {
+    if (named !== null) return this.#running.find(({ process }) => process === named) ?? null;
     if (this.#running.length === 0) return null;
     return this.#running[this.#surroundings.network.scheduler.choices.pick(this.#running.length)] ?? null;
   }

@@ -22,6 +22,7 @@ export class Ledger {
   readonly #maxAttempts: number;
   readonly #entries = new Map<string, KeyEntry>();
   readonly #keyByTransferId = new Map<string, string>();
+  readonly #latestTokens = new Map<string, number>();
 
   constructor(network: Network, maxAttempts: number) {
     this.#network = network;
@@ -49,13 +50,14 @@ export class Ledger {
   claimed(transfers: readonly ClaimedTransfer[]): void {
     for (const { lease, source } of transfers) {
       this.#keyByTransferId.set(lease.transferId, source.key);
+      this.#latestTokens.set(lease.transferId, lease.token);
       this.#entry(source.key).claimedAtStep = this.#step;
     }
   }
 
   /** An attempt ended under its lease. I1: nothing may rest that nobody looked at since the last accepted change. */
   ended(lease: Lease, status: string): void {
-    const key = this.#keyByTransferId.get(lease.transferId) ?? '';
+    const key = this.#requireCurrent(lease);
     const entry = this.#entry(key);
     if (status === 'done' || status === 'parked') entry.status = status;
     if (status !== 'parked') entry.failureCount = 0;
@@ -66,7 +68,7 @@ export class Ledger {
 
   /** I7: a transfer that keeps failing is parked. */
   failed(lease: Lease, isCounted: boolean): void {
-    const key = this.#keyByTransferId.get(lease.transferId) ?? '';
+    const key = this.#requireCurrent(lease);
     const entry = this.#entry(key);
     if (isCounted) entry.failureCount += 1;
     if (entry.failureCount >= this.#maxAttempts) {
@@ -75,6 +77,15 @@ export class Ledger {
         `${key} failed ${entry.failureCount} times and is tried again; ${this.#maxAttempts} are allowed`,
       );
     }
+  }
+
+  /** I5: what an attempt says counts only while nobody else has claimed the transfer. Returns the key. */
+  #requireCurrent({ transferId, token }: Lease): string {
+    const latest = this.#latestTokens.get(transferId);
+    if (latest !== token) {
+      throw new Violation('I5', `lease ${token} of ${transferId} ended what lease ${latest} is working on`);
+    }
+    return this.#keyByTransferId.get(transferId) ?? '';
   }
 
   get #step(): number {
@@ -124,11 +135,15 @@ export function simulateQueue(options: {
         },
       ),
     claim: (limit) =>
-      send(() => 'claims', showClaims, async () => {
-        const claimed = await store.claim(limit);
-        ledger.claimed(claimed);
-        return claimed;
-      }),
+      send(
+        () => 'claims',
+        showClaims,
+        async () => {
+          const claimed = await store.claim(limit);
+          ledger.claimed(claimed);
+          return claimed;
+        },
+      ),
     renew: (lease) =>
       send(
         () => `renews ${lease.transferId}`,

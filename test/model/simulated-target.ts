@@ -178,7 +178,10 @@ async function* cut(
 function withMd5(memory: MemoryTarget, location: ObjectLocation, look: TargetLook): TargetLook {
   const bytes = memory.bytesOf(location);
   if (look.kind === 'absent' || bytes === null || bytes.length > 32) return look;
-  return { kind: 'present', object: { ...look.object, md5: createHash('md5').update(bytes).digest('base64') } };
+  return {
+    kind: 'present',
+    object: { ...look.object, md5: createHash('md5').update(bytes).digest('base64') },
+  };
 }
 
 function lookTroubled(trouble: Trouble): never {

@@ -11,7 +11,7 @@ import { Network } from './network.ts';
 import { meddle, SourceWriter } from './outside.ts';
 import type { Planted } from './planted.ts';
 import { drawScenario, type Scenario } from './scenario.ts';
-import { Scheduler } from './scheduler.ts';
+import { type Process, Scheduler } from './scheduler.ts';
 import { Service, type Surroundings } from './service.ts';
 import { snapshotOf } from './simulated-target.ts';
 import { type TargetSnapshot, Versions, Violation } from './versions.ts';
@@ -58,6 +58,8 @@ class World {
   readonly #unchecked = new Set<string>();
   /** Effects that were asked for, by key. */
   readonly #effectCounts = new Map<string, number>();
+  /** Troubles that wait for the next effect, to strike whoever sends it. */
+  #traps: ('crash' | 'pause' | 'late')[] = [];
   #isDenied = false;
   #isCalm = false;
   #violation: Violation | null = null;
@@ -75,16 +77,16 @@ class World {
     this.#source = new MemorySource({ clock, buckets: ['from'], chunkBytes: 10 });
     if (scenario.isVersioned) this.#source.setVersioning('from', 'enabled');
     const { scheduler } = this;
-    const { isVersioned, poisonPermille } = scenario;
     this.#writer = new SourceWriter({
       scheduler,
       memory: this.#source,
       versions: this.#versions,
-      isVersioned,
-      poisonPermille,
+      scenario,
     });
     const surroundings = this.#surroundings(planted);
-    this.#services = ['A', 'B'].slice(0, scenario.serviceCount).map((name) => new Service(name, surroundings));
+    this.#services = ['A', 'B']
+      .slice(0, scenario.serviceCount)
+      .map((name) => new Service(name, surroundings));
   }
 
   /** Runs to the end; null where every invariant held. */
@@ -106,6 +108,8 @@ class World {
       if (!(error instanceof Violation)) throw error;
       this.scheduler.note(() => `VIOLATED ${error.message}`);
       return error;
+    } finally {
+      this.scheduler.forget(null);
     }
     return null;
   }
@@ -122,7 +126,10 @@ class World {
       locations: new Map(),
       judge: (check) => this.#judge(check),
       witness: {
-        sent: (_, { key }) => void this.#effectCounts.set(key, (this.#effectCounts.get(key) ?? 0) + 1),
+        sent: (process, { key }) => {
+          this.#effectCounts.set(key, (this.#effectCounts.get(key) ?? 0) + 1);
+          this.#springTrap(process, key);
+        },
         landed: (location, before, after, examined) => this.#landed(location.key, before, after, examined),
       },
       onBytesMoved: (key, bytes) => {
@@ -234,26 +241,51 @@ class World {
     if (this.#isCalm) return;
     const service = this.#services[this.#choices.pick(this.#services.length)];
     if (service === undefined) return;
-    switch (this.#choices.weighted([4, 5, 2, 3, 1, 1])) {
+    switch (this.#choices.weighted([1, 1, 4, 4, 2, 3, 1, 1, 4])) {
       case 0:
         return service.crash();
       case 1:
         return service.pause();
       case 2:
+        this.#traps.push('crash');
+        return;
+      case 3:
+        this.#traps.push('pause');
+        return;
+      case 4:
         return service.stop();
-      case 3: {
+      case 5: {
         const key = this.#anyKey();
         const what = await meddle(this.scheduler, this.#target, targetOf(key));
         this.#meddled.add(key);
         this.scheduler.note(() => `TARGET ${key}: ${what}`);
         return;
       }
-      case 4:
+      case 6:
         this.scheduler.note(() => 'the target forgets its uploads');
         return this.#target.expireUploads();
+      case 7:
+        return this.#deny(2_000);
       default:
-        this.#deny(2_000);
+        this.#traps.push('late');
     }
+  }
+
+  /** What waits for an effect happens while the request is on its way. */
+  #springTrap(process: Process, key: string): void {
+    const trap = this.#traps.shift();
+    if (trap === undefined) return;
+    if (trap === 'late') {
+      this.#network.makesNextEffectLate = true;
+    } else {
+      const run = (): void => {
+        for (const service of this.#services) service[trap](process);
+      };
+      this.scheduler.schedule({ receiver: null, delayMs: 0, run });
+    }
+    const delayMs = [null, 0, 300][this.#choices.pick(3)] ?? null;
+    if (delayMs === null) return;
+    this.scheduler.schedule({ receiver: null, delayMs, run: () => void this.#mutate(key) });
   }
 
   #deny(ms: number): void {
@@ -268,6 +300,7 @@ class World {
   #calmDown(): void {
     this.scheduler.note(() => 'from here on nothing goes wrong any more');
     this.#isCalm = true;
+    this.#traps = [];
     this.#network.faultPermille = 0;
     this.#network.hasLatency = false;
   }
@@ -289,8 +322,14 @@ class World {
     if (this.#services.length > 1) return;
     for (const key of this.#unchecked) {
       const moment = this.#requiredMoments.get(key);
-      if (moment === undefined || this.#meddled.has(key)) continue;
-      if (this.#services.some(({ ledger }) => ledger.status(key) !== 'done')) continue;
+      if (moment === undefined || this.#meddled.has(key)) {
+        this.#unchecked.delete(key);
+        continue;
+      }
+      const status = this.#services[0]?.ledger.status(key);
+      if (status === 'pending') continue;
+      this.#unchecked.delete(key);
+      if (status === 'parked') continue;
       const source = sourceOf(key);
       const object = await snapshotOf(this.#target, targetOf(key));
       if (this.#versions.covers(source, object, moment, this.#rule.deletes)) continue;
@@ -300,7 +339,6 @@ class World {
         `nothing is pending for ${key}, but the target is ${what}: older than an accepted change`,
       );
     }
-    this.#unchecked.clear();
   }
 
   async #lookAgain(what: string): Promise<void> {
@@ -322,7 +360,8 @@ class World {
     for (const key of this.#scenario.keys) {
       const status = this.#services[0]?.ledger.status(key);
       if (this.#isHopeless(key) && status === 'parked') continue;
-      if (status !== 'done') throw new Violation('I2', `${key} is ${status} although nothing is wrong with it`);
+      if (status !== 'done')
+        throw new Violation('I2', `${key} is ${status} although nothing is wrong with it`);
       const object = await snapshotOf(this.#target, targetOf(key));
       const difference = this.#versions.difference(sourceOf(key), object, this.#rule.deletes);
       if (difference !== null) throw new Violation('I2', `at rest, ${key}: ${difference}`);
