@@ -38,6 +38,8 @@ export class Network {
   readonly scheduler: Scheduler;
   /** How many of a thousand calls go wrong; zero once the run becomes calm. */
   faultPermille = 0;
+  /** How many of a thousand bodies and uploads break or stand still on their way. */
+  streamFaultPermille = 0;
   /** Whether requests take different times. */
   hasLatency = false;
   /** The next effect gets no answer and happens late. */
@@ -95,7 +97,7 @@ export class Network {
     for (const request of this.#inFlight.get(process) ?? []) {
       const fate = choices.weighted(weights);
       if (fate === 0) request.drop();
-      if (fate === 2) request.delay(1_000 + choices.pick(17) * 500);
+      if (fate === 2) request.delay(2_000 + choices.pick(15) * 500);
     }
   }
 }
@@ -163,20 +165,11 @@ class Exchange<Answer> {
   /** The request arrives in `delayMs` and is performed; `then` sends the answer, null where it is lost. */
   #arrive(delayMs: number, then: ((deliver: () => void) => void) | null): void {
     const { scheduler } = this.#network;
-    const { process, perform, show, name, isEffect } = this.#call;
+    const { process, isEffect } = this.#call;
     const run = (): void => {
       untrack();
       if (this.#isOver && !isEffect) return;
-      perform().then(
-        (answer) => {
-          scheduler.note(() => `${process.name} ${name()}: ${show(answer)}${then === null ? ' (late)' : ''}`);
-          then?.(() => this.#resolve(answer));
-        },
-        (error: unknown) => {
-          scheduler.note(() => `${process.name} ${name()}: ${String(error)}`);
-          then?.(() => this.#reject(error));
-        },
-      );
+      void this.#perform(then);
     };
     const latestMs = scheduler.nowMs + REQUEST_LIFE_MS;
     const schedule = (ms: number): (() => void) =>
@@ -189,6 +182,21 @@ class Exchange<Answer> {
         drop = schedule(ms);
       },
     });
+  }
+
+  /** The store at work; `then` sends its answer, null where it is lost. */
+  async #perform(then: ((deliver: () => void) => void) | null): Promise<void> {
+    const { process, perform, show, name } = this.#call;
+    const { scheduler } = this.#network;
+    const late = then === null ? ' (late)' : '';
+    try {
+      const answer = await perform();
+      scheduler.note(() => `${process.name} ${name()}: ${show(answer)}${late}`);
+      then?.(() => this.#resolve(answer));
+    } catch (error) {
+      scheduler.note(() => `${process.name} ${name()}: ${String(error)}${late}`);
+      then?.(() => this.#reject(error));
+    }
   }
 
   #answer(deliver: () => void, delayMs: number): void {

@@ -46,9 +46,10 @@ export class SourceWriter {
     return this.#poisoned.has(etag);
   }
 
-  /** One mutation. Returns the size of what is there now; null where nothing is. */
-  async mutate(location: ObjectLocation): Promise<number | null> {
-    const what = this.#change(location, (await this.#current(location)) !== null);
+  /** One mutation; `overwrite`: other bytes of the same kind and size. Returns the size of what is there now; null where nothing is. */
+  async mutate(location: ObjectLocation, kind: 'any' | 'overwrite'): Promise<number | null> {
+    const isPresent = (await this.#current(location)) !== null;
+    const what = kind === 'any' ? this.#change(location, isPresent) : this.#overwrite(location);
     const current = await this.#current(location);
     const label = this.#versions.observe(location, current);
     this.#scheduler.note(() => `SOURCE ${location.key}: ${what}; now ${label}`);
@@ -102,11 +103,20 @@ export class SourceWriter {
     return `${this.#poisoned.size > 0 ? 'maybe unreadable, ' : ''}new bytes`;
   }
 
+  #overwrite(location: ObjectLocation): string {
+    const fresh = this.#newContent();
+    const [last = fresh] = this.#history.get(location.key) ?? [];
+    const bytes = Buffer.alloc(last.bytes.length, fresh.bytes[0]);
+    this.#put(location, { ...last, bytes });
+    return 'new bytes of the same size';
+  }
+
   #newContent(): Content {
     const { choices } = this.#scheduler;
+    const [, large] = SIZES;
     this.#count += 1;
     return {
-      bytes: Buffer.alloc(choices.oneOf(SIZES), 96 + this.#count),
+      bytes: Buffer.alloc(this.#scenario.isAboutUploads ? large : choices.oneOf(SIZES), 96 + this.#count),
       isMultipart: choices.weighted([1, 1]) === 1,
       user: {},
     };

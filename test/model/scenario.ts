@@ -17,7 +17,11 @@ export interface Scenario {
   readonly mutationWeights: readonly number[];
   /** Crashes, pauses, foreign writers and the like. */
   readonly troubleCount: number;
+  /** All objects need an upload, and most troubles strike uploads. */
+  readonly isAboutUploads: boolean;
   readonly faultPermille: number;
+  /** Bodies and uploads that break or stand still on their way, of a thousand. */
+  readonly streamFaultPermille: number;
   readonly hasLatency: boolean;
   /** Events that are lost, of a thousand. */
   readonly lossPermille: number;
@@ -43,7 +47,9 @@ export function drawScenario(choices: Choices): Scenario {
       [2, 5, 5, 2, 2],
     ]),
     troubleCount: choices.weighted([2, 3, 3, 2, 1]),
+    isAboutUploads: choices.weighted([4, 1]) === 1,
     faultPermille: choices.oneOf([0, 30, 80, 160]),
+    streamFaultPermille: choices.oneOf([0, 50, 400]),
     hasLatency: choices.weighted([1, 3]) === 1,
     lossPermille: choices.oneOf([0, 0, 200]),
     poisonPermille: choices.oneOf([0, 0, 0, 150]),

@@ -44,31 +44,59 @@ export async function searchSeeds(options: {
 export async function shortestHistory(seed: number, planted: Planted | null): Promise<RunResult> {
   const drawn = Choices.ofSeed(seed);
   const { violation } = await runWorld(drawn, planted, false);
-  let best = withoutQuietEnd(drawn.trace);
-  let runsLeft = SHORTENING_RUNS;
-  const fails = async (trace: readonly number[]): Promise<readonly number[] | null> => {
-    runsLeft -= 1;
+  const shortening = new Shortening(withoutQuietEnd(drawn.trace), async (trace) => {
     const choices = Choices.ofTrace(trace);
     const result = await runWorld(choices, planted, false);
-    if (result.violation?.invariant !== violation?.invariant || violation === null) return null;
-    return withoutQuietEnd(choices.trace);
-  };
-  for (let size = Math.ceil(best.length / 2); size >= 1 && runsLeft > 0; size = Math.floor(size / 2)) {
-    let isShorter = true;
-    while (isShorter && runsLeft > 0) {
-      isShorter = false;
-      for (let from = 0; from < best.length && runsLeft > 0; from += size) {
-        for (const candidate of candidatesOf(best, from, size)) {
-          const found = weightOf(candidate) < weightOf(best) ? await fails(candidate) : null;
-          if (found === null || weightOf(found) >= weightOf(best)) continue;
-          best = found;
+    const isSame = violation !== null && result.violation?.invariant === violation.invariant;
+    return isSame ? withoutQuietEnd(choices.trace) : null;
+  });
+  const best = await shortening.run();
+  return runWorld(Choices.ofTrace(best), planted, true);
+}
+
+/** Tries shorter and quieter choices, in large pieces first, as long as they fail in the same way. */
+class Shortening {
+  #best: readonly number[];
+  #runsLeft = SHORTENING_RUNS;
+  readonly #fails: (trace: readonly number[]) => Promise<readonly number[] | null>;
+
+  constructor(
+    trace: readonly number[],
+    fails: (trace: readonly number[]) => Promise<readonly number[] | null>,
+  ) {
+    this.#best = trace;
+    this.#fails = fails;
+  }
+
+  async run(): Promise<readonly number[]> {
+    for (let size = Math.ceil(this.#best.length / 2); size >= 1; size = Math.floor(size / 2)) {
+      while (this.#runsLeft > 0 && (await this.#pass(size)));
+    }
+    return this.#best;
+  }
+
+  /** True where at least one piece of this size could be taken out or made quieter. */
+  async #pass(size: number): Promise<boolean> {
+    let isShorter = false;
+    for (let from = 0; from < this.#best.length; from += size) {
+      for (const candidate of candidatesOf(this.#best, from, size)) {
+        if (await this.#improves(candidate)) {
           isShorter = true;
           break;
         }
       }
     }
+    return isShorter;
   }
-  return runWorld(Choices.ofTrace(best), planted, true);
+
+  async #improves(candidate: readonly number[]): Promise<boolean> {
+    if (this.#runsLeft === 0 || weightOf(candidate) >= weightOf(this.#best)) return false;
+    this.#runsLeft -= 1;
+    const found = await this.#fails(candidate);
+    if (found === null || weightOf(found) >= weightOf(this.#best)) return false;
+    this.#best = found;
+    return true;
+  }
 }
 
 function candidatesOf(trace: readonly number[], from: number, size: number): number[][] {

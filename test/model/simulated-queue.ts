@@ -101,27 +101,49 @@ export class Ledger {
   }
 }
 
-/** `store` is the queue itself; `report` gets every violation of what it promises. */
-export function simulateQueue(options: {
+interface QueueOptions {
   readonly network: Network;
   readonly process: Process;
+  /** The queue itself. */
   readonly store: TransferQueue;
   readonly ledger: Ledger;
   /** Told when changes are in the queue, before anybody is answered. */
   readonly onAccepted: (keys: readonly string[]) => void;
+  /** Runs a check and keeps its violation. */
   readonly judge: (check: () => void) => void;
   /** Given the function that ends a subscription, for when the process dies. */
   readonly onListening: (end: () => void) => void;
-}): TransferQueue {
-  const { network, process, store, ledger, onAccepted, judge, onListening } = options;
+}
+
+type Send = <Answer>(
+  name: () => string,
+  show: (answer: Answer) => string,
+  perform: () => Promise<Answer>,
+) => Promise<Answer>;
+
+/** The queue as `process` reaches it. */
+export function simulateQueue(options: QueueOptions): TransferQueue {
+  const { network, process, store, onListening } = options;
   const { scheduler } = network;
-  const send = <Answer>(
-    name: () => string,
-    show: (answer: Answer) => string,
-    perform: () => Promise<Answer>,
-  ): Promise<Answer> =>
-    network.send<Answer>({ process, signal: null, isEffect: true, name, show, perform, troubled });
+  const send: Send = (name, show, perform) =>
+    network.send({ process, signal: null, isEffect: true, name, show, perform, troubled });
   return override<TransferQueue>(store, {
+    ...simulateWork(options, send),
+    ...simulateEnds(options, send),
+    onWork: (listener) => {
+      const end = store.onWork(() => {
+        if (process.pausedUntilMs <= scheduler.nowMs) listener();
+        else scheduler.schedule({ receiver: process, delayMs: 0, run: listener });
+      });
+      onListening(end);
+      return end;
+    },
+  });
+}
+
+function simulateWork(options: QueueOptions, send: Send): Partial<TransferQueue> {
+  const { store, ledger, onAccepted } = options;
+  return {
     accept: (request) =>
       send(
         () => `accepts ${request.items.map(({ source }) => source.key).join()}`,
@@ -156,6 +178,11 @@ export function simulateQueue(options: {
         String,
         () => store.progress(lease, report),
       ),
+  };
+}
+
+function simulateEnds({ store, ledger, judge }: QueueOptions, send: Send): Partial<TransferQueue> {
+  return {
     finish: (lease, end) =>
       send(
         () => `finishes ${lease.transferId} as ${end.outcome}${end.owed ? ', owed' : ''}`,
@@ -193,15 +220,7 @@ export function simulateQueue(options: {
         String,
         () => store.release(lease, end),
       ),
-    onWork: (listener) => {
-      const end = store.onWork(() => {
-        if (process.pausedUntilMs <= scheduler.nowMs) listener();
-        else scheduler.schedule({ receiver: process, delayMs: 0, run: listener });
-      });
-      onListening(end);
-      return end;
-    },
-  });
+  };
 }
 
 function troubled(trouble: Trouble): never {

@@ -59,7 +59,7 @@ function withTroubledBody(
   signal: AbortSignal,
 ): SourceRead {
   const { choices } = network.scheduler;
-  if (!choices.chance(network.faultPermille)) return read;
+  if (!choices.chance(network.streamFaultPermille)) return read;
   const troubledChunk = choices.pick(6);
   const doesBreak = choices.weighted([1, 1]) === 1;
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {

@@ -3,7 +3,13 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '../../src/core/faults.ts';
 import type { ObjectLocation, TargetToken } from '../../src/core/object.ts';
-import type { EffectAnswer, ObjectTarget, TargetLook, UploadProgress } from '../../src/core/object-target.ts';
+import type {
+  EffectAnswer,
+  ObjectTarget,
+  TargetLook,
+  UploadProgress,
+  UploadSendRequest,
+} from '../../src/core/object-target.ts';
 import type { MemoryTarget } from '../../src/stores/memory/memory-target.ts';
 import type { Call, Network, Trouble } from './network.ts';
 import { override } from './override.ts';
@@ -13,6 +19,8 @@ import type { TargetSnapshot } from './versions.ts';
 /** Told of every effect that a process wanted, and of what it changed. */
 export interface EffectWitness {
   sent(process: Process, location: ObjectLocation): void;
+  /** An upload begins to send. Returns for how many milliseconds it stands still in the middle; null: not at all. */
+  sending(process: Process, location: ObjectLocation): number | null;
   /** `examined` is the token a delete was conditioned on; null for every other effect. */
   landed(
     location: ObjectLocation,
@@ -22,6 +30,8 @@ export interface EffectWitness {
   ): void;
 }
 
+/** Enough for a checkpoint, and not the whole of a large object. */
+const STALL_CHUNKS = 6;
 const NEVER = new AbortController().signal;
 
 /** What the target holds now, with its bytes. */
@@ -34,18 +44,38 @@ export async function snapshotOf(
   return look.kind === 'absent' || bytes === null ? null : { ...look.object, bytes };
 }
 
-/** `store` is the target that does the work, `memory` the one that holds the objects; planted mistakes lie between. */
-export function simulateTarget(options: {
+interface TargetOptions {
   readonly network: Network;
   readonly process: Process;
+  /** The target that does the work; planted mistakes lie between it and `memory`, which holds the objects. */
   readonly store: ObjectTarget;
   readonly memory: MemoryTarget;
   readonly witness: EffectWitness;
   /** Where the uploads of all processes end up, by the session. */
   readonly locations: Map<string, ObjectLocation>;
-}): ObjectTarget {
+}
+
+/** The target as `process` reaches it. */
+export function simulateTarget(options: TargetOptions): ObjectTarget {
+  const { network, process, store, memory } = options;
+  return override<ObjectTarget>(store, {
+    ...simulateEffects(options),
+    ...simulateUploads(options),
+    look: (location, signal) =>
+      network.send<TargetLook>({
+        process,
+        signal,
+        isEffect: false,
+        troubled: lookTroubled,
+        name: () => `looks at the target of ${location.key}`,
+        show: (look) => (look.kind === 'absent' ? 'absent' : look.object.token),
+        perform: async () => withMd5(memory, location, await store.look(location, NEVER)),
+      }),
+  });
+}
+
+function simulateEffects(options: TargetOptions): Partial<ObjectTarget> {
   const { network, process, store, memory, witness, locations } = options;
-  const base = { process, isEffect: false, troubled: lookTroubled };
   const effect = (
     name: string,
     location: ObjectLocation,
@@ -69,15 +99,7 @@ export function simulateTarget(options: {
       },
     });
   };
-  return override<ObjectTarget>(store, {
-    look: (location, signal) =>
-      network.send<TargetLook>({
-        ...base,
-        signal,
-        name: () => `looks at the target of ${location.key}`,
-        show: (look) => (look.kind === 'absent' ? 'absent' : look.object.token),
-        perform: async () => withMd5(memory, location, await store.look(location, NEVER)),
-      }),
+  return {
     insert: (request, signal) =>
       effect(`inserts at ${request.condition}`, request.location, signal, null, () =>
         store.insert(request, NEVER),
@@ -90,6 +112,19 @@ export function simulateTarget(options: {
       effect(`deletes at ${request.token}`, request.location, signal, request.token, () =>
         store.remove(request, NEVER),
       ),
+    finishUpload: (request, signal) => {
+      const { uri } = request.session;
+      const location = locations.get(uri);
+      if (location === undefined) throw new Error('An upload was finished that nobody opened');
+      return effect(`finishes ${uri}`, location, signal, null, () => store.finishUpload(request, NEVER));
+    },
+  };
+}
+
+function simulateUploads(options: TargetOptions): Partial<ObjectTarget> {
+  const { network, process, store, witness, locations } = options;
+  const base = { process, isEffect: false, troubled: lookTroubled };
+  return {
     openUpload: (request, signal) => {
       witness.sent(process, request.location);
       return network.send({
@@ -104,13 +139,7 @@ export function simulateTarget(options: {
         },
       });
     },
-    finishUpload: (request, signal) => {
-      const { uri } = request.session;
-      const location = locations.get(uri);
-      if (location === undefined) throw new Error('An upload was finished that nobody opened');
-      return effect(`finishes ${uri}`, location, signal, null, () => store.finishUpload(request, NEVER));
-    },
-    sendUpload: (request, signal) => network.send(sendCall({ ...options, request, signal })),
+    sendUpload: (request, signal) => network.send(sendCall(options, request, signal)),
     uploadProgress: (session, signal) =>
       network.send<UploadProgress>({
         ...base,
@@ -128,20 +157,21 @@ export function simulateTarget(options: {
         show: () => 'done',
         perform: () => store.cancelUpload(session, NEVER),
       }),
-  });
+  };
 }
 
-function sendCall(given: {
-  readonly network: Network;
-  readonly process: Process;
-  readonly store: ObjectTarget;
-  readonly request: Parameters<ObjectTarget['sendUpload']>[0];
-  readonly signal: AbortSignal;
-}): Call<UploadProgress> {
-  const { network, process, store, request, signal } = given;
+function sendCall(
+  options: TargetOptions,
+  request: UploadSendRequest,
+  signal: AbortSignal,
+): Call<UploadProgress> {
+  const { network, process, store, witness, locations } = options;
   const { choices } = network.scheduler;
-  const cutAfterChunks = choices.chance(network.faultPermille * 2) ? choices.pick(6) : null;
+  const cutAfterChunks = choices.chance(network.streamFaultPermille) ? choices.pick(6) : null;
   const tellsHowMuch = cutAfterChunks !== null && choices.weighted([1, 1]) === 1;
+  const location = locations.get(request.session.uri);
+  const stillMs = location === undefined ? null : witness.sending(process, location);
+  const whole = stillMs === null ? request.body : stalled(network, process, request.body, stillMs);
   return {
     process,
     signal,
@@ -150,15 +180,35 @@ function sendCall(given: {
     name: () => `sends ${request.lengthBytes} bytes from ${request.startByte} to ${request.session.uri}`,
     show: showProgress,
     perform: async () => {
-      if (cutAfterChunks === null) return store.sendUpload(request, signal);
+      if (cutAfterChunks === null) return store.sendUpload({ ...request, body: whole }, signal);
       try {
-        return await store.sendUpload({ ...request, body: cut(request.body, cutAfterChunks) }, signal);
+        return await store.sendUpload({ ...request, body: cut(whole, cutAfterChunks) }, signal);
       } catch (error) {
         if (!tellsHowMuch || !(error instanceof Fault) || error.code !== 'target_error') throw error;
         return store.uploadProgress(request.session, NEVER);
       }
     },
   };
+}
+
+/** The connection keeps what was sent so far and takes nothing more for a while. */
+async function* stalled(
+  network: Network,
+  process: Process,
+  body: AsyncIterable<Uint8Array>,
+  ms: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let chunkCount = 0;
+  for await (const chunk of body) {
+    yield chunk;
+    chunkCount += 1;
+    if (chunkCount !== STALL_CHUNKS) continue;
+    network.scheduler.note(() => `${process.name}: the upload stands still`);
+    await new Promise<void>((resolve) => {
+      network.scheduler.schedule({ receiver: process, delayMs: ms, run: resolve, onForgotten: resolve });
+    });
+    if (!process.isAlive) throw new Fault('target_error', 'The sender is gone');
+  }
 }
 
 /** The connection to the target breaks after some chunks. */

@@ -11,9 +11,10 @@ import { Network } from './network.ts';
 import { meddle, SourceWriter } from './outside.ts';
 import type { Planted } from './planted.ts';
 import { drawScenario, type Scenario } from './scenario.ts';
-import { type Process, Scheduler } from './scheduler.ts';
+import { Scheduler } from './scheduler.ts';
 import { Service, type Surroundings } from './service.ts';
 import { snapshotOf } from './simulated-target.ts';
+import { Troubles } from './troubles.ts';
 import { type TargetSnapshot, Versions, Violation } from './versions.ts';
 
 /** A run that needs more steps than this does not come to rest. */
@@ -50,6 +51,7 @@ class World {
   readonly #versions = new Versions();
   readonly #writer: SourceWriter;
   readonly #services: Service[];
+  readonly #troubles: Troubles;
   readonly #rule: Rule;
   /** By key: the moment of the source that the target must show, or a later one, as soon as nothing is pending. */
   readonly #requiredMoments = new Map<string, number>();
@@ -58,9 +60,6 @@ class World {
   readonly #unchecked = new Set<string>();
   /** Effects that were asked for, by key. */
   readonly #effectCounts = new Map<string, number>();
-  /** Troubles that wait for the next effect, to strike whoever sends it. */
-  #traps: ('crash' | 'pause' | 'late')[] = [];
-  #isDenied = false;
   #isCalm = false;
   #violation: Violation | null = null;
 
@@ -71,6 +70,7 @@ class World {
     this.#scenario = scenario;
     this.#network = new Network(this.scheduler);
     this.#network.faultPermille = scenario.faultPermille;
+    this.#network.streamFaultPermille = scenario.streamFaultPermille;
     this.#network.hasLatency = scenario.hasLatency;
     this.#rule = { ...PLAIN_RULE, deletes: scenario.deletes, verify: scenario.verify };
     const clock = this.scheduler.clockOf({ name: 'source', isAlive: true, pausedUntilMs: 0 });
@@ -87,6 +87,13 @@ class World {
     this.#services = ['A', 'B']
       .slice(0, scenario.serviceCount)
       .map((name) => new Service(name, surroundings));
+    this.#troubles = new Troubles({
+      network: this.#network,
+      services: this.#services,
+      mutate: (key, kind) => void this.#mutate(key, kind),
+      meddle: () => this.#meddle(this.#anyKey()),
+      expireUploads: () => this.#target.expireUploads(),
+    });
   }
 
   /** Runs to the end; null where every invariant held. */
@@ -96,7 +103,7 @@ class World {
       for (let count = 0; count < this.#scenario.processCount; count += 1) service.start();
     }
     this.#scheduleMutations();
-    this.#scheduleTroubles();
+    this.#troubles.schedule(this.#scenario.troubleCount, this.#scenario.isAboutUploads);
     try {
       await this.#untilQuiet();
       await this.#lookAgain('a change for every key');
@@ -122,14 +129,15 @@ class World {
       planted,
       maxConcurrency: this.#scenario.maxConcurrency,
       isPoisoned: (etag) => this.#writer.isPoisoned(etag),
-      isDenied: () => this.#isDenied,
+      isDenied: () => this.#troubles.isDenied,
       locations: new Map(),
       judge: (check) => this.#judge(check),
       witness: {
         sent: (process, { key }) => {
           this.#effectCounts.set(key, (this.#effectCounts.get(key) ?? 0) + 1);
-          this.#springTrap(process, key);
+          this.#troubles.spring(process, key);
         },
+        sending: (process, { key }) => this.#troubles.springUpload(process, key),
         landed: (location, before, after, examined) => this.#landed(location.key, before, after, examined),
       },
       onBytesMoved: (key, bytes) => {
@@ -183,14 +191,18 @@ class World {
   #scheduleMutations(): void {
     let delayMs = 0;
     for (let count = 0; count < this.#scenario.mutationCount; count += 1) {
-      this.scheduler.schedule({ receiver: null, delayMs, run: () => void this.#mutate(this.#anyKey()) });
+      this.scheduler.schedule({
+        receiver: null,
+        delayMs,
+        run: () => void this.#mutate(this.#anyKey(), 'any'),
+      });
       delayMs += this.#choices.oneOf(GAPS_MS);
     }
     this.scheduler.schedule({ receiver: null, delayMs: delayMs + 8_000, run: () => this.#calmDown() });
   }
 
-  async #mutate(key: string): Promise<void> {
-    const sizeBytes = await this.#writer.mutate(sourceOf(key));
+  async #mutate(key: string, kind: 'any' | 'overwrite'): Promise<void> {
+    const sizeBytes = await this.#writer.mutate(sourceOf(key), kind);
     for (const service of this.#services) {
       const isLost = this.#choices.chance(this.#scenario.lossPermille);
       const copies = isLost ? 0 : 1 + this.#choices.weighted([4, 1, 1]);
@@ -201,6 +213,12 @@ class World {
         this.#deliverLater(service, key, sizeHint, delayMs);
       }
     }
+  }
+
+  async #meddle(key: string): Promise<void> {
+    const what = await meddle(this.scheduler, this.#target, targetOf(key));
+    this.#meddled.add(key);
+    this.scheduler.note(() => `TARGET ${key}: ${what}`);
   }
 
   #deliverLater(service: Service, key: string, sizeBytes: number | null, delayMs: number): void {
@@ -221,87 +239,21 @@ class World {
     intake({ changes: [changeOf(key, sizeBytes)], ignored: [], malformed: [] }).then(
       () => {
         giveUp();
-        this.#require(key, moment);
+        return this.#require(key, moment);
       },
       () => {
         giveUp();
-        this.#deliverLater(service, key, sizeBytes, 700);
+        return this.#deliverLater(service, key, sizeBytes, 700);
       },
     );
-  }
-
-  #scheduleTroubles(): void {
-    for (let count = 0; count < this.#scenario.troubleCount; count += 1) {
-      const delayMs = this.#choices.pick(40) * this.#choices.oneOf([20, 1, 5, 200]);
-      this.scheduler.schedule({ receiver: null, delayMs, run: () => void this.#trouble() });
-    }
-  }
-
-  async #trouble(): Promise<void> {
-    if (this.#isCalm) return;
-    const service = this.#services[this.#choices.pick(this.#services.length)];
-    if (service === undefined) return;
-    switch (this.#choices.weighted([1, 1, 4, 4, 2, 3, 1, 1, 4])) {
-      case 0:
-        return service.crash();
-      case 1:
-        return service.pause();
-      case 2:
-        this.#traps.push('crash');
-        return;
-      case 3:
-        this.#traps.push('pause');
-        return;
-      case 4:
-        return service.stop();
-      case 5: {
-        const key = this.#anyKey();
-        const what = await meddle(this.scheduler, this.#target, targetOf(key));
-        this.#meddled.add(key);
-        this.scheduler.note(() => `TARGET ${key}: ${what}`);
-        return;
-      }
-      case 6:
-        this.scheduler.note(() => 'the target forgets its uploads');
-        return this.#target.expireUploads();
-      case 7:
-        return this.#deny(2_000);
-      default:
-        this.#traps.push('late');
-    }
-  }
-
-  /** What waits for an effect happens while the request is on its way. */
-  #springTrap(process: Process, key: string): void {
-    const trap = this.#traps.shift();
-    if (trap === undefined) return;
-    if (trap === 'late') {
-      this.#network.makesNextEffectLate = true;
-    } else {
-      const run = (): void => {
-        for (const service of this.#services) service[trap](process);
-      };
-      this.scheduler.schedule({ receiver: null, delayMs: 0, run });
-    }
-    const delayMs = [null, 0, 300][this.#choices.pick(3)] ?? null;
-    if (delayMs === null) return;
-    this.scheduler.schedule({ receiver: null, delayMs, run: () => void this.#mutate(key) });
-  }
-
-  #deny(ms: number): void {
-    this.scheduler.note(() => `the source denies everything for ${ms} ms`);
-    this.#isDenied = true;
-    const run = (): void => {
-      this.#isDenied = false;
-    };
-    this.scheduler.schedule({ receiver: null, delayMs: ms, run });
   }
 
   #calmDown(): void {
     this.scheduler.note(() => 'from here on nothing goes wrong any more');
     this.#isCalm = true;
-    this.#traps = [];
+    this.#troubles.end();
     this.#network.faultPermille = 0;
+    this.#network.streamFaultPermille = 0;
     this.#network.hasLatency = false;
   }
 
