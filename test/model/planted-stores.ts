@@ -72,6 +72,7 @@ function lookAtSourceFirst(name: string, what: string, kept: 'body' | 'absent'):
             { location: { ...location, bucket: 'from' }, pin: null, startByte: 0 },
             signal,
           );
+          held.delete(location.key);
           if (early.kind === kept) held.set(location.key, early);
           else if (early.kind === 'body') early.discard();
           return ports.target.look(location, signal);

@@ -4,8 +4,10 @@ import { Choices } from './choices.ts';
 import type { Planted } from './planted.ts';
 import { type RunResult, runWorld } from './world.ts';
 
-/** Runs that shortening one history may take. */
-const SHORTENING_RUNS = 1_500;
+/** Runs that shortening one history may take, some seconds. */
+const SHORTENING_RUNS = 4_000;
+/** The first choices say how large the world is: they are made smaller first. */
+const SCENARIO_CHOICES = 18;
 
 export interface SearchResult {
   /** Seeds that were run, the failing one included. */
@@ -41,10 +43,14 @@ export async function searchSeeds(options: {
 }
 
 /** The shortest history found of the violation that this seed leads to. */
-export async function shortestHistory(seed: number, planted: Planted | null): Promise<RunResult> {
+export async function shortestHistory(
+  seed: number,
+  planted: Planted | null,
+  runLimit = SHORTENING_RUNS,
+): Promise<RunResult> {
   const drawn = Choices.ofSeed(seed);
   const { violation } = await runWorld(drawn, planted, false);
-  const shortening = new Shortening(withoutQuietEnd(drawn.trace), async (trace) => {
+  const shortening = new Shortening(withoutQuietEnd(drawn.trace), runLimit, async (trace) => {
     const choices = Choices.ofTrace(trace);
     const result = await runWorld(choices, planted, false);
     const isSame = violation !== null && result.violation?.invariant === violation.invariant;
@@ -57,28 +63,31 @@ export async function shortestHistory(seed: number, planted: Planted | null): Pr
 /** Tries shorter and quieter choices, in large pieces first, as long as they fail in the same way. */
 class Shortening {
   #best: readonly number[];
-  #runsLeft = SHORTENING_RUNS;
+  #runsLeft: number;
   readonly #fails: (trace: readonly number[]) => Promise<readonly number[] | null>;
 
   constructor(
     trace: readonly number[],
+    runLimit: number,
     fails: (trace: readonly number[]) => Promise<readonly number[] | null>,
   ) {
     this.#best = trace;
+    this.#runsLeft = runLimit;
     this.#fails = fails;
   }
 
   async run(): Promise<readonly number[]> {
+    await this.#pass(1, SCENARIO_CHOICES);
     for (let size = Math.ceil(this.#best.length / 2); size >= 1; size = Math.floor(size / 2)) {
-      while (this.#runsLeft > 0 && (await this.#pass(size)));
+      while (this.#runsLeft > 0 && (await this.#pass(size, this.#best.length)));
     }
     return this.#best;
   }
 
   /** True where at least one piece of this size could be taken out or made quieter. */
-  async #pass(size: number): Promise<boolean> {
+  async #pass(size: number, length: number): Promise<boolean> {
     let isShorter = false;
-    for (let from = 0; from < this.#best.length; from += size) {
+    for (let from = 0; from < Math.min(length, this.#best.length); from += size) {
       for (const candidate of candidatesOf(this.#best, from, size)) {
         if (await this.#improves(candidate)) {
           isShorter = true;
