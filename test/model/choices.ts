@@ -1,27 +1,63 @@
 // Every decision of a simulated run, in one list of small numbers: drawn from a seed, or read back from a list that
 // was shortened. Zero is always the quiet choice (no fault, the oldest event, the smallest world), so that a list
 // with more zeros is a simpler history.
+import { crc32 } from 'node:zlib';
 
+/** The lists of all parts, by their names. */
+export type Traces = ReadonlyMap<string, readonly number[]>;
+
+type Source = (part: string) => { readonly isDrawn: boolean; readonly next: Next };
+type Next = (count: number, place: number) => number;
+
+/** The choices of a run, in parts of their own: fewer faults in one part leave the order in another as it was. */
 export class Choices {
   /** What was chosen so far. */
   readonly trace: number[] = [];
-  readonly #next: (count: number, place: number) => number;
+  readonly #source: Source;
+  readonly #parts: Map<string, Choices>;
+  readonly #next: Next;
   readonly #isDrawn: boolean;
 
-  private constructor(isDrawn: boolean, next: (count: number, place: number) => number) {
-    this.#isDrawn = isDrawn;
+  private constructor(source: Source, parts: Map<string, Choices>, name: string) {
+    const { isDrawn, next } = source(name);
+    this.#source = source;
+    this.#parts = parts;
     this.#next = next;
+    this.#isDrawn = isDrawn;
+    parts.set(name, this);
   }
 
   /** Draws from a seed: the same seed gives the same choices. */
   static ofSeed(seed: number): Choices {
-    const random = randomOfSeed(seed);
-    return new Choices(true, (count) => Math.floor(random() * count));
+    const source: Source = (part) => {
+      const random = randomOfSeed(Math.imul(seed, 0x9e3779b1) ^ crc32(part));
+      return { isDrawn: true, next: (count) => Math.floor(random() * count) };
+    };
+    return new Choices(source, new Map(), '');
   }
 
-  /** Reads a list back; where it ends, everything is quiet. */
-  static ofTrace(trace: readonly number[]): Choices {
-    return new Choices(false, (count, place) => Math.min(trace[place] ?? 0, count - 1));
+  /** Reads lists back; where one ends, everything is quiet. */
+  static ofTraces(traces: Traces): Choices {
+    const source: Source = (part) => {
+      const trace = traces.get(part) ?? [];
+      return { isDrawn: false, next: (count, place) => Math.min(trace[place] ?? 0, count - 1) };
+    };
+    return new Choices(source, new Map(), '');
+  }
+
+  /** The choices of one part of the run; the same object each time. */
+  part(name: string): Choices {
+    return this.#parts.get(name) ?? new Choices(this.#source, this.#parts, name);
+  }
+
+  /** What was chosen in every part, without the quiet end. */
+  traces(): Traces {
+    return new Map(
+      [...this.#parts].map(([name, { trace }]) => [
+        name,
+        trace.slice(0, trace.findLastIndex((choice) => choice !== 0) + 1),
+      ]),
+    );
   }
 
   /** A whole number from 0 to `count - 1`. */

@@ -66,7 +66,7 @@ export class Network {
   /** Time that a request or an answer takes, when nothing is wrong. */
   latencyMs(): number {
     if (!this.hasLatency) return 0;
-    return LATENCIES_MS[this.scheduler.choices.weighted(LATENCY_WEIGHTS)] ?? 0;
+    return LATENCIES_MS[this.scheduler.choices.part('latency').weighted(LATENCY_WEIGHTS)] ?? 0;
   }
 
   /** Notes a request on its way. Returns the function to call when it has arrived. */
@@ -93,7 +93,7 @@ export class Network {
 
   /** Each request is dropped, left alone or delayed. */
   #hold(process: Process, weights: readonly number[]): void {
-    const { choices } = this.scheduler;
+    const choices = this.scheduler.choices.part('held');
     for (const request of this.#inFlight.get(process) ?? []) {
       const fate = choices.weighted(weights);
       if (fate === 0) request.drop();
@@ -124,7 +124,7 @@ class Exchange<Answer> {
 
   begin(): void {
     this.#call.signal?.addEventListener('abort', this.#onAbort, { once: true });
-    const { choices } = this.#network.scheduler;
+    const choices = this.#network.scheduler.choices.part('faults');
     const latencyMs = this.#network.latencyMs();
     if (this.#call.isEffect && this.#network.makesNextEffectLate) {
       this.#network.makesNextEffectLate = false;
@@ -153,7 +153,7 @@ class Exchange<Answer> {
   }
 
   #beLate(): void {
-    const { choices } = this.#network.scheduler;
+    const choices = this.#network.scheduler.choices.part('faults');
     this.#arrive(500 + choices.pick(17) * 500, null);
     this.#fail('no_answer', choices.oneOf([DEADLINE_MS, 300]));
   }

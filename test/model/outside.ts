@@ -65,7 +65,7 @@ export class SourceWriter {
   }
 
   #change(location: ObjectLocation, isPresent: boolean): string {
-    const { choices } = this.#scheduler;
+    const choices = this.#scheduler.choices.part('source');
     const earlier = this.#history.get(location.key) ?? [];
     // Mostly the newest content comes again, sometimes one from before it.
     const last = earlier[earlier.length > 1 ? choices.weighted([2, 1]) : 0] ?? null;
@@ -112,7 +112,7 @@ export class SourceWriter {
   }
 
   #newContent(): Content {
-    const { choices } = this.#scheduler;
+    const choices = this.#scheduler.choices.part('source');
     const [, large] = SIZES;
     this.#count += 1;
     return {
@@ -134,7 +134,7 @@ export class SourceWriter {
     this.#contents.set(plain.etag, bytes);
     const earlier = this.#history.get(location.key) ?? [];
     this.#history.set(location.key, [content, ...earlier.filter((other) => other.bytes !== bytes)]);
-    if (!isKnown && this.#scheduler.choices.chance(this.#scenario.poisonPermille))
+    if (!isKnown && this.#scheduler.choices.part('source').chance(this.#scenario.poisonPermille))
       this.#poisoned.add(plain.etag);
   }
 }
@@ -147,7 +147,7 @@ export async function meddle(
 ): Promise<string> {
   const look = await memory.look(location, NEVER);
   const bytes = memory.bytesOf(location);
-  const kind = scheduler.choices.pick(4);
+  const kind = scheduler.choices.part('meddling').pick(4);
   if (look.kind === 'absent' || bytes === null || kind === 0) {
     memory.foreignWrite(location, Buffer.alloc(24, '#'));
     return 'somebody writes other bytes';

@@ -28,6 +28,7 @@ const TICK_MS = 500;
 
 export class Scheduler {
   readonly choices: Choices;
+  readonly #order: Choices;
   readonly startedAtMs = Date.UTC(2026, 0, 1);
   /** Lines of the history; null while nobody wants to read it. */
   readonly history: string[] | null;
@@ -37,6 +38,7 @@ export class Scheduler {
 
   constructor(choices: Choices, keepsHistory: boolean) {
     this.choices = choices;
+    this.#order = choices.part('order');
     this.history = keepsHistory ? [] : null;
   }
 
@@ -93,7 +95,7 @@ export class Scheduler {
       this.#nowMs = Math.min(...this.#pending.map(readyAt));
       ready = this.#pending.filter((pending) => readyAt(pending) <= this.#nowMs);
     }
-    const chosen = ready[ready.length === 1 ? 0 : this.choices.pick(ready.length)];
+    const chosen = ready[ready.length === 1 ? 0 : this.#order.pick(ready.length)];
     if (chosen === undefined) throw new Error('The choice is not among what is ready');
     this.#pending = this.#pending.filter((pending) => pending !== chosen);
     chosen.run();

@@ -1,13 +1,26 @@
 // Looks for violations: runs seeds one after the other, and shortens the history of one that fails by trying the
 // same choices with fewer and quieter ones.
-import { Choices } from './choices.ts';
+import { Choices, type Traces } from './choices.ts';
 import type { Planted } from './planted.ts';
 import { type RunResult, runWorld } from './world.ts';
 
 /** Runs that shortening one history may take, some seconds. */
 const SHORTENING_RUNS = 4_000;
-/** The first choices say how large the world is: they are made smaller first. */
-const SCENARIO_CHOICES = 18;
+/** The parts of a run's choices, those first that make the world smaller. */
+const PARTS = [
+  'scenario',
+  'events',
+  'latency',
+  'faults',
+  'bodies',
+  'troubles',
+  'order',
+  'jitter',
+  'intake',
+  'source',
+  'held',
+  'meddling',
+];
 
 export interface SearchResult {
   /** Seeds that were run, the failing one included. */
@@ -50,46 +63,44 @@ export async function shortestHistory(
 ): Promise<RunResult> {
   const drawn = Choices.ofSeed(seed);
   const { violation } = await runWorld(drawn, planted, false);
-  const shortening = new Shortening(withoutQuietEnd(drawn.trace), runLimit, async (trace) => {
-    const choices = Choices.ofTrace(trace);
+  const shortening = new Shortening(drawn.traces(), runLimit, async (traces) => {
+    const choices = Choices.ofTraces(traces);
     const result = await runWorld(choices, planted, false);
     const isSame = violation !== null && result.violation?.invariant === violation.invariant;
-    return isSame ? withoutQuietEnd(choices.trace) : null;
+    return isSame ? choices.traces() : null;
   });
   const best = await shortening.run();
-  return runWorld(Choices.ofTrace(best), planted, true);
+  return runWorld(Choices.ofTraces(best), planted, true);
 }
 
 /** Tries shorter and quieter choices, in large pieces first, as long as they fail in the same way. */
 class Shortening {
-  #best: readonly number[];
+  #best: Traces;
   #runsLeft: number;
-  readonly #fails: (trace: readonly number[]) => Promise<readonly number[] | null>;
+  readonly #fails: (traces: Traces) => Promise<Traces | null>;
 
-  constructor(
-    trace: readonly number[],
-    runLimit: number,
-    fails: (trace: readonly number[]) => Promise<readonly number[] | null>,
-  ) {
-    this.#best = trace;
+  constructor(traces: Traces, runLimit: number, fails: (traces: Traces) => Promise<Traces | null>) {
+    this.#best = traces;
     this.#runsLeft = runLimit;
     this.#fails = fails;
   }
 
-  async run(): Promise<readonly number[]> {
-    await this.#pass(1, SCENARIO_CHOICES);
-    for (let size = Math.ceil(this.#best.length / 2); size >= 1; size = Math.floor(size / 2)) {
-      while (this.#runsLeft > 0 && (await this.#pass(size, this.#best.length)));
+  async run(): Promise<Traces> {
+    let isShorter = true;
+    while (isShorter && this.#runsLeft > 0) {
+      isShorter = false;
+      for (const name of PARTS) isShorter = (await this.#shortenPart(name)) || isShorter;
     }
     return this.#best;
   }
 
-  /** True where at least one piece of this size could be taken out or made quieter. */
-  async #pass(size: number, length: number): Promise<boolean> {
+  async #shortenPart(name: string): Promise<boolean> {
     let isShorter = false;
-    for (let from = 0; from < Math.min(length, this.#best.length); from += size) {
-      for (const candidate of candidatesOf(this.#best, from, size)) {
-        if (await this.#improves(candidate)) {
+    const length = this.#best.get(name)?.length ?? 0;
+    for (let size = length; size >= 1; size = Math.floor(size / 2)) {
+      for (let from = 0; from < (this.#best.get(name)?.length ?? 0); from += size) {
+        for (const candidate of candidatesOf(this.#best.get(name) ?? [], from, size)) {
+          if (!(await this.#improves(new Map(this.#best).set(name, candidate)))) continue;
           isShorter = true;
           break;
         }
@@ -98,7 +109,7 @@ class Shortening {
     return isShorter;
   }
 
-  async #improves(candidate: readonly number[]): Promise<boolean> {
+  async #improves(candidate: Traces): Promise<boolean> {
     if (this.#runsLeft === 0 || weightOf(candidate) >= weightOf(this.#best)) return false;
     this.#runsLeft -= 1;
     const found = await this.#fails(candidate);
@@ -121,10 +132,7 @@ function candidatesOf(trace: readonly number[], from: number, size: number): num
 }
 
 /** Less is simpler: first fewer choices that are not quiet, then fewer and smaller choices. */
-function weightOf(trace: readonly number[]): number {
-  return trace.reduce((sum, choice) => sum + (choice === 0 ? 0 : 1_000 + choice), trace.length);
-}
-
-function withoutQuietEnd(trace: readonly number[]): readonly number[] {
-  return trace.slice(0, trace.findLastIndex((choice) => choice !== 0) + 1);
+function weightOf(traces: Traces): number {
+  const all = [...traces.values()].flat();
+  return all.reduce((sum, choice) => sum + (choice === 0 ? 0 : 1_000 + choice), all.length);
 }

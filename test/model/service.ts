@@ -99,8 +99,11 @@ export class Service {
 
   /** The intake of one of the processes; null where none runs. */
   anyIntake(): AcceptChanges | null {
-    const { choices } = this.#surroundings.network.scheduler;
-    const able = this.#running.filter(({ isLeaving }) => !isLeaving);
+    const choices = this.#surroundings.network.scheduler.choices.part('intake');
+    const { nowMs } = this.#surroundings.network.scheduler;
+    const able = this.#running.filter(
+      ({ isLeaving, process }) => !isLeaving && process.pausedUntilMs <= nowMs,
+    );
     return able.length === 0 ? null : (able[choices.pick(able.length)]?.intake ?? null);
   }
 
@@ -113,7 +116,7 @@ export class Service {
     const ports = this.#portsOf(process);
     const happenings = this.#happeningsOf(process);
     const clock = network.scheduler.clockOf(process);
-    const { choices } = network.scheduler;
+    const choices = network.scheduler.choices.part('jitter');
     const worker = new Worker({
       queue: ports.queue,
       rules: [rule],
@@ -153,7 +156,7 @@ export class Service {
     const { network } = this.#surroundings;
     const victim = this.#victim(named);
     if (victim === null) return;
-    const ms = 1_500 + network.scheduler.choices.pick(12) * 1_500;
+    const ms = 1_500 + network.scheduler.choices.part('troubles').pick(12) * 1_500;
     network.scheduler.note(() => `${victim.process.name} stands still for ${ms} ms`);
     network.pause(victim.process, ms);
   }
@@ -175,7 +178,11 @@ export class Service {
   #victim(named: Process | null): RunningProcess | null {
     if (named !== null) return this.#running.find(({ process }) => process === named) ?? null;
     if (this.#running.length === 0) return null;
-    return this.#running[this.#surroundings.network.scheduler.choices.pick(this.#running.length)] ?? null;
+    return (
+      this.#running[
+        this.#surroundings.network.scheduler.choices.part('troubles').pick(this.#running.length)
+      ] ?? null
+    );
   }
 
   #remove(gone: RunningProcess): void {
@@ -183,7 +190,7 @@ export class Service {
     network.lose(gone.process);
     this.#unlisten.get(gone.process)?.();
     this.#running = this.#running.filter((other) => other !== gone);
-    const delayMs = network.scheduler.choices.oneOf([0, 900, 7_000]);
+    const delayMs = network.scheduler.choices.part('troubles').oneOf([0, 900, 7_000]);
     network.scheduler.schedule({ receiver: null, delayMs, run: () => this.start() });
   }
 

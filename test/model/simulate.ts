@@ -33,7 +33,8 @@ async function search(firstSeed: number, seedCount: number, planted: Planted | n
   );
   if (found.failedSeed === null) return true;
   const { history, violation } = await shortestHistory(found.failedSeed, planted);
-  console.log(history.join('\n'));
+  // Claims that find nothing are most of a history and say nothing.
+  console.log(history.filter((line) => !line.endsWith('claims: nothing')).join('\n'));
   const plant = planted === null ? '' : ` --plant ${planted.name}`;
   console.log(
     `Violated: ${violation?.message ?? ''}\nAgain: npm run simulate -- --seed ${found.failedSeed}${plant}`,

@@ -58,7 +58,7 @@ function withTroubledBody(
   read: Extract<SourceRead, { kind: 'body' }>,
   signal: AbortSignal,
 ): SourceRead {
-  const { choices } = network.scheduler;
+  const choices = network.scheduler.choices.part('bodies');
   if (!choices.chance(network.streamFaultPermille)) return read;
   const troubledChunk = choices.pick(6);
   const doesBreak = choices.weighted([1, 1]) === 1;
@@ -80,7 +80,7 @@ function withTroubledBody(
 }
 
 async function standStill(network: Network, process: Process, signal: AbortSignal): Promise<void> {
-  const ms = 300 + network.scheduler.choices.pick(5) * 600;
+  const ms = 300 + network.scheduler.choices.part('bodies').pick(5) * 600;
   network.scheduler.note(() => `${process.name}: the body stands still for ${ms} ms`);
   await new Promise<void>((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });

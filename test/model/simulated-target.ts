@@ -166,7 +166,7 @@ function sendCall(
   signal: AbortSignal,
 ): Call<UploadProgress> {
   const { network, process, store, witness, locations } = options;
-  const { choices } = network.scheduler;
+  const choices = network.scheduler.choices.part('bodies');
   const cutAfterChunks = choices.chance(network.streamFaultPermille) ? choices.pick(6) : null;
   const tellsHowMuch = cutAfterChunks !== null && choices.weighted([1, 1]) === 1;
   const location = locations.get(request.session.uri);

@@ -50,7 +50,9 @@ export class Troubles {
     this.#weights = isAboutUploads ? UPLOAD_WEIGHTS : WEIGHTS;
     const { scheduler } = this.#network;
     for (let place = 0; place < count; place += 1) {
-      const delayMs = scheduler.choices.pick(40) * scheduler.choices.oneOf([20, 1, 5, 200]);
+      const delayMs =
+        scheduler.choices.part('troubles').pick(40) *
+        scheduler.choices.part('troubles').oneOf([20, 1, 5, 200]);
       scheduler.schedule({ receiver: null, delayMs, run: () => this.#strike() });
     }
   }
@@ -89,7 +91,7 @@ export class Troubles {
 
   #maybeMutate(key: string, kind: MutationKind, delaysMs: [number | null, ...(number | null)[]]): void {
     const { scheduler } = this.#network;
-    const delayMs = scheduler.choices.oneOf(delaysMs);
+    const delayMs = scheduler.choices.part('troubles').oneOf(delaysMs);
     if (delayMs === null) return;
     scheduler.schedule({ receiver: null, delayMs, run: () => this.#mutate(key, kind) });
   }
@@ -100,7 +102,7 @@ export class Troubles {
 
   #strike(): void {
     if (this.#isOver) return;
-    const { choices } = this.#network.scheduler;
+    const choices = this.#network.scheduler.choices.part('troubles');
     const service = this.#services[choices.pick(this.#services.length)];
     switch (choices.weighted(this.#weights)) {
       case 0:

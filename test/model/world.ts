@@ -64,9 +64,9 @@ class World {
   #violation: Violation | null = null;
 
   constructor(choices: Choices, planted: Planted | null, keepsHistory: boolean) {
-    this.#choices = choices;
+    this.#choices = choices.part('events');
     this.scheduler = new Scheduler(choices, keepsHistory);
-    const scenario = drawScenario(choices);
+    const scenario = drawScenario(choices.part('scenario'));
     this.#scenario = scenario;
     this.#network = new Network(this.scheduler);
     this.#network.faultPermille = scenario.faultPermille;
