@@ -110,7 +110,7 @@ async function lookAndAct(stores: Stores, attempt: Attempt): Promise<AttemptEnd 
     mapped: mapMetadata(sourceLook.state.metadata, attempt.rule.metadata),
     target,
   };
-  const decision = decideLooked(attempt, looked);
+  const decision = decideLooked(stores, attempt, looked);
   switch (decision.kind) {
     case 'agree':
       return agreed(stores, attempt, looked, decision);
@@ -124,8 +124,8 @@ async function lookAndAct(stores: Stores, attempt: Attempt): Promise<AttemptEnd 
   }
 }
 
-function decideLooked(attempt: Attempt, looked: Looked): Decision {
-  return decide({
+function decideLooked(stores: Stores, attempt: Attempt, looked: Looked): Decision {
+  return (stores.decide ?? decide)({
     rule: attempt.rule,
     source: attempt.claimed.source,
     state: looked.state,
@@ -147,7 +147,7 @@ async function sourceAbsent(
   attempt: Attempt,
   target: TargetObject | null,
 ): Promise<AttemptEnd | null> {
-  const decision = decide({
+  const decision = (stores.decide ?? decide)({
     rule: attempt.rule,
     source: attempt.claimed.source,
     state: null,
@@ -272,7 +272,8 @@ async function copyFrom(
   if (read.kind === 'changed') throw new Error('An unpinned read cannot be refused as changed');
   if (looked !== null && !isSameState(looked.state, read.state)) {
     const mapped = mapMetadata(read.state.metadata, attempt.rule.metadata);
-    if (decideLooked(attempt, { state: read.state, mapped, target: looked.target }).kind !== 'copy') {
+    const again = decideLooked(stores, attempt, { state: read.state, mapped, target: looked.target });
+    if (again.kind !== 'copy') {
       read.discard();
       return null;
     }

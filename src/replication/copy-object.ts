@@ -3,7 +3,7 @@
 // looked at the target before this read, and hands in what the write is conditioned on.
 import type { ChecksumEngine } from '../core/checksum.ts';
 import type { Clock } from '../core/clock.ts';
-import { ownStamp, stampAgrees } from '../core/decide.ts';
+import { type decide, ownStamp, stampAgrees } from '../core/decide.ts';
 import { Fault } from '../core/faults.ts';
 import {
   customMetadataBytes,
@@ -33,6 +33,8 @@ export interface Stores {
   readonly chunkBytes: number;
   /** After this an unanswered effect is given up. The settle grace is at least twice as long. */
   readonly effectDeadlineMs: number;
+  /** Takes the place of the decision of core, for whoever wants to see what a wrong one leads to. */
+  readonly decide?: typeof decide;
 }
 
 /** `look_again`: the condition failed, or nobody answered: nothing seen so far may be used any more. */

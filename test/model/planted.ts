@@ -1,0 +1,35 @@
+// What a planted mistake may change: one port of a process or of a service, the decision, a setting. The product's
+// code stays as it is.
+import type { decide } from '../../src/core/decide.ts';
+import type { ObjectSource } from '../../src/core/object-source.ts';
+import type { ObjectTarget } from '../../src/core/object-target.ts';
+import type { TransferQueue } from '../../src/core/transfer-queue.ts';
+import type { MemorySource } from '../../src/stores/memory/memory-source.ts';
+import type { MemoryTarget } from '../../src/stores/memory/memory-target.ts';
+
+/** The ports of one process, as its worker and its intake use them. */
+export interface Ports {
+  readonly source: ObjectSource;
+  readonly target: ObjectTarget;
+  readonly queue: TransferQueue;
+}
+
+/** What lies behind the ports. */
+export interface Memories {
+  readonly source: MemorySource;
+  readonly target: MemoryTarget;
+}
+
+export interface Planted {
+  readonly name: string;
+  /** The safeguard of the protocol that it takes away, in words. */
+  readonly what: string;
+  /** Replaces the stores behind the network of one process: what it does happens at once. */
+  readonly stores?: (stores: Pick<Ports, 'source' | 'target'>) => Pick<Ports, 'source' | 'target'>;
+  /** Replaces the queue of a service. */
+  readonly queue?: (queue: TransferQueue, memories: Memories) => TransferQueue;
+  /** Replaces the ports in front of the network of one process: what it calls takes its time. */
+  readonly process?: (ports: Ports, memories: Memories) => Ports;
+  readonly decide?: typeof decide;
+  readonly maxAttempts?: number;
+}

@@ -1,0 +1,238 @@
+// One service: a queue and the processes that share it, each with the real intake and the real worker behind
+// simulated ports. Processes die, stand still, stop, and are started again.
+import { openChecksumEngine } from '../../src/checksums/native-checksums.ts';
+import { Fault } from '../../src/core/faults.ts';
+import type { Happenings } from '../../src/core/happenings.ts';
+import type { ObjectLocation } from '../../src/core/object.ts';
+import type { ObjectSource } from '../../src/core/object-source.ts';
+import type { Rule } from '../../src/core/rule.ts';
+import type { TransferQueue } from '../../src/core/transfer-queue.ts';
+import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
+import { type AcceptChanges, createIntake } from '../../src/replication/accept-change.ts';
+import { ByteBudget } from '../../src/replication/byte-budget.ts';
+import { Worker } from '../../src/replication/worker.ts';
+import { DEADLINE_MS, type Network, REQUEST_LIFE_MS } from './network.ts';
+import { override } from './override.ts';
+import type { Memories, Planted, Ports } from './planted.ts';
+import type { Process } from './scheduler.ts';
+import { Ledger, simulateQueue } from './simulated-queue.ts';
+import { simulateSource } from './simulated-source.ts';
+import { type EffectWitness, simulateTarget } from './simulated-target.ts';
+
+const LEASE_MS = 6_000;
+/** No attempt sends after its lease, so only what is on its way can still land. */
+const GRACE_MS = REQUEST_LIFE_MS + 500;
+const MAX_ATTEMPTS = 4;
+/** Objects up to this size are sent in one request. */
+const CHUNK_BYTES = 32;
+const engine = await openChecksumEngine();
+
+/** What all services of a run share. */
+export interface Surroundings {
+  readonly network: Network;
+  readonly memories: Memories;
+  readonly rule: Rule;
+  readonly planted: Planted | null;
+  readonly maxConcurrency: number;
+  readonly witness: EffectWitness;
+  readonly isPoisoned: (etag: string) => boolean;
+  /** True while the source refuses everything for want of a permission. */
+  readonly isDenied: () => boolean;
+  /** Where uploads end up, by their session. */
+  readonly locations: Map<string, ObjectLocation>;
+  readonly onAccepted: (keys: readonly string[]) => void;
+  readonly onBytesMoved: (key: string, bytes: number) => void;
+  readonly judge: (check: () => void) => void;
+}
+
+interface RunningProcess {
+  readonly process: Process;
+  readonly worker: Worker;
+  readonly intake: AcceptChanges;
+  isLeaving: boolean;
+}
+
+/** A source that answers 403 for as long as it is told to. */
+function deniable(source: ObjectSource, isDenied: () => boolean): ObjectSource {
+  const check = (): void => {
+    if (isDenied()) throw new Fault('access_denied', 's3:GetObject is denied');
+  };
+  return override<ObjectSource>(source, {
+    look: async (location, signal) => {
+      check();
+      return source.look(location, signal);
+    },
+    read: async (request, signal) => {
+      check();
+      return source.read(request, signal);
+    },
+  });
+}
+
+export class Service {
+  readonly ledger: Ledger;
+  readonly #name: string;
+  readonly #surroundings: Surroundings;
+  readonly #queue: TransferQueue;
+  readonly #unlisten = new Map<Process, () => void>();
+  #running: RunningProcess[] = [];
+  #startCount = 0;
+
+  constructor(name: string, surroundings: Surroundings) {
+    const { network, memories, planted } = surroundings;
+    this.#name = name;
+    this.#surroundings = surroundings;
+    this.ledger = new Ledger(network, MAX_ATTEMPTS);
+    let idCount = 0;
+    const outside: Process = { name, isAlive: true, pausedUntilMs: 0 };
+    const queue = openMemoryQueue({
+      clock: network.scheduler.clockOf(outside),
+      leaseMs: LEASE_MS,
+      settleGraceMs: GRACE_MS,
+      newId: () => {
+        idCount += 1;
+        return `${name.toLowerCase()}${idCount}`;
+      },
+    });
+    this.#queue = planted?.queue?.(queue, memories) ?? queue;
+  }
+
+  /** The intake of one of the processes; null where none runs. */
+  anyIntake(): AcceptChanges | null {
+    const choices = this.#surroundings.network.scheduler.choices.part('intake');
+    const { nowMs } = this.#surroundings.network.scheduler;
+    const able = this.#running.filter(
+      ({ isLeaving, process }) => !isLeaving && process.pausedUntilMs <= nowMs,
+    );
+    return able.length === 0 ? null : (able[choices.pick(able.length)]?.intake ?? null);
+  }
+
+  /** Starts one more process. */
+  start(): void {
+    const { network, rule, planted, maxConcurrency } = this.#surroundings;
+    this.#startCount += 1;
+    const process: Process = { name: `${this.#name}${this.#startCount}`, isAlive: true, pausedUntilMs: 0 };
+    network.scheduler.note(() => `${process.name} starts`);
+    const ports = this.#portsOf(process);
+    const happenings = this.#happeningsOf(process);
+    const clock = network.scheduler.clockOf(process);
+    const choices = network.scheduler.choices.part('jitter');
+    const worker = new Worker({
+      queue: ports.queue,
+      rules: [rule],
+      stores: {
+        source: ports.source,
+        target: ports.target,
+        checksums: engine,
+        clock,
+        byteBudget: new ByteBudget(1_000),
+        chunkBytes: CHUNK_BYTES,
+        effectDeadlineMs: DEADLINE_MS,
+        ...(planted?.decide === undefined ? {} : { decide: planted.decide }),
+      },
+      clock,
+      random: { next: () => choices.pick(4) / 4 },
+      happenings,
+      maxConcurrency,
+      maxAttempts: planted?.maxAttempts ?? MAX_ATTEMPTS,
+      backoff: { baseMs: 400, capMs: 3_000 },
+      leaseMs: LEASE_MS,
+    });
+    const intake = createIntake({ rules: [rule], queue: ports.queue, happenings });
+    this.#running.push({ process, worker, intake, isLeaving: false });
+    worker.start();
+  }
+
+  /** A process dies at whatever it is waiting for; another one starts later. Any process, unless one is named. */
+  crash(named: Process | null = null): void {
+    const victim = this.#victim(named);
+    if (victim === null) return;
+    this.#surroundings.network.scheduler.note(() => `${victim.process.name} dies`);
+    this.#remove(victim);
+  }
+
+  /** A process stands still, maybe for longer than a lease, while what it has sent goes on. */
+  pause(named: Process | null = null): void {
+    const { network } = this.#surroundings;
+    const victim = this.#victim(named);
+    if (victim === null) return;
+    const ms = 1_500 + network.scheduler.choices.part('troubles').pick(12) * 1_500;
+    network.scheduler.note(() => `${victim.process.name} stands still for ${ms} ms`);
+    network.pause(victim.process, ms);
+  }
+
+  /** A process is told to stop; another one starts when it has. */
+  stop(): void {
+    const leaving = this.#victim(null);
+    if (leaving === null || leaving.isLeaving) return;
+    leaving.isLeaving = true;
+    this.#surroundings.network.scheduler.note(() => `${leaving.process.name} is told to stop`);
+    void this.#stopped(leaving);
+  }
+
+  async #stopped(leaving: RunningProcess): Promise<void> {
+    await leaving.worker.stop(1_000);
+    if (leaving.process.isAlive) this.#remove(leaving);
+  }
+
+  #victim(named: Process | null): RunningProcess | null {
+    if (named !== null) return this.#running.find(({ process }) => process === named) ?? null;
+    if (this.#running.length === 0) return null;
+    return (
+      this.#running[
+        this.#surroundings.network.scheduler.choices.part('troubles').pick(this.#running.length)
+      ] ?? null
+    );
+  }
+
+  #remove(gone: RunningProcess): void {
+    const { network } = this.#surroundings;
+    network.lose(gone.process);
+    this.#unlisten.get(gone.process)?.();
+    this.#running = this.#running.filter((other) => other !== gone);
+    const delayMs = network.scheduler.choices.part('troubles').oneOf([0, 900, 7_000]);
+    network.scheduler.schedule({ receiver: null, delayMs, run: () => this.start() });
+  }
+
+  #portsOf(process: Process): Ports {
+    const { network, memories, planted, witness, locations, isPoisoned, isDenied, onAccepted, judge } =
+      this.#surroundings;
+    const behind = { source: deniable(memories.source, isDenied), target: memories.target };
+    const stores = planted?.stores?.(behind) ?? behind;
+    const ports: Ports = {
+      source: simulateSource(network, process, stores.source, isPoisoned),
+      target: simulateTarget({
+        network,
+        process,
+        store: stores.target,
+        memory: memories.target,
+        witness,
+        locations,
+      }),
+      queue: simulateQueue({
+        network,
+        process,
+        store: this.#queue,
+        ledger: this.ledger,
+        onAccepted,
+        judge,
+        onListening: (end) => void this.#unlisten.set(process, end),
+      }),
+    };
+    return planted?.process?.(ports, memories) ?? ports;
+  }
+
+  #happeningsOf(process: Process): Happenings {
+    const { network, onBytesMoved } = this.#surroundings;
+    const known: Partial<Happenings> = {
+      transferFinished: ({ source, bytesMoved }) => onBytesMoved(source.key, bytesMoved),
+      leaseLost: ({ transferId }) =>
+        network.scheduler.note(() => `${process.name} lost the lease of ${transferId}`),
+      uploadResumed: ({ transferId, fromByte }) =>
+        network.scheduler.note(() => `${process.name} goes on with ${transferId} at byte ${fromByte}`),
+    };
+    return new Proxy({} as Happenings, {
+      get: (_, name) => (Reflect.get(known, name) as unknown) ?? ((): void => {}),
+    });
+  }
+}

@@ -1,0 +1,72 @@
+// npm run simulate -- --seeds N [--seed S] [--plant NAME]: searches for violations of the invariants in a simulated
+// world. A failing seed prints its history, shortened, and is run again with --seed. With --planted, every planted
+// mistake must be found.
+import { parseArgs } from 'node:util';
+import { PLANTED_MISTAKES } from './planted-mistakes.ts';
+import type { Planted } from './planted.ts';
+import { searchSeeds, shortestHistory } from './search.ts';
+
+/** Seeds within which each planted mistake must be found. */
+const PLANTED_SEEDS = 20_000;
+
+const { values } = parseArgs({
+  options: {
+    /** How many seeds are run. */
+    seeds: { type: 'string', default: '1000' },
+    /** The first seed; alone, the only one. */
+    seed: { type: 'string' },
+    plant: { type: 'string' },
+    planted: { type: 'boolean', default: false },
+  },
+});
+
+function seconds(sinceMs: number): string {
+  return `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
+}
+
+async function search(firstSeed: number, seedCount: number, planted: Planted | null): Promise<boolean> {
+  const startedAtMs = performance.now();
+  const found = await searchSeeds({ firstSeed, seedCount, planted });
+  const lastSeed = firstSeed + found.seedCount - 1;
+  console.log(
+    `Seeds ${firstSeed} to ${lastSeed}: ${found.seedCount} runs, ${found.stepCount} steps, ${seconds(startedAtMs)}`,
+  );
+  if (found.failedSeed === null) return true;
+  const { history, violation } = await shortestHistory(found.failedSeed, planted);
+  // Claims that find nothing are most of a history and say nothing.
+  console.log(history.filter((line) => !line.endsWith('claims: nothing')).join('\n'));
+  const plant = planted === null ? '' : ` --plant ${planted.name}`;
+  console.log(
+    `Violated: ${violation?.message ?? ''}\nAgain: npm run simulate -- --seed ${found.failedSeed}${plant}`,
+  );
+  return false;
+}
+
+async function findPlanted(firstSeed: number): Promise<boolean> {
+  let areAllFound = true;
+  for (const planted of PLANTED_MISTAKES) {
+    const startedAtMs = performance.now();
+    const found = await searchSeeds({ firstSeed, seedCount: PLANTED_SEEDS, planted });
+    const how =
+      found.failedSeed === null
+        ? `NOT FOUND in ${found.seedCount} seeds`
+        : `${found.invariant ?? ''} at seed ${found.failedSeed}, after ${found.seedCount}`;
+    console.log(`${planted.name.padEnd(28)} ${how} (${seconds(startedAtMs)}) - ${planted.what}`);
+    areAllFound &&= found.failedSeed !== null;
+  }
+  return areAllFound;
+}
+
+async function run(): Promise<boolean> {
+  const firstSeed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
+  if (values.planted) return findPlanted(firstSeed);
+  const planted = PLANTED_MISTAKES.find(({ name }) => name === values.plant) ?? null;
+  if (values.plant !== undefined && planted === null) {
+    console.log(`No such mistake. Known: ${PLANTED_MISTAKES.map(({ name }) => name).join(', ')}`);
+    return false;
+  }
+  const isSingle = values.seed !== undefined && !process.argv.includes('--seeds');
+  return search(firstSeed, isSingle ? 1 : Number(values.seeds), planted);
+}
+
+if (!(await run())) process.exitCode = 1;
