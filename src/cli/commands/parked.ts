@@ -6,7 +6,7 @@ import { printJson, printLine, safeText } from '../output.ts';
 import { connectToService, readAnswer } from '../service-client.ts';
 import { FaultView, TransferView } from '../transfer-view.ts';
 
-/** Some thousand transfers a second: enough for millions. */
+/** Tens of thousands of transfers a second are marked: enough for many millions. */
 const REDRIVE_TIMEOUT_MS = 600_000;
 
 const ParkedAnswer = z.object({

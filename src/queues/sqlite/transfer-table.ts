@@ -41,10 +41,14 @@ export const LOOKUPS = {
   parkedAfter:
     'SELECT seq, fault_code, rule_name, source_bucket, source_key FROM transfers INDEXED BY transfers_by_status ' +
     "WHERE status = 'parked' AND seq > ? ORDER BY seq LIMIT ?",
-  // One class after another, each found by one seek, however many rows the classes have.
-  nextParkedClass:
+  // One class after another, each found by one seek, however many rows the classes have. A comparison of both columns
+  // at once would walk through all rows of the class that it starts from.
+  nextParkedRule:
     'SELECT fault_code, rule_name FROM transfers INDEXED BY transfers_parked ' +
-    "WHERE status = 'parked' AND (fault_code, rule_name) > (?, ?) ORDER BY fault_code, rule_name LIMIT 1",
+    "WHERE status = 'parked' AND fault_code = ? AND rule_name > ? ORDER BY rule_name LIMIT 1",
+  nextParkedFault:
+    'SELECT fault_code, rule_name FROM transfers INDEXED BY transfers_parked ' +
+    "WHERE status = 'parked' AND fault_code > ? ORDER BY fault_code, rule_name LIMIT 1",
   firstParked:
     "SELECT id, updated_at FROM transfers WHERE status = 'parked' AND fault_code = ? AND rule_name = ? " +
     'ORDER BY updated_at, seq LIMIT 1',
@@ -86,7 +90,8 @@ export class TransferTable {
       lastReceipt: database.prepare(LOOKUPS.lastReceipt),
       oldestChange: database.prepare(LOOKUPS.oldestChange),
       parkedAfter: database.prepare(LOOKUPS.parkedAfter),
-      nextParkedClass: database.prepare(LOOKUPS.nextParkedClass),
+      nextParkedRule: database.prepare(LOOKUPS.nextParkedRule),
+      nextParkedFault: database.prepare(LOOKUPS.nextParkedFault),
       firstParked: database.prepare(LOOKUPS.firstParked),
       lastParked: database.prepare(LOOKUPS.lastParked),
       prune: database.prepare(LOOKUPS.prune),
@@ -126,7 +131,7 @@ export class TransferTable {
   /** First and last of each class, in the order of the index. Codes of a newer version are one class here. */
   parkedClasses(): Omit<ParkedClass, 'count'>[] {
     const found: Omit<ParkedClass, 'count'>[] = [];
-    let next = this.#lookups.nextParkedClass.get('', '');
+    let next = this.#lookups.nextParkedFault.get('');
     while (next !== undefined) {
       const stored = [text(next, 'fault_code'), text(next, 'rule_name')] as const;
       const first = this.#lookups.firstParked.get(...stored) ?? {};
@@ -138,7 +143,7 @@ export class TransferTable {
         lastAtMs: integer(last, 'updated_at'),
         exampleTransferId: text(first, 'id'),
       });
-      next = this.#lookups.nextParkedClass.get(...stored);
+      next = this.#lookups.nextParkedRule.get(...stored) ?? this.#lookups.nextParkedFault.get(stored[0]);
     }
     return found;
   }
