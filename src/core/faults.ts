@@ -265,6 +265,11 @@ export interface FaultRecord {
   readonly atMs: number;
 }
 
+/** The record of a fault that happened at `atMs`. */
+export function recordOfFault({ code, message, details }: Fault, atMs: number): FaultRecord {
+  return { code, message, details, atMs };
+}
+
 /** True for a code of the table; for reading codes back from storage or a query string. */
 export function isFaultCode(value: string): value is FaultCode {
   return Object.hasOwn(FAULTS, value);

@@ -2,7 +2,7 @@
 // would do, and every transfer that is remembered.
 import type { Clock } from '../core/clock.ts';
 import { decide, type Decision } from '../core/decide.ts';
-import { Fault, type FaultRecord, toFault } from '../core/faults.ts';
+import { Fault, type FaultRecord, recordOfFault, toFault } from '../core/faults.ts';
 import { encodingHint } from '../core/key-hint.ts';
 import { mapMetadata } from '../core/metadata-map.ts';
 import type { ObjectLocation, SourceState, TargetObject } from '../core/object.ts';
@@ -158,11 +158,7 @@ function unknownSide(
   signal: AbortSignal,
 ): { kind: 'unknown'; fault: FaultRecord } {
   signal.throwIfAborted();
-  const fault = toFault(error);
-  return {
-    kind: 'unknown',
-    fault: { code: fault.code, message: fault.message, details: fault.details, atMs: clock.nowMs() },
-  };
+  return { kind: 'unknown', fault: recordOfFault(toFault(error), clock.nowMs()) };
 }
 
 function notCovered(rules: readonly Rule[], source: ObjectLocation): string {

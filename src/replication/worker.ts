@@ -2,7 +2,7 @@
 // Every decision about retrying is made here and nowhere else.
 import type { Clock, Random } from '../core/clock.ts';
 import { backoffMs, type BackoffPolicy } from '../core/backoff.ts';
-import { Fault, type FaultRecord, toFault } from '../core/faults.ts';
+import { Fault, recordOfFault, toFault } from '../core/faults.ts';
 import type { Happenings, TransferRef } from '../core/happenings.ts';
 import { mapTarget, type Rule, ruleMatches } from '../core/rule.ts';
 import type { ClaimedTransfer, Lease, TransferQueue } from '../core/transfer-queue.ts';
@@ -54,11 +54,6 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-  }
-
-  /** Transfers being copied right now. */
-  get activeCount(): number {
-    return this.#running.size;
   }
 
   /** Begins claiming. Call once. */
@@ -229,7 +224,7 @@ export class Worker {
   }
 
   async #endBadly(ref: TransferRef, attempt: Attempt, error: unknown): Promise<void> {
-    const { queue, happenings } = this.#options;
+    const { queue, clock, happenings } = this.#options;
     if (error instanceof LeaseLost) {
       happenings.leaseLost(ref);
       return;
@@ -250,7 +245,7 @@ export class Worker {
     }
     const delayMs = this.#delayMs(fault, failedAttempts);
     const isOurs = await queue.retry(attempt.lease, {
-      fault: this.#recordOf(fault),
+      fault: recordOfFault(fault, clock.nowMs()),
       delayMs,
       countsAsAttempt: isCounted,
       owed: attempt.owed,
@@ -283,22 +278,17 @@ export class Worker {
     fault: Fault,
     owed: boolean,
   ): Promise<void> {
-    const { queue, happenings, backoff, random } = this.#options;
+    const { queue, clock, happenings, backoff, random } = this.#options;
     const delayMs = backoffMs(backoff, attemptCount, random.next(), fault.retryAfterMs);
-    const answer = await queue.park(lease, { fault: this.#recordOf(fault), owed, delayMsIfDirty: delayMs });
+    const answer = await queue.park(lease, {
+      fault: recordOfFault(fault, clock.nowMs()),
+      owed,
+      delayMsIfDirty: delayMs,
+    });
     if (answer === 'parked') happenings.transferParked({ ...ref, fault, attemptCount });
     else if (answer === 'queued')
       happenings.transferRetrying({ ...ref, fault, attemptCount, retryInMs: delayMs });
     else happenings.leaseLost(ref);
-  }
-
-  #recordOf(fault: Fault): FaultRecord {
-    return {
-      code: fault.code,
-      message: fault.message,
-      details: fault.details,
-      atMs: this.#options.clock.nowMs(),
-    };
   }
 
   async #heartbeatLoop(): Promise<void> {

@@ -5,8 +5,9 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Installed, installGoProgram, installPythonProgram } from './install.ts';
+import { freePort } from '../../sandbox/service-process.ts';
 import { openWayIn, ownNetworkProblem, ownNetworkWrapper } from './own-network.ts';
-import { freePort, startServerProcess } from './server-process.ts';
+import { startServerProcess } from './server-process.ts';
 
 export type ServerName = 'versitygw' | 'localstack' | 'fake-gcs-server' | 'gcp-storage-emulator';
 

@@ -1,6 +1,7 @@
 // The only translator of what Google Cloud Storage refuses, and of what the network does, into faults.
 // Decisions are made by status and reason; by words of the message only where Google gives no reason of its own,
 // and then with the names of bucket and object taken out, so that no object name can choose the fault.
+import { readRetryAfterMs } from '../../core/backoff.ts';
 import { type FaultCode, Fault, type FaultDetails } from '../../core/faults.ts';
 import type { ObjectLocation } from '../../core/object.ts';
 import { isRecord, parseJson, textOrNull } from './gcs-object.ts';
@@ -112,7 +113,7 @@ export function faultOfAnswer(answer: GcsAnswer, subject: GcsRequestSubject, now
     `Google Cloud Storage did not ${named(subject)} (${answer.status}${reason})${words}`,
     {
       details: detailsOf(problem, subject),
-      retryAfterMs: retryAfterMs(answer, nowMs),
+      retryAfterMs: readRetryAfterMs(textOrNull(answer.headers['retry-after']), nowMs),
     },
   );
 }
@@ -223,14 +224,6 @@ function detailsOf(problem: Problem, subject: GcsRequestSubject): FaultDetails {
     ...(problem.reason === '' ? {} : { reason: problem.reason }),
     ...(permission === undefined ? {} : { permission }),
   };
-}
-
-function retryAfterMs({ headers }: GcsAnswer, nowMs: number): number | null {
-  const value = headers['retry-after'];
-  if (typeof value !== 'string') return null;
-  if (/^\d+$/.test(value)) return Number(value) * 1000;
-  const atMs = Date.parse(value);
-  return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
 }
 
 function networkWords(error: unknown): string {

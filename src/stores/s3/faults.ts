@@ -1,5 +1,6 @@
 // The only translator of S3's errors into faults. The code of the store decides before the status, because many
 // conditions that pass by themselves are a 400 (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+import { readRetryAfterMs } from '../../core/backoff.ts';
 import { Fault, type FaultDetails } from '../../core/faults.ts';
 import { printable } from './addressing.ts';
 import type { ErrorAnswer } from './error-answer.ts';
@@ -89,7 +90,7 @@ export function answerFault(answer: ErrorAnswer, context: RequestContext, nowMs:
   };
   return new Fault(code, messageOf(code, answer, context, `${answered}${said}`), {
     details,
-    retryAfterMs: retryAfterMs(header(answer.headers, 'retry-after'), nowMs),
+    retryAfterMs: readRetryAfterMs(header(answer.headers, 'retry-after'), nowMs),
   });
 }
 
@@ -201,14 +202,6 @@ function accessDeniedMessage(answer: ErrorAnswer, context: RequestContext, answe
 function shortened(message: string): string {
   const plain = printable(message.replace(/\s+/g, ' ').trim());
   return plain.length > 300 ? `${plain.slice(0, 299)}…` : plain;
-}
-
-/** Seconds or an HTTP date, as milliseconds from now; null where it says neither. */
-function retryAfterMs(value: string | null, nowMs: number): number | null {
-  if (value === null) return null;
-  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
-  const dateMs = Date.parse(value);
-  return Number.isNaN(dateMs) ? null : Math.max(0, dateMs - nowMs);
 }
 
 /** No connection could be made: that is about the way to the store, not about one object. */
