@@ -1,14 +1,7 @@
 // docs/configuration.md and .env.example, both from the table of settings.
 import { RULE_FIELDS } from '../src/config/rules-file.ts';
-import {
-  NOT_IN_THIS_VERSION,
-  SECTIONS,
-  type Section,
-  type Setting,
-  type SettingName,
-  settingNames,
-  SETTINGS,
-} from '../src/config/settings.ts';
+import { SECTIONS, type Section, type Setting } from '../src/config/setting.ts';
+import { NOT_IN_THIS_VERSION, type SettingName, settingNames, SETTINGS } from '../src/config/settings.ts';
 
 const sections = Object.keys(SECTIONS).filter((name): name is Section => Object.hasOwn(SECTIONS, name));
 

@@ -9,7 +9,7 @@ import type { TransferQueue } from './core/transfer-queue.ts';
 import type { HttpApp, Readiness } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
-import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
+import { openSqliteQueue, type SqliteStorage } from './queues/sqlite/sqlite-queue.ts';
 import { createIntake } from './replication/accept-change.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
@@ -151,7 +151,7 @@ async function closeServer(server: HttpApp, config: Config): Promise<void> {
   await cut;
 }
 
-async function openQueue(config: Config, secrets: Secrets): Promise<TransferQueue> {
+async function openQueue(config: Config, secrets: Secrets): Promise<SqliteStorage> {
   const key = secrets.encryptionKey;
   return openSqliteQueue({
     directory: config.storage.dataDir,

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { loadClientConfig, loadConfig } from './load-config.ts';
 import { type ConfigProblem, formatProblems, formatWarnings } from './problem.ts';
-import type { Setting } from './settings.ts';
+import type { Setting } from './setting.ts';
 import { settingNames, SETTINGS } from './settings.ts';
 
 const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({

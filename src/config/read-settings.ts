@@ -10,15 +10,9 @@ import {
   showFound,
 } from './problem.ts';
 import { MASK } from './secrets.ts';
+import type { Setting } from './setting.ts';
 import type { Parsed } from './setting-parsers.ts';
-import {
-  NOT_IN_THIS_VERSION,
-  READ_ELSEWHERE,
-  type Setting,
-  type SettingName,
-  settingNames,
-  SETTINGS,
-} from './settings.ts';
+import { NOT_IN_THIS_VERSION, READ_ELSEWHERE, type SettingName, settingNames, SETTINGS } from './settings.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,19 +1,16 @@
 // The one table of settings: a row says the name, how it is read, what it is without being set, and what it means.
 // Reading, `config print`, docs/configuration.md and .env.example all follow it.
 import { parseApiKeys } from './api-keys.ts';
-import { parseServiceAccountBase64, parseServiceAccountJson } from './google-credentials.ts';
-import { MASK } from './secrets.ts';
+import { optional, type Setting, withDefault } from './setting.ts';
 import {
   accountId,
   baseUrl,
   byteCount,
   choice,
   daysAsMs,
-  emulatorUrl,
   key32Bytes,
   keyPart,
   listenHost,
-  onOff,
   type Parse,
   plainText,
   refuse,
@@ -23,56 +20,7 @@ import {
   targetBucket,
   wholeNumber,
 } from './setting-parsers.ts';
-
-export const SECTIONS = {
-  buckets: 'What is replicated',
-  policy: 'How it is replicated',
-  aws: 'Access to S3',
-  google: 'Access to Google Cloud Storage',
-  http: 'HTTP service',
-  transfer: 'Transfers',
-  storage: 'State on disk',
-  log: 'Log',
-  client: 'Commands that call a running service',
-} as const;
-
-export type Section = keyof typeof SECTIONS;
-
-interface RowOptions {
-  readonly section: Section;
-  /** One or two sentences for the person who sets it. */
-  readonly help: string;
-  /** What the value is when nothing is set, in words. */
-  readonly defaultText: string;
-  /** For .env.example. */
-  readonly example: string;
-  /** Older or usual names of the same setting. */
-  readonly aliases?: readonly string[];
-  /** True where the own name simply wins over an alias; otherwise two different values are a problem. */
-  readonly ownNameWins?: boolean;
-  readonly isSecret?: boolean;
-  /** True where the value is an address, with or without a scheme: only its part before ? and # is shown. */
-  readonly isUrl?: boolean;
-  /** True where spaces at the ends belong to the value. */
-  readonly keepsSpaces?: boolean;
-  /** How `config print` shows a given text; the text itself, or [secret], where this is not given. */
-  readonly show?: (text: string) => string;
-}
-
-export interface Setting<Value> extends RowOptions {
-  readonly parse: Parse<Exclude<Value, null>>;
-  readonly fallback: Value;
-}
-
-function optional<Value>(parse: Parse<Value>, options: RowOptions): Setting<Value | null>;
-function optional(parse: Parse<unknown>, options: RowOptions): Setting<unknown> {
-  return { ...options, parse, fallback: null };
-}
-
-function withDefault<Value>(parse: Parse<Value>, fallback: Value, options: RowOptions): Setting<Value>;
-function withDefault(parse: Parse<unknown>, fallback: unknown, options: RowOptions): Setting<unknown> {
-  return { ...options, parse, fallback };
-}
+import { STORE_SETTINGS } from './store-settings.ts';
 
 const MIB = 1024 * 1024;
 
@@ -88,11 +36,6 @@ const deletePolicy: Parse<'ignore'> = (text) =>
 export const parseDeletes = deletePolicy;
 export const parseAdopt = choice(['checksum', 'size', 'never']);
 export const parseVerify = choice(['transfer', 'source', 'strict']);
-
-/** An access key id tells its kind and its end; anything else in this place may be the secret itself. */
-function showAccessKeyId(text: string): string {
-  return /^A[KS]IA[A-Z0-9]{12,}$/.test(text) ? `${text.slice(0, 4)}...${text.slice(-4)}` : MASK;
-}
 
 export const SETTINGS = {
   S3_BUCKET: optional(sourceBuckets, {
@@ -159,83 +102,7 @@ export const SETTINGS = {
     defaultText: 'ignore',
     example: 'ignore',
   }),
-  AWS_ACCESS_KEY_ID: optional(secretText, {
-    section: 'aws',
-    help: "Access key for S3, together with AWS_SECRET_ACCESS_KEY. Without both, the platform's own credentials are used (profile, container or instance role).",
-    defaultText: "the platform's own credentials",
-    example: '',
-    isSecret: true,
-    show: showAccessKeyId,
-  }),
-  AWS_SECRET_ACCESS_KEY: optional(secretText, {
-    section: 'aws',
-    help: 'The secret that belongs to AWS_ACCESS_KEY_ID.',
-    defaultText: "the platform's own credentials",
-    example: '',
-    isSecret: true,
-  }),
-  AWS_SESSION_TOKEN: optional(secretText, {
-    section: 'aws',
-    help: 'Session token that belongs to temporary keys (their id begins with ASIA).',
-    defaultText: 'none',
-    example: '',
-    isSecret: true,
-  }),
-  AWS_REGION: optional(plainText, {
-    section: 'aws',
-    help: 'Region of the source buckets.',
-    defaultText: 'required; us-east-1 where an S3 endpoint is set',
-    example: 'eu-central-1',
-    aliases: ['AWS_DEFAULT_REGION'],
-    ownNameWins: true,
-  }),
-  AWS_ENDPOINT_URL_S3: optional(baseUrl, {
-    section: 'aws',
-    help: 'Address of an S3-compatible service instead of Amazon S3.',
-    defaultText: 'AWS_ENDPOINT_URL, else Amazon S3',
-    example: 'http://127.0.0.1:9000',
-    isUrl: true,
-  }),
-  AWS_ENDPOINT_URL: optional(baseUrl, {
-    section: 'aws',
-    help: 'Address of an AWS-compatible service; AWS_ENDPOINT_URL_S3 wins over it.',
-    defaultText: 'Amazon S3',
-    example: 'http://127.0.0.1:9000',
-    isUrl: true,
-  }),
-  GCP_SA_KEY_B64: optional(parseServiceAccountBase64, {
-    section: 'google',
-    help: "Key file of a Google service account, base64 encoded (base64 -w0 key.json). At most one of the three ways to give a key; without any, the platform's own default credentials are used.",
-    defaultText: "the platform's own credentials",
-    example: '',
-    isSecret: true,
-  }),
-  GCP_SA_KEY: optional(parseServiceAccountJson, {
-    section: 'google',
-    help: 'Key file of a Google service account, as JSON.',
-    defaultText: "the platform's own credentials",
-    example: '',
-    isSecret: true,
-  }),
-  GCP_CREDENTIALS_PATH: optional(plainText, {
-    section: 'google',
-    help: 'Path of the key file of a Google service account.',
-    defaultText: "the platform's own credentials",
-    example: './service-account.json',
-  }),
-  STORAGE_EMULATOR_HOST: optional(emulatorUrl, {
-    section: 'google',
-    help: 'Address of a GCS emulator, with or without http://. No Google credentials are used then.',
-    defaultText: 'Google Cloud Storage',
-    example: '127.0.0.1:4443',
-    isUrl: true,
-  }),
-  REPLICATOR_ALLOW_INSECURE_ENDPOINTS: withDefault(onOff, false, {
-    section: 'google',
-    help: 'Set to 1 to allow plain http to addresses other than this machine, for S3, GCS and the commands. Objects and credentials then travel unencrypted.',
-    defaultText: '0',
-    example: '0',
-  }),
+  ...STORE_SETTINGS,
   REPLICATOR_API_KEYS: withDefault(parseApiKeys, [], {
     section: 'http',
     help: 'Keys that may call the API: a list of scope:id:sha256hex, separated by commas; scopes are write, read, admin. "npm run -s replicator -- keys create" prints a key and its entry. Several at once allow rotation. A plain key is accepted with a warning and has the scope write.',

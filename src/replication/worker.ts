@@ -1,43 +1,22 @@
-// Claims due transfers, runs their attempts side by side, keeps their leases alive, and writes down how each ended.
-// Every decision about retrying is made here and nowhere else.
-import type { Clock, Random } from '../core/clock.ts';
-import { backoffMs, type BackoffPolicy } from '../core/backoff.ts';
-import { Fault, recordOfFault, toFault } from '../core/faults.ts';
-import type { Happenings, TransferRef } from '../core/happenings.ts';
+// Runs the attempts of claimed transfers side by side, and sees each to its end. When to claim: claim-loop.ts; leases:
+// lease-keeper.ts; what becomes of an attempt that ended: record-end.ts.
+import { Fault } from '../core/faults.ts';
+import type { TransferRef } from '../core/happenings.ts';
 import { mapTarget, type Rule, ruleMatches } from '../core/rule.ts';
-import type { ClaimedTransfer, Lease, TransferQueue } from '../core/transfer-queue.ts';
+import type { ClaimedTransfer } from '../core/transfer-queue.ts';
 import { Attempt, type AttemptEnd, LeaseLost } from './attempt.ts';
+import { ClaimLoop } from './claim-loop.ts';
 import { converge } from './converge.ts';
 import type { Stores } from './copy-object.ts';
+import { keepLeases, type Running } from './lease-keeper.ts';
+import { EndRecorder, type EndRecorderOptions, SHUTDOWN } from './record-end.ts';
 
-/** How often progress is written and leases are looked after. */
-const HEARTBEAT_MS = 500;
-/** A store that is down is asked again at most this rarely, so that its return is noticed soon. */
-const STORE_DOWN_CAP_MS = 15_000;
-/** Without work and without anything due, the queue is asked again after this. */
-const IDLE_MS = 60_000;
-
-export interface WorkerOptions {
-  readonly queue: TransferQueue;
+export interface WorkerOptions extends EndRecorderOptions {
   readonly rules: readonly Rule[];
   readonly stores: Stores;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly happenings: Happenings;
   readonly maxConcurrency: number;
-  /** Counted failures after which a transfer is parked. */
-  readonly maxAttempts: number;
-  readonly backoff: BackoffPolicy;
   readonly leaseMs: number;
 }
-
-interface Running {
-  readonly attempt: Attempt;
-  readonly abort: AbortController;
-  isBeating: boolean;
-}
-
-const SHUTDOWN = new Error('The worker is shutting down');
 
 export class Worker {
   readonly #options: WorkerOptions;
@@ -45,22 +24,28 @@ export class Worker {
   readonly #running = new Set<Running>();
   /** Everything begun and not yet written down, parked rows without an attempt included. */
   readonly #unfinished = new Set<Promise<void>>();
-  readonly #stopClaiming = new AbortController();
-  #wake: () => void = () => {};
-  #claiming: Promise<void> = Promise.resolve();
+  readonly #stopping = new AbortController();
+  readonly #claims: ClaimLoop;
+  readonly #ends: EndRecorder;
   #beating: Promise<void> = Promise.resolve();
-  #endWork: () => void = () => {};
-  #storeDownStreak = 0;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    const { queue, clock, happenings, maxConcurrency } = options;
+    this.#ends = new EndRecorder(options);
+    this.#claims = new ClaimLoop({
+      queue,
+      clock,
+      happenings,
+      room: () => maxConcurrency - this.#running.size,
+      begin: (claimed) => this.#begin(claimed),
+    });
   }
 
   /** Begins claiming. Call once. */
   start(): void {
-    this.#endWork = this.#options.queue.onWork(() => this.#wake());
-    this.#claiming = this.#claimLoop();
-    this.#beating = this.#heartbeatLoop();
+    this.#claims.start();
+    this.#beating = keepLeases({ ...this.#options, running: this.#running }, this.#stopping.signal);
   }
 
   /**
@@ -68,10 +53,9 @@ export class Worker {
    * when nothing runs any more.
    */
   async stop(graceMs: number): Promise<void> {
-    this.#stopClaiming.abort(SHUTDOWN);
-    this.#wake();
+    this.#stopping.abort(SHUTDOWN);
     // A claim that was under way gives its rows back before the count of what runs is final.
-    await this.#claiming;
+    await this.#claims.stop();
     const graceOver = new AbortController();
     const deadline = this.#options.clock.sleep(graceMs, graceOver.signal).catch(() => {});
     await Promise.race([this.#allEnded(), deadline]);
@@ -79,50 +63,10 @@ export class Worker {
     for (const running of this.#running) running.abort.abort(SHUTDOWN);
     await this.#allEnded();
     await this.#beating;
-    this.#endWork();
   }
 
   async #allEnded(): Promise<void> {
     await Promise.all(this.#unfinished);
-  }
-
-  async #claimLoop(): Promise<void> {
-    const { signal } = this.#stopClaiming;
-    while (!signal.aborted) {
-      const wake = new Promise<void>((resolve) => (this.#wake = resolve));
-      const waitMs = await this.#claimOnce(signal);
-      if (waitMs > 0 && !signal.aborted) await this.#sleepUntil(wake, waitMs, this.#options.clock, signal);
-    }
-  }
-
-  /** Claims what there is room for; returns how long nothing has to be done unless somebody wakes. */
-  async #claimOnce(signal: AbortSignal): Promise<number> {
-    const { queue, happenings, maxConcurrency } = this.#options;
-    try {
-      // An attempt's end wakes.
-      const free = maxConcurrency - this.#running.size;
-      if (free <= 0) return IDLE_MS;
-      const claimed = await queue.claim(free);
-      if (signal.aborted) {
-        for (const { lease } of claimed) await queue.release(lease, { owed: false });
-        return 0;
-      }
-      for (const transfer of claimed) this.#begin(transfer);
-      if (claimed.length > 0) return 0;
-      return Math.min((await queue.untilNextDueMs()) ?? IDLE_MS, IDLE_MS);
-    } catch (error) {
-      happenings.workerTroubled({ doing: 'claiming transfers', error });
-      return STORE_DOWN_CAP_MS;
-    }
-  }
-
-  async #sleepUntil(wake: Promise<void>, ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    const either = AbortSignal.any([signal, woken.signal]);
-    const timer = clock.sleep(ms, either).catch(() => {});
-    await Promise.race([wake, timer]);
-    woken.abort();
-    await timer;
   }
 
   #begin(claimed: ClaimedTransfer): void {
@@ -134,7 +78,7 @@ export class Worker {
     if (rule === null) {
       const fault = ruleMissing(claimed.ruleName);
       this.#track(
-        this.#record(ref, () => this.#park(ref, claimed.lease, claimed.attemptCount + 1, fault, false)),
+        this.#record(ref, () => this.#ends.park(ref, claimed.lease, claimed.attemptCount + 1, fault, false)),
       );
       return;
     }
@@ -160,7 +104,7 @@ export class Worker {
     this.#track(
       this.#run(ref, attempt).finally(() => {
         this.#running.delete(running);
-        this.#wake();
+        this.#claims.wake();
       }),
     );
   }
@@ -177,12 +121,11 @@ export class Worker {
       const end = ruleMatches(attempt.rule, attempt.claimed.source)
         ? await converge(stores, attempt)
         : excluded(attempt);
-      this.#storeDownStreak = 0;
-      await this.#record(ref, () => this.#finish(ref, attempt, end, clock.monotonicMs() - startedMs));
+      await this.#record(ref, () => this.#ends.finish(ref, attempt, end, clock.monotonicMs() - startedMs));
     } catch (error) {
       // An aborted attempt ends for the reason it was aborted for, whatever a driver made of it.
       const reason: unknown = attempt.signal.aborted ? attempt.signal.reason : error;
-      await this.#record(ref, () => this.#endBadly(ref, attempt, reason));
+      await this.#record(ref, () => this.#ends.endBadly(ref, attempt, reason));
     }
   }
 
@@ -197,152 +140,7 @@ export class Worker {
       });
     }
   }
-
-  async #finish(ref: TransferRef, attempt: Attempt, end: AttemptEnd, durationMs: number): Promise<void> {
-    const { queue, happenings } = this.#options;
-    const answer = await queue.finish(attempt.lease, { ...end, owed: attempt.owed, target: attempt.target });
-    if (answer.kind === 'lease_lost') {
-      happenings.leaseLost(ref);
-      return;
-    }
-    const { bytesMoved, note } = attempt;
-    // A last look that only confirms leaves the row with the outcome that it confirms: that is what is told.
-    const kept = attempt.claimed.isSettling ? ((await queue.get(ref.transferId))?.outcome ?? null) : null;
-    const outcome = kept ?? end.outcome;
-    const isConfirmed = outcome !== end.outcome;
-    const { status } = answer;
-    happenings.transferFinished({
-      ...ref,
-      ...end,
-      outcome,
-      isConfirmed,
-      status,
-      bytesMoved,
-      durationMs,
-      note,
-    });
-  }
-
-  async #endBadly(ref: TransferRef, attempt: Attempt, error: unknown): Promise<void> {
-    const { queue, clock, happenings } = this.#options;
-    if (error instanceof LeaseLost) {
-      happenings.leaseLost(ref);
-      return;
-    }
-    await this.#saveProgress(attempt);
-    if (error === SHUTDOWN) {
-      const wasOurs = await queue.release(attempt.lease, { owed: attempt.owed });
-      if (wasOurs) happenings.transferReleased(ref);
-      else happenings.leaseLost(ref);
-      return;
-    }
-    const fault = isBug(error) ? asBug(error) : toFault(error);
-    const failedAttempts = attempt.claimed.attemptCount + 1;
-    const isCounted = fault.disposition === 'retry' || fault.disposition === 'retry_now';
-    if (fault.disposition === 'park' || (isCounted && failedAttempts >= this.#options.maxAttempts)) {
-      await this.#park(ref, attempt.lease, failedAttempts, fault, attempt.owed);
-      return;
-    }
-    const delayMs = this.#delayMs(fault, failedAttempts);
-    const isOurs = await queue.retry(attempt.lease, {
-      fault: recordOfFault(fault, clock.nowMs()),
-      delayMs,
-      countsAsAttempt: isCounted,
-      owed: attempt.owed,
-    });
-    if (isOurs)
-      happenings.transferRetrying({ ...ref, fault, attemptCount: failedAttempts, retryInMs: delayMs });
-    else happenings.leaseLost(ref);
-  }
-
-  #delayMs(fault: Fault, failedAttempts: number): number {
-    const { backoff, random } = this.#options;
-    if (fault.disposition === 'retry_now') return 0;
-    if (fault.disposition !== 'wait_for_store') {
-      return backoffMs(backoff, failedAttempts, random.next(), fault.retryAfterMs);
-    }
-    this.#storeDownStreak += 1;
-    const capMs = Math.min(backoff.capMs, STORE_DOWN_CAP_MS);
-    return backoffMs(
-      { baseMs: backoff.baseMs, capMs },
-      this.#storeDownStreak,
-      random.next(),
-      fault.retryAfterMs,
-    );
-  }
-
-  async #park(
-    ref: TransferRef,
-    lease: Lease,
-    attemptCount: number,
-    fault: Fault,
-    owed: boolean,
-  ): Promise<void> {
-    const { queue, clock, happenings, backoff, random } = this.#options;
-    const delayMs = backoffMs(backoff, attemptCount, random.next(), fault.retryAfterMs);
-    const answer = await queue.park(lease, {
-      fault: recordOfFault(fault, clock.nowMs()),
-      owed,
-      delayMsIfDirty: delayMs,
-    });
-    if (answer === 'parked') happenings.transferParked({ ...ref, fault, attemptCount });
-    else if (answer === 'queued')
-      happenings.transferRetrying({ ...ref, fault, attemptCount, retryInMs: delayMs });
-    else happenings.leaseLost(ref);
-  }
-
-  async #heartbeatLoop(): Promise<void> {
-    const { clock } = this.#options;
-    const { signal } = this.#stopClaiming;
-    // Leases of attempts that finish during the shutdown grace are kept alive too.
-    while (!signal.aborted || this.#running.size > 0) {
-      if (this.#running.size === 0) {
-        // The next look is one beat later at most; leases are longer than that.
-        await clock.sleep(HEARTBEAT_MS, signal).catch(() => {});
-        continue;
-      }
-      await clock.sleep(HEARTBEAT_MS, NEVER).catch(() => {});
-      for (const running of this.#running) void this.#beat(running);
-    }
-  }
-
-  async #beat(running: Running): Promise<void> {
-    if (running.isBeating) return;
-    running.isBeating = true;
-    try {
-      await this.#saveProgress(running.attempt);
-      await this.#renewIfOld(running);
-    } catch (error) {
-      this.#options.happenings.workerTroubled({ doing: 'renewing a lease', error });
-    } finally {
-      running.isBeating = false;
-    }
-  }
-
-  async #renewIfOld({ attempt, abort }: Running): Promise<void> {
-    const { queue, clock, leaseMs } = this.#options;
-    const leftMs = attempt.lease.expiresAtMonotonicMs - clock.monotonicMs();
-    if (leftMs > (leaseMs * 2) / 3) return;
-    const renewed = await queue.renew(attempt.lease);
-    if (renewed === null) abort.abort(new LeaseLost('The lease was lost: another attempt owns the transfer'));
-    else attempt.lease = renewed;
-  }
-
-  async #saveProgress(attempt: Attempt): Promise<void> {
-    const progress = attempt.unsavedProgress;
-    if (progress === null) return;
-    attempt.unsavedProgress = null;
-    try {
-      await this.#options.queue.progress(attempt.lease, progress);
-    } catch (error) {
-      // A checkpoint that is to be forgotten must not survive because one write failed.
-      attempt.unsavedProgress ??= progress;
-      throw error;
-    }
-  }
 }
-
-const NEVER = new AbortController().signal;
 
 function excluded(attempt: Attempt): AttemptEnd {
   attempt.note = 'The rule no longer covers this object.';
@@ -351,19 +149,4 @@ function excluded(attempt: Attempt): AttemptEnd {
 
 function ruleMissing(ruleName: string): Fault {
   return new Fault('rule_missing', `No rule named "${ruleName}" is configured`, { details: { ruleName } });
-}
-
-/** Errors that only a mistake of ours throws; a driver turns everything else into a Fault. */
-function isBug(error: unknown): boolean {
-  return (
-    error instanceof TypeError ||
-    error instanceof ReferenceError ||
-    error instanceof RangeError ||
-    (error instanceof Error && error.name === 'AssertionError')
-  );
-}
-
-function asBug(error: unknown): Fault {
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return new Fault('bug', message, { cause: error });
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { MalformedRecord } from '../../core/change.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { DurableNotes } from '../../core/durable-notes.ts';
 import type { Transfer } from '../../core/transfer.ts';
 import type {
   AcceptedTransfer,
@@ -44,6 +45,7 @@ import {
   renew,
 } from './operations.ts';
 import { recoverRows } from './recover.ts';
+import { SqliteNotes } from './sqlite-notes.ts';
 import { integer, knownFaultCode, type StoredRow, text } from './rows.ts';
 import { TransferTable } from './transfer-table.ts';
 
@@ -62,6 +64,11 @@ export type SqliteQueueOptions = SqliteQueuePlace & {
   readonly sealer: CheckpointSealer | null;
 };
 
+/** The queue, and the notes that share its file, its transactions and its close. */
+export interface SqliteStorage extends TransferQueue {
+  readonly notes: DurableNotes;
+}
+
 /** Rows of one transaction: small enough that it blocks the process for some tens of milliseconds at most. */
 const MAX_TRANSACTION_ROWS = 1000;
 const PENDING_STATUSES = ['queued', 'copying', 'settling', 'parked'] as const;
@@ -70,7 +77,7 @@ const PENDING_STATUSES = ['queued', 'copying', 'settling', 'parked'] as const;
  * Opens or makes the queue. Rejects with an Error that names the file, the reason and the remedy where the file is
  * owned by another process, damaged, not writable, of another program, of a newer version, or not durable.
  */
-export async function openSqliteQueue(options: SqliteQueueOptions): Promise<TransferQueue> {
+export async function openSqliteQueue(options: SqliteQueueOptions): Promise<SqliteStorage> {
   if ('directory' in options) prepareDataFolder(options.directory);
   const path = 'path' in options ? options.path : join(options.directory, 'queue.sqlite');
   const database = openDatabase(path);
@@ -82,7 +89,8 @@ export async function openSqliteQueue(options: SqliteQueueOptions): Promise<Tran
   }
 }
 
-class SqliteQueue implements TransferQueue {
+class SqliteQueue implements SqliteStorage {
+  readonly notes: DurableNotes;
   readonly #database: DatabaseSync;
   readonly #context: OperationContext;
   readonly #settleGraceMs: number;
@@ -122,6 +130,7 @@ class SqliteQueue implements TransferQueue {
       newEffects: () => new RowChanges(),
       onCommitted: (effects) => this.#afterCommit(effects),
     });
+    this.notes = new SqliteNotes(database, (operation) => this.#group.run(1, operation));
   }
 
   async accept(request: {

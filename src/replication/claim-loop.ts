@@ -1,0 +1,91 @@
+// Decides when to ask the queue for due transfers, and for how many: as much as there is room for, at once where work
+// arrives or an attempt ends, else when the next row is due.
+import type { Clock } from '../core/clock.ts';
+import type { Happenings } from '../core/happenings.ts';
+import type { ClaimedTransfer, TransferQueue } from '../core/transfer-queue.ts';
+
+/** Without work and without anything due, the queue is asked again after this. */
+const IDLE_MS = 60_000;
+/** A queue that answers with an error is asked again after this. */
+const QUEUE_DOWN_MS = 15_000;
+
+interface ClaimLoopOptions {
+  readonly queue: TransferQueue;
+  readonly clock: Clock;
+  readonly happenings: Happenings;
+  /** How many more attempts may run now. Whoever makes room calls `wake`. */
+  readonly room: () => number;
+  /** Starts the attempt of a claimed transfer; must not throw. */
+  readonly begin: (claimed: ClaimedTransfer) => void;
+}
+
+/** Claims until it is stopped. */
+export class ClaimLoop {
+  readonly #options: ClaimLoopOptions;
+  readonly #stopping = new AbortController();
+  #wake: () => void = () => {};
+  #endWork: () => void = () => {};
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: ClaimLoopOptions) {
+    this.#options = options;
+  }
+
+  /** Begins claiming. Call once. */
+  start(): void {
+    this.#endWork = this.#options.queue.onWork(() => this.wake());
+    this.#loop = this.#run();
+  }
+
+  /** There may be work, or room for it. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** Resolves when no claim is under way any more; one that was has given its rows back. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.wake();
+    await this.#loop;
+    this.#endWork();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const wake = new Promise<void>((resolve) => (this.#wake = resolve));
+      const waitMs = await this.#claimOnce(signal);
+      if (waitMs > 0 && !signal.aborted) await this.#sleepUntil(wake, waitMs, signal);
+    }
+  }
+
+  /** Claims what there is room for; returns how long nothing has to be done unless somebody wakes. */
+  async #claimOnce(signal: AbortSignal): Promise<number> {
+    const { queue, happenings, room, begin } = this.#options;
+    try {
+      // An attempt's end wakes.
+      const free = room();
+      if (free <= 0) return IDLE_MS;
+      const claimed = await queue.claim(free);
+      if (signal.aborted) {
+        for (const { lease } of claimed) await queue.release(lease, { owed: false });
+        return 0;
+      }
+      for (const transfer of claimed) begin(transfer);
+      if (claimed.length > 0) return 0;
+      return Math.min((await queue.untilNextDueMs()) ?? IDLE_MS, IDLE_MS);
+    } catch (error) {
+      happenings.workerTroubled({ doing: 'claiming transfers', error });
+      return QUEUE_DOWN_MS;
+    }
+  }
+
+  async #sleepUntil(wake: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const either = AbortSignal.any([signal, woken.signal]);
+    const timer = this.#options.clock.sleep(ms, either).catch(() => {});
+    await Promise.race([wake, timer]);
+    woken.abort();
+    await timer;
+  }
+}

@@ -1,0 +1,147 @@
+// Writes down how an attempt ended: finished, tried again later, parked, or given back at shutdown. Every decision
+// about retrying is made here and nowhere else.
+import { backoffMs, type BackoffPolicy } from '../core/backoff.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { Fault, recordOfFault, toFault } from '../core/faults.ts';
+import type { Happenings, TransferRef } from '../core/happenings.ts';
+import type { Lease, TransferQueue } from '../core/transfer-queue.ts';
+import { type Attempt, type AttemptEnd, LeaseLost } from './attempt.ts';
+import { saveProgress } from './lease-keeper.ts';
+
+/** A store that is down is asked again at most this rarely, so that its return is noticed soon. */
+const STORE_DOWN_CAP_MS = 15_000;
+
+/** The reason of an abort at shutdown: nobody failed. */
+export const SHUTDOWN = new Error('The worker is shutting down');
+
+export interface EndRecorderOptions {
+  readonly queue: TransferQueue;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly happenings: Happenings;
+  /** Counted failures after which a transfer is parked. */
+  readonly maxAttempts: number;
+  readonly backoff: BackoffPolicy;
+}
+
+/** The one place that acts on dispositions. */
+export class EndRecorder {
+  readonly #options: EndRecorderOptions;
+  #storeDownStreak = 0;
+
+  constructor(options: EndRecorderOptions) {
+    this.#options = options;
+  }
+
+  /** An attempt that ran to its end. */
+  async finish(ref: TransferRef, attempt: Attempt, end: AttemptEnd, durationMs: number): Promise<void> {
+    const { queue, happenings } = this.#options;
+    this.#storeDownStreak = 0;
+    const answer = await queue.finish(attempt.lease, { ...end, owed: attempt.owed, target: attempt.target });
+    if (answer.kind === 'lease_lost') {
+      happenings.leaseLost(ref);
+      return;
+    }
+    const { bytesMoved, note } = attempt;
+    // A last look that only confirms leaves the row with the outcome that it confirms: that is what is told.
+    const kept = attempt.claimed.isSettling ? ((await queue.get(ref.transferId))?.outcome ?? null) : null;
+    const outcome = kept ?? end.outcome;
+    const isConfirmed = outcome !== end.outcome;
+    const { status } = answer;
+    happenings.transferFinished({
+      ...ref,
+      ...end,
+      outcome,
+      isConfirmed,
+      status,
+      bytesMoved,
+      durationMs,
+      note,
+    });
+  }
+
+  /** An attempt that threw: the error is a fault, a bug, or the reason it was aborted for. */
+  async endBadly(ref: TransferRef, attempt: Attempt, error: unknown): Promise<void> {
+    const { queue, clock, happenings } = this.#options;
+    if (error instanceof LeaseLost) {
+      happenings.leaseLost(ref);
+      return;
+    }
+    await saveProgress(queue, attempt);
+    if (error === SHUTDOWN) {
+      const wasOurs = await queue.release(attempt.lease, { owed: attempt.owed });
+      if (wasOurs) happenings.transferReleased(ref);
+      else happenings.leaseLost(ref);
+      return;
+    }
+    const fault = isBug(error) ? asBug(error) : toFault(error);
+    const failedAttempts = attempt.claimed.attemptCount + 1;
+    const isCounted = fault.disposition === 'retry' || fault.disposition === 'retry_now';
+    if (fault.disposition === 'park' || (isCounted && failedAttempts >= this.#options.maxAttempts)) {
+      await this.park(ref, attempt.lease, failedAttempts, fault, attempt.owed);
+      return;
+    }
+    const delayMs = this.#delayMs(fault, failedAttempts);
+    const isOurs = await queue.retry(attempt.lease, {
+      fault: recordOfFault(fault, clock.nowMs()),
+      delayMs,
+      countsAsAttempt: isCounted,
+      owed: attempt.owed,
+    });
+    if (isOurs)
+      happenings.transferRetrying({ ...ref, fault, attemptCount: failedAttempts, retryInMs: delayMs });
+    else happenings.leaseLost(ref);
+  }
+
+  #delayMs(fault: Fault, failedAttempts: number): number {
+    const { backoff, random } = this.#options;
+    if (fault.disposition === 'retry_now') return 0;
+    if (fault.disposition !== 'wait_for_store') {
+      return backoffMs(backoff, failedAttempts, random.next(), fault.retryAfterMs);
+    }
+    this.#storeDownStreak += 1;
+    const capMs = Math.min(backoff.capMs, STORE_DOWN_CAP_MS);
+    return backoffMs(
+      { baseMs: backoff.baseMs, capMs },
+      this.#storeDownStreak,
+      random.next(),
+      fault.retryAfterMs,
+    );
+  }
+
+  /** Parks a row for a person; where a change arrived meanwhile, it is tried again instead. */
+  async park(
+    ref: TransferRef,
+    lease: Lease,
+    attemptCount: number,
+    fault: Fault,
+    owed: boolean,
+  ): Promise<void> {
+    const { queue, clock, happenings, backoff, random } = this.#options;
+    const delayMs = backoffMs(backoff, attemptCount, random.next(), fault.retryAfterMs);
+    const answer = await queue.park(lease, {
+      fault: recordOfFault(fault, clock.nowMs()),
+      owed,
+      delayMsIfDirty: delayMs,
+    });
+    if (answer === 'parked') happenings.transferParked({ ...ref, fault, attemptCount });
+    else if (answer === 'queued')
+      happenings.transferRetrying({ ...ref, fault, attemptCount, retryInMs: delayMs });
+    else happenings.leaseLost(ref);
+  }
+}
+
+/** Errors that only a mistake of ours throws; a driver turns everything else into a Fault. */
+function isBug(error: unknown): boolean {
+  return (
+    error instanceof TypeError ||
+    error instanceof ReferenceError ||
+    error instanceof RangeError ||
+    (error instanceof Error && error.name === 'AssertionError')
+  );
+}
+
+function asBug(error: unknown): Fault {
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new Fault('bug', message, { cause: error });
+}
