@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { request as httpRequest } from 'node:http';
 import { after, before, beforeEach, test } from 'node:test';
-import { ClientGone, type SandboxServer, startSandboxServer } from './http-server.ts';
+import { type SandboxServer, startSandboxServer } from './http-server.ts';
+import { ClientGone } from './request-stages.ts';
 import type { FaultEffect } from './scripted-faults.ts';
 
 let server: SandboxServer;

@@ -8,6 +8,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { ClientGone, RequestStages, type RequestStage, type RequestWatcher } from './request-stages.ts';
 import { type FaultEffect, FaultScript } from './scripted-faults.ts';
 
 export interface SandboxRequest {
@@ -37,20 +38,26 @@ export interface SandboxServer {
   readonly requests: readonly string[];
   /** How many requests were ever seen, those no longer listed included. */
   readonly requestCount: number;
+  /** Tells `watcher` of every request, stage by stage, and lets it hold or cut them; returns how to end that. */
+  watch(watcher: RequestWatcher): () => void;
   close(): Promise<void>;
+}
+
+/** One exchange as its parts see it. */
+interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly effect: FaultEffect | null;
+  readonly tell: ((stage: RequestStage, bytes?: number) => Promise<void>) | null;
 }
 
 /** A long run must not grow without bound. */
 const listedRequestLimit = 10_000;
 
-/** Thrown by a request body when its client went away or a scripted cut ended it. */
-export class ClientGone extends Error {
-  override readonly name = 'ClientGone';
-}
-
 /** Starts a server on loopback; port 0 picks a free one. */
 export async function startSandboxServer(handler: SandboxHandler, port = 0): Promise<SandboxServer> {
   const faults = new FaultScript();
+  const stages = new RequestStages();
   const requests: string[] = [];
   let requestCount = 0;
   const closing = new AbortController();
@@ -60,7 +67,7 @@ export async function startSandboxServer(handler: SandboxHandler, port = 0): Pro
       requestCount += 1;
       requests.push(`${req.method} ${req.url}`);
       if (requests.length > listedRequestLimit) requests.shift();
-      void serve(handler, faults, closing.signal, req, res);
+      void serve({ handler, faults, stages, closing: closing.signal }, req, res);
     },
   );
   await new Promise<void>((resolve, reject) => {
@@ -76,6 +83,7 @@ export async function startSandboxServer(handler: SandboxHandler, port = 0): Pro
     get requestCount() {
       return requestCount;
     },
+    watch: (watcher) => stages.watch(watcher),
     close: async () => {
       closing.abort();
       await closeServer(server);
@@ -89,19 +97,27 @@ async function closeServer(server: Server): Promise<void> {
   await closed;
 }
 
-async function serve(
-  handler: SandboxHandler,
-  faults: FaultScript,
-  closing: AbortSignal,
-  req: IncomingMessage,
-  res: ServerResponse,
-): Promise<void> {
+interface Service {
+  readonly handler: SandboxHandler;
+  readonly faults: FaultScript;
+  readonly stages: RequestStages;
+  readonly closing: AbortSignal;
+}
+
+async function serve(server: Service, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const rawUrl = req.url ?? '/';
   const method = req.method ?? 'GET';
-  const effect = faults.take({ method, rawUrl, headers: req.headers });
+  const { headers } = req;
+  const effect = server.faults.take({ method, rawUrl, headers });
+  const tell = server.stages.isWatched
+    ? (stage: RequestStage, bytes = 0): Promise<void> =>
+        server.stages.tell({ stage, method, rawUrl, headers, bytes })
+    : null;
+  const exchange: Exchange = { req, res, effect, tell };
   req.on('error', () => {});
   res.on('error', () => {});
-  if (effect?.kind === 'latency') await waitUnlessClosing(effect.ms, closing);
+  if (tell !== null) res.once('finish', () => void tell('answered'));
+  if (effect?.kind === 'latency') await waitUnlessClosing(effect.ms, server.closing);
   if (effect?.kind === 'status') {
     await drain(req);
     send(res, { status: effect.status, headers: effect.headers ?? {}, body: effect.body ?? '' });
@@ -112,13 +128,15 @@ async function serve(
     method,
     rawPath: question < 0 ? rawUrl : rawUrl.slice(0, question),
     rawQuery: question < 0 ? '' : rawUrl.slice(question + 1),
-    headers: req.headers,
-    body: readBody(req, effect),
+    headers,
+    body: readBody(exchange),
   };
   try {
-    const answer = await handler(request);
+    await tell?.('arrived');
+    const answer = await server.handler(request);
+    await tell?.('done');
     await drain(req);
-    await sendAnswer(res, answer, effect);
+    await sendAnswer(exchange, answer);
   } catch (error) {
     if (error instanceof ClientGone) {
       res.destroy();
@@ -133,7 +151,8 @@ async function serve(
   }
 }
 
-async function* readBody(req: IncomingMessage, effect: FaultEffect | null): AsyncGenerator<Uint8Array> {
+async function* readBody({ req, effect, tell }: Exchange): AsyncGenerator<Uint8Array> {
+  const announcedBytes = Number(req.headers['content-length'] ?? Number.NaN);
   let seen = 0;
   try {
     // A store that answers before it read everything must not lose the connection it answers on.
@@ -156,7 +175,10 @@ async function* readBody(req: IncomingMessage, effect: FaultEffect | null): Asyn
         throw new ClientGone('The connection was cut by the fault script');
       }
       seen += bytes.length;
+      await tell?.('receiving', seen);
       yield bytes;
+      // Everything is here: that the client goes away while the request is held changes nothing any more.
+      if (seen === announcedBytes) return;
     }
   } catch (error) {
     if (error instanceof ClientGone) throw error;
@@ -178,11 +200,8 @@ async function drain(req: IncomingMessage): Promise<void> {
   }
 }
 
-async function sendAnswer(
-  res: ServerResponse,
-  answer: SandboxAnswer,
-  effect: FaultEffect | null,
-): Promise<void> {
+async function sendAnswer(exchange: Exchange, answer: SandboxAnswer): Promise<void> {
+  const { res, effect } = exchange;
   if (effect?.kind === 'lose_answer') {
     res.destroy();
     return;
@@ -197,18 +216,17 @@ async function sendAnswer(
     effect?.kind === 'stall_response' ||
     effect?.kind === 'corrupt_response';
   if (!isStreamed(body)) {
-    if (touched) await sendStream(res, withLength(answer, toBytes(body)), once(toBytes(body)), effect);
+    if (touched) await sendStream(exchange, withLength(answer, toBytes(body)), once(toBytes(body)));
     else send(res, { ...answer, body });
     return;
   }
-  await sendStream(res, answer, body, effect);
+  await sendStream(exchange, answer, body);
 }
 
 async function sendStream(
-  res: ServerResponse,
+  { res, effect, tell }: Exchange,
   answer: SandboxAnswer,
   body: AsyncIterable<Uint8Array>,
-  effect: FaultEffect | null,
 ): Promise<void> {
   res.writeHead(answer.status, { ...answer.headers });
   let sentBytes = 0;
@@ -223,6 +241,7 @@ async function sendStream(
       return;
     }
     if (!res.write(step.bytes)) await drainedOrClosed(res);
+    await tell?.('sending', sentBytes);
     if (step.after === 'stall') {
       if (!res.destroyed) await new Promise<void>((resolve) => res.once('close', resolve));
       return;

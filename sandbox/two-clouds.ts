@@ -1,6 +1,6 @@
 // Two clouds on this machine: the sandbox S3 and the sandbox GCS with one bucket each, and the settings under which
 // the service, the vendors' SDKs and other tools use them.
-import { startSandboxGcs, type SandboxGcs } from './gcs/sandbox-gcs.ts';
+import { startSandboxGcs, type SandboxGcs, type SandboxGcsOptions } from './gcs/sandbox-gcs.ts';
 import { startSandboxS3, type SandboxS3 } from './s3/sandbox-s3.ts';
 
 /** Credentials of the sandbox only: they open nothing else. */
@@ -24,10 +24,15 @@ export async function startTwoClouds(options: {
   readonly s3: number;
   readonly gcs: number;
   readonly keepBytes?: boolean;
+  readonly onTargetChange?: SandboxGcsOptions['onChange'];
 }): Promise<TwoClouds> {
   const s3 = await startSandboxS3({ port: options.s3, ...SANDBOX_KEYS });
   s3.createBucket(SOURCE_BUCKET);
-  const gcs = await startSandboxGcs({ port: options.gcs, keepBytes: options.keepBytes ?? true });
+  const gcs = await startSandboxGcs({
+    port: options.gcs,
+    keepBytes: options.keepBytes ?? true,
+    ...(options.onTargetChange === undefined ? {} : { onChange: options.onTargetChange }),
+  });
   gcs.createBucket(TARGET_BUCKET);
   return {
     s3,

@@ -25,10 +25,12 @@ export interface SandboxGcsOptions {
   readonly rateLimitPerObject?: boolean;
   /** The clock of generations, retention, the rate limit and the life of upload sessions. */
   readonly nowMs?: () => number;
+  /** Told of every new state of an object at the moment it becomes visible; null: the object was removed. */
+  readonly onChange?: (name: string, object: SandboxObject | null) => void;
 }
 
 /** A live object as tests see it. */
-interface SandboxObject {
+export interface SandboxObject {
   readonly bucket: string;
   readonly name: string;
   readonly generation: string;
@@ -74,6 +76,7 @@ export async function startSandboxGcs(options: SandboxGcsOptions = {}): Promise<
     access,
     keepBytes: options.keepBytes ?? true,
     rateLimitPerObject: options.rateLimitPerObject ?? false,
+    onChange: (name, object) => options.onChange?.(name, object === null ? null : view(object)),
   });
   const answer = async (request: SandboxRequest): Promise<SandboxAnswer> => {
     const query = new Query(request.rawQuery);
@@ -95,6 +98,7 @@ export async function startSandboxGcs(options: SandboxGcsOptions = {}): Promise<
     get requestCount() {
       return server.requestCount;
     },
+    watch: (watcher) => server.watch(watcher),
     createBucket: (name, bucketOptions = {}) => {
       state.createBucket(name, bucketOptions);
     },

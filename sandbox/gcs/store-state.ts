@@ -67,6 +67,8 @@ export interface StateOptions {
   readonly keepBytes: boolean;
   readonly rateLimitPerObject: boolean;
   readonly access: AccessRules;
+  /** Told of every new state of a live object in the step that makes it visible; null: removed. */
+  readonly onChange: (name: string, object: StoredObject | null) => void;
 }
 
 const MIN_REWRITE_INTERVAL_MS = 1000;
@@ -166,11 +168,13 @@ export class StoreState {
     if (generations === undefined) {
       bucket.objects.set(draft.name, { live: created, noncurrent: [], changedMs: nowMs });
       bucket.sortedNames = null;
+      this.#options.onChange(draft.name, created);
       return created;
     }
     this.#retire(bucket, generations, nowMs);
     generations.live = created;
     generations.changedMs = nowMs;
+    this.#options.onChange(draft.name, created);
     return created;
   }
 
@@ -180,8 +184,10 @@ export class StoreState {
     this.#checkRate(current.bucket, current.name);
     const nowMs = this.#options.nowMs();
     const updated = { ...current, fields, metageneration: current.metageneration + 1, updatedMs: nowMs };
-    if (generations.live === current) generations.live = updated;
-    else generations.noncurrent[generations.noncurrent.indexOf(current)] = updated;
+    if (generations.live === current) {
+      generations.live = updated;
+      this.#options.onChange(current.name, updated);
+    } else generations.noncurrent[generations.noncurrent.indexOf(current)] = updated;
     generations.changedMs = nowMs;
     return updated;
   }
@@ -197,6 +203,7 @@ export class StoreState {
     this.#checkHolds(bucket, current);
     const nowMs = this.#options.nowMs();
     generations.changedMs = nowMs;
+    if (generations.live === current) this.#options.onChange(current.name, null);
     if (!forGood) this.#retire(bucket, generations, nowMs);
     else if (generations.live === current) generations.live = null;
     else generations.noncurrent.splice(generations.noncurrent.indexOf(current), 1);

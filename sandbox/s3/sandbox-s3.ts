@@ -56,6 +56,7 @@ export async function startSandboxS3(options: SandboxS3Options): Promise<Sandbox
     get requestCount() {
       return server.requestCount;
     },
+    watch: (watcher) => server.watch(watcher),
     undelivered: notifications.undelivered,
     setNotification: (name, target, notificationOptions = {}) => {
       bucketOf(state, name);

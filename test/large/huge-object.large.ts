@@ -24,7 +24,7 @@ test(
         : 'the peak of another process is read from /proc, which is Linux only',
   },
   async (t) => {
-    await using system = await SystemUnderTest.start({}, false);
+    await using system = await SystemUnderTest.start({}, { keepBytes: false });
     const key = 'huge.bin';
     const source = await system.clouds.s3.putSyntheticObject(SOURCE_BUCKET, key, {
       sizeBytes: SIZE_BYTES,

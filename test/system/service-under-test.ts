@@ -36,8 +36,11 @@ export class SystemUnderTest {
     this.service = service;
   }
 
-  static async start(settings: Record<string, string> = {}, keepBytes = true): Promise<SystemUnderTest> {
-    const clouds = await startTwoClouds({ s3: 0, gcs: 0, keepBytes });
+  static async start(
+    settings: Record<string, string> = {},
+    cloudOptions: Omit<Parameters<typeof startTwoClouds>[0], 's3' | 'gcs'> = {},
+  ): Promise<SystemUnderTest> {
+    const clouds = await startTwoClouds({ s3: 0, gcs: 0, ...cloudOptions });
     const folder = await mkdtemp(join(tmpdir(), 'replicator-system-'));
     const all = {
       ...clouds.settings,
