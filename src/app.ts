@@ -159,6 +159,8 @@ async function openQueue(config: Config, secrets: Secrets): Promise<SqliteStorag
     leaseMs: LEASE_MS,
     settleGraceMs: config.transfer.settleGraceMs,
     maxRetryDelayMs: config.retry.backoffCapMs,
+    // The bound by which an attempt decides whether an object is sent in one request: both must agree.
+    smallMaxBytes: config.transfer.chunkBytes,
     sealer: key === null ? null : openCheckpointSealer(key.reveal()),
   });
 }

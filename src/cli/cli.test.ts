@@ -52,7 +52,7 @@ async function run(args: readonly string[], url: string, more: Partial<CliDeps> 
 /** Lets the next transfer end as a worker would, as soon as it is there. */
 async function endNext(api: TestApi, fault: Fault | null): Promise<void> {
   for (;;) {
-    const [claimed] = await api.queue.claim(1);
+    const [claimed] = await api.queue.claim({ total: 1, large: 1 });
     if (claimed !== undefined) {
       const { lease } = claimed;
       if (fault === null)
@@ -205,7 +205,7 @@ test('what is parked is listed by reason, and all of one reason is run again', a
   assert.deepEqual([rest.exitCode, rest.json()], [0, { redriven: 1, more: false }]);
   const none = await run(['redrive', '--rule', 'default'], api.url);
   assert.deepEqual([none.exitCode, none.out], [0, '0 transfers run again\n']);
-  assert.deepEqual((await api.queue.claim(10)).length, 3);
+  assert.deepEqual((await api.queue.claim({ total: 10, large: 10 })).length, 3);
 });
 
 test('a redrive that names nothing, too much or an unknown fault is refused', async (t: TestContext) => {

@@ -161,7 +161,7 @@ export const SETTINGS = {
   }),
   MAX_CONCURRENCY: withDefault(wholeNumber(1, 1024), 32, {
     section: 'transfer',
-    help: 'Transfers that run at the same time, at most.',
+    help: 'Transfers that run at the same time, at most. A quarter of them, and at least one, may be objects larger than CHUNK_SIZE_BYTES.',
     defaultText: '32',
     example: '32',
   }),

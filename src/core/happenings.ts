@@ -54,8 +54,8 @@ export interface Happenings {
   parkedRechecked(event: ParkedClassRef & { readonly count: number }): void;
   /** The example ended in another way than before: the rest of its class is run again. */
   parkedClassRedriven(event: ParkedClassRef & { readonly redriven: number }): void;
-  /** Given back at shutdown: it goes on at the next start. */
-  transferReleased(event: TransferRef): void;
+  /** Given back, nobody having failed: at shutdown, or to wait among the large objects. */
+  transferReleased(event: TransferRef & { readonly reason: 'shutdown' | 'lane_full' }): void;
   leaseLost(event: TransferRef): void;
   /** The worker itself failed (the queue's store answers with errors): nothing of a transfer is lost. */
   workerTroubled(event: { readonly doing: string; readonly error: unknown }): void;

@@ -3,6 +3,8 @@
 // One live row (status other than done) per (rule, source object). What the rows promise:
 // - accept resolves only when the change would survive a power cut.
 // - the claim clears the dirty flag, in the same step that hands out the lease, before anybody looks anywhere.
+// - a row waits in one of two lanes, by the size its object is known to have, so that neither waits for the other; in
+//   each lane live work goes before background work, and of eight claims one is left to the latter.
 // - finish, retry, park, release, renew and progress change the row only with the lease's current token; otherwise
 //   they change nothing and answer false or `lease_lost`.
 // - `owed` (an effect of ours may still land) stays with the row through every transition; only an attempt that was
@@ -17,6 +19,24 @@ import type { FaultCode, FaultRecord } from './faults.ts';
 import type { ObjectLocation, SourceState } from './object.ts';
 import type { Placement, TargetCondition, UploadSession } from './object-target.ts';
 import type { Outcome, Receipt, Transfer, TransferStatus } from './transfer.ts';
+
+/**
+ * `large`: the object is known to be larger than the bound the queue was opened with, from an attempt or, where none
+ * told, from the latest change. `small`: everything else, and every look after a grace, which seldom moves bytes.
+ */
+export type Lane = 'small' | 'large';
+
+/**
+ * `background`: every change that the transfer stands for came from a backfill or a reconcile. Any other change, and
+ * the redrive of a single transfer, makes it `live` until its period ends.
+ */
+export type Priority = 'live' | 'background';
+
+/** How much a claim may hand out: `total` transfers, of which at most `large` of the large lane. */
+export interface ClaimRoom {
+  readonly total: number;
+  readonly large: number;
+}
 
 export interface AcceptItem {
   readonly ruleName: string;
@@ -62,6 +82,8 @@ export interface ClaimedTransfer {
   readonly ruleName: string;
   readonly source: ObjectLocation;
   readonly target: ObjectLocation;
+  /** The lane it waited in. */
+  readonly lane: Lane;
   /** Failed attempts so far. */
   readonly attemptCount: number;
   /** True for the look after the grace: only such an attempt may clear `owed`. */
@@ -140,8 +162,12 @@ export interface TransferQueue {
     readonly items: readonly AcceptItem[];
     readonly quarantine: readonly MalformedRecord[];
   }): Promise<readonly AcceptedTransfer[]>;
-  /** Up to `limit` due transfers, oldest due first. Expired leases are taken back first. */
-  claim(limit: number): Promise<readonly ClaimedTransfer[]>;
+  /**
+   * Due transfers, as many as there is room for: first of the large lane, then of the small one; in each live ones
+   * before background ones (one of eight is a background one where any is due), and of these the oldest due first.
+   * Expired leases are taken back before. A room that is not of whole numbers from zero throws a RangeError.
+   */
+  claim(room: ClaimRoom): Promise<readonly ClaimedTransfer[]>;
   /** Extends the lease; null where it was lost. */
   renew(lease: Lease): Promise<Lease | null>;
   /** Notes how far the attempt is; false where the lease was lost. A null checkpoint forgets the stored one. */
@@ -197,8 +223,11 @@ export interface TransferQueue {
     /** `nextCursor` of the step before; null for the first. */
     readonly cursor: string | null;
   }): Promise<{ readonly redriven: number; readonly nextCursor: string | null }>;
-  /** Milliseconds until the earliest queued, settling or expired row is due (0: now); null where there is none. */
-  untilNextDueMs(): Promise<number | null>;
+  /**
+   * Milliseconds until a claim with this room has something to do (0: now): a row of a lane with room is due, or a
+   * lease expires. Null where there is nothing to wait for.
+   */
+  untilNextDueMs(room: ClaimRoom): Promise<number | null>;
   /** Calls `listener` whenever rows may have become due. Returns the function that ends it. */
   onWork(listener: () => void): () => void;
   /** By id, also ids of finished periods and of follow-ups that have not begun. */

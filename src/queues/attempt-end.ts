@@ -7,7 +7,7 @@ import type { ObjectLocation } from '../core/object.ts';
 import type { FinishAnswer } from '../core/transfer-queue.ts';
 import { nextStatus, type Outcome, type Receipt, type TransferEvent } from '../core/transfer.ts';
 import { dueAfter, type QueueTime } from './steady-clock.ts';
-import type { FollowUp, TransferRow } from './transfer-row.ts';
+import { type FollowUp, joinPriority, type TransferRow } from './transfer-row.ts';
 
 export interface RowsAfterEnd<Checkpoint> {
   /** The row of the attempt's id. */
@@ -71,6 +71,7 @@ export function afterFinish<Checkpoint>(
       wakeAtMs: dueAfter(now, 0),
       // While owed, what this attempt did may still be undone: the older change is not covered either.
       changeAtMs: isOwed ? row.changeAtMs : row.followUp.changeAtMs,
+      priority: isOwed ? joinPriority(row.priority, row.followUp.priority) : row.followUp.priority,
       updatedAtMs: now.wallMs,
     };
     return { ended: atRest(result, now), followUp };
@@ -172,7 +173,10 @@ function backToQueue<Checkpoint>(
   };
   if (row.followUp === null) return { ended: waiting, followUp: null };
   const ended = atRest({ ...row, outcome: row.outcome ?? 'superseded', fault: null }, now);
-  return { ended, followUp: { ...waiting, ...beginningOf(row.followUp) } };
+  const priority = joinPriority(row.priority, row.followUp.priority);
+  // What the change told is newer than what this attempt learnt.
+  const sizeBytes = row.followUp.sizeHintBytes === null ? row.sizeBytes : null;
+  return { ended, followUp: { ...waiting, ...beginningOf(row.followUp), priority, sizeBytes } };
 }
 
 /** The row of an id whose period is over. */

@@ -9,7 +9,13 @@ import {
   type Transfer,
   type TransferStatus,
 } from '../core/transfer.ts';
-import type { AcceptItem, ClaimedTransfer, UploadCheckpoint } from '../core/transfer-queue.ts';
+import type {
+  AcceptItem,
+  ClaimedTransfer,
+  Lane,
+  Priority,
+  UploadCheckpoint,
+} from '../core/transfer-queue.ts';
 import { dueAfter, type QueueTime } from './steady-clock.ts';
 
 /** The dirty period that begins when the running attempt ends: what arrived since its claim. */
@@ -18,6 +24,7 @@ export interface FollowUp {
   /** Time of the oldest change since the claim, in Unix milliseconds. */
   readonly changeAtMs: number;
   readonly sizeHintBytes: number | null;
+  readonly priority: Priority;
   readonly createdAtMs: number;
 }
 
@@ -39,8 +46,10 @@ export interface TransferRow<Checkpoint> {
   /** The oldest change that no finished attempt covers, those in the follow-up included. */
   readonly changeAtMs: number;
   readonly sizeHintBytes: number | null;
+  readonly priority: Priority;
   /** Not null means dirty. */
   readonly followUp: FollowUp | null;
+  /** What an attempt learnt; null where none did, or where a change told another size since. */
   readonly sizeBytes: number | null;
   readonly bytesDone: number;
   readonly checkpoint: Checkpoint | null;
@@ -56,6 +65,7 @@ export interface TransferRow<Checkpoint> {
 export interface Arrival {
   readonly changeAtMs: number;
   readonly sizeHintBytes: number | null;
+  readonly priority: Priority;
   /** Where the rule maps the object now; null for a redrive, which knows no rule. */
   readonly target: ObjectLocation | null;
 }
@@ -66,7 +76,32 @@ export function arrivalOf(
   now: QueueTime,
 ): Arrival {
   const changeAtMs = Math.min(change.occurredAtMs ?? now.wallMs, now.wallMs);
-  return { changeAtMs, sizeHintBytes: change.sizeBytes, target };
+  const isBackground = change.transport === 'backfill' || change.transport === 'reconcile';
+  return {
+    changeAtMs,
+    sizeHintBytes: change.sizeBytes,
+    priority: isBackground ? 'background' : 'live',
+    target,
+  };
+}
+
+/** A redrive of one transfer, as a change of now: somebody waits for it. */
+export function redriveArrival(sizeHintBytes: number | null, now: QueueTime): Arrival {
+  return { changeAtMs: now.wallMs, sizeHintBytes, priority: 'live', target: null };
+}
+
+/** The lane a row waits in; up to `smallMaxBytes` is small. */
+export function laneOf(
+  { status, sizeBytes, sizeHintBytes }: Pick<TransferRow<unknown>, 'status' | 'sizeBytes' | 'sizeHintBytes'>,
+  smallMaxBytes: number,
+): Lane {
+  if (status === 'settling') return 'small';
+  return (sizeBytes ?? sizeHintBytes ?? 0) > smallMaxBytes ? 'large' : 'small';
+}
+
+/** Live where either is: work that stands for both. */
+export function joinPriority(a: Priority, b: Priority): Priority {
+  return a === 'live' || b === 'live' ? 'live' : 'background';
 }
 
 /** The row of a new dirty period of a key that has no live row. */
@@ -89,6 +124,7 @@ export function newRow(
     wakeAtMs: dueAfter(now, 0),
     changeAtMs: arrival.changeAtMs,
     sizeHintBytes: arrival.sizeHintBytes,
+    priority: arrival.priority,
     followUp: null,
     sizeBytes: null,
     bytesDone: 0,
@@ -112,21 +148,27 @@ export function afterChange<Checkpoint>(
   const status = nextStatus(row.status, 'change_arrived');
   if (row.status === 'copying') return withFollowUp(row, arrival, newId, now);
   const changeAtMs = Math.min(row.changeAtMs, arrival.changeAtMs);
-  const sizeHintBytes = arrival.sizeHintBytes ?? row.sizeHintBytes;
+  const sizes = sizesAfter(row, arrival.sizeHintBytes);
+  const priority = joinPriority(row.priority, arrival.priority);
   const target = arrival.target ?? row.target;
   if (row.status === 'queued') {
     // Its due time stays: a change must not cut the backoff of a throttled store short. Its attempts begin anew: they
     // were spent on what the object was before.
-    const isKnown = changeAtMs === row.changeAtMs && sizeHintBytes === row.sizeHintBytes;
-    if (isKnown && row.attemptCount === 0 && isSameLocation(target, row.target)) return row;
-    return { ...row, target, changeAtMs, sizeHintBytes, attemptCount: 0, updatedAtMs: now.wallMs };
+    const isKnown =
+      changeAtMs === row.changeAtMs &&
+      sizes.sizeHintBytes === row.sizeHintBytes &&
+      priority === row.priority &&
+      isSameLocation(target, row.target);
+    if (isKnown && row.attemptCount === 0) return row;
+    return { ...row, ...sizes, target, changeAtMs, priority, attemptCount: 0, updatedAtMs: now.wallMs };
   }
   return {
     ...dueAtOnce(row, now),
+    ...sizes,
     status,
     target,
     changeAtMs,
-    sizeHintBytes,
+    priority,
     outcome: null,
     attemptCount: 0,
   };
@@ -138,10 +180,16 @@ export function afterRedrive<Checkpoint>(
   newId: () => string,
   now: QueueTime,
 ): TransferRow<Checkpoint> {
+  if (row.status === 'copying') return withFollowUp(row, redriveArrival(null, now), newId, now);
+  return { ...afterClassRedrive(row, now), priority: 'live' };
+}
+
+/** A waiting row that is run again as one of many: due at once, attempts from zero, no more urgent than it was. */
+export function afterClassRedrive<Checkpoint>(
+  row: TransferRow<Checkpoint>,
+  now: QueueTime,
+): TransferRow<Checkpoint> {
   const status = nextStatus(row.status, 'redriven');
-  if (row.status === 'copying') {
-    return withFollowUp(row, { changeAtMs: now.wallMs, sizeHintBytes: null, target: null }, newId, now);
-  }
   return { ...dueAtOnce(row, now), status, outcome: null, attemptCount: 0 };
 }
 
@@ -165,7 +213,11 @@ export function afterClaim<Checkpoint>(
 /** A row just claimed, as its worker gets it. `expiresAtMonotonicMs` is the end of the lease. */
 export function toClaimed(
   row: TransferRow<unknown>,
-  found: { readonly lastReceipt: Receipt | null; readonly checkpoint: UploadCheckpoint | null },
+  found: {
+    readonly lane: Lane;
+    readonly lastReceipt: Receipt | null;
+    readonly checkpoint: UploadCheckpoint | null;
+  },
   expiresAtMonotonicMs: number,
 ): ClaimedTransfer {
   return {
@@ -173,6 +225,7 @@ export function toClaimed(
     ruleName: row.ruleName,
     source: row.source,
     target: row.target,
+    lane: found.lane,
     attemptCount: row.attemptCount,
     isSettling: row.isSettling,
     isOwed: row.isOwed,
@@ -241,20 +294,48 @@ function dueAtOnce<Checkpoint>(row: TransferRow<Checkpoint>, now: QueueTime): Tr
   return { ...row, wakeAtMs: dueAfter(now, 0), updatedAtMs: now.wallMs };
 }
 
+/** A size that a change tells is newer than what an attempt learnt, unless it told the same before that attempt. */
+function sizesAfter(
+  row: Pick<TransferRow<unknown>, 'sizeBytes' | 'sizeHintBytes'>,
+  toldBytes: number | null,
+): Pick<TransferRow<never>, 'sizeBytes' | 'sizeHintBytes'> {
+  const { sizeBytes, sizeHintBytes } = row;
+  if (toldBytes === null || toldBytes === sizeHintBytes) return { sizeBytes, sizeHintBytes };
+  return { sizeBytes: null, sizeHintBytes: toldBytes };
+}
+
+/** The same object where the follow-up stands for the change already: a key that changes all the time costs no write. */
 function withFollowUp<Checkpoint>(
   row: TransferRow<Checkpoint>,
   arrival: Arrival,
   newId: () => string,
   now: QueueTime,
 ): TransferRow<Checkpoint> {
-  const known = row.followUp;
-  const followUp: FollowUp = {
-    id: known?.id ?? newId(),
-    changeAtMs: Math.min(known?.changeAtMs ?? arrival.changeAtMs, arrival.changeAtMs),
-    sizeHintBytes: arrival.sizeHintBytes ?? known?.sizeHintBytes ?? null,
-    createdAtMs: known?.createdAtMs ?? now.wallMs,
-  };
   // A change may be told out of order: the running row then carries its time as well, or the oldest pending
   // change would look younger than it is.
-  return { ...row, followUp, changeAtMs: Math.min(row.changeAtMs, arrival.changeAtMs) };
+  const changeAtMs = Math.min(row.changeAtMs, arrival.changeAtMs);
+  const known = row.followUp;
+  if (known === null) {
+    const { sizeHintBytes, priority } = arrival;
+    const followUp: FollowUp = {
+      id: newId(),
+      changeAtMs: arrival.changeAtMs,
+      sizeHintBytes,
+      priority,
+      createdAtMs: now.wallMs,
+    };
+    return { ...row, followUp, changeAtMs };
+  }
+  const followUp: FollowUp = {
+    ...known,
+    changeAtMs: Math.min(known.changeAtMs, arrival.changeAtMs),
+    sizeHintBytes: arrival.sizeHintBytes ?? known.sizeHintBytes,
+    priority: joinPriority(known.priority, arrival.priority),
+  };
+  const isKnown =
+    followUp.changeAtMs === known.changeAtMs &&
+    followUp.sizeHintBytes === known.sizeHintBytes &&
+    followUp.priority === known.priority &&
+    changeAtMs === row.changeAtMs;
+  return isKnown ? row : { ...row, followUp, changeAtMs };
 }

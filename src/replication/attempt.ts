@@ -6,11 +6,16 @@ import type { ObjectLocation } from '../core/object.ts';
 import type { EffectAnswer } from '../core/object-target.ts';
 import type { Rule } from '../core/rule.ts';
 import type { Outcome, Receipt } from '../core/transfer.ts';
-import type { ClaimedTransfer, Lease, UploadCheckpoint } from '../core/transfer-queue.ts';
+import type { ClaimedTransfer, Lane, Lease, UploadCheckpoint } from '../core/transfer-queue.ts';
 
 /** The lease ended, or is too close to its end to send an effect: somebody else owns the row, or will. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
+}
+
+/** The object turned out to be large, and as many large ones are being copied as may be at once. Nobody failed. */
+export class LaneFull extends Error {
+  override readonly name = 'LaneFull';
 }
 
 /** How an attempt that ran to its end came out; `receipt` is null where no object is left to prove. */
@@ -38,6 +43,8 @@ export class Attempt {
   readonly target: ObjectLocation;
   readonly signal: AbortSignal;
   lease: Lease;
+  /** The lane whose slot it takes up. */
+  lane: Lane;
   /** An effect was sent and nobody knows whether it happened. */
   owed = false;
   /** The last effect that nobody answered; agreement found later is then its doing. */
@@ -50,6 +57,7 @@ export class Attempt {
   /** Not yet written to the queue. */
   unsavedProgress: ProgressReport | null = null;
   readonly #clock: Clock;
+  readonly #hasLargeSlot: () => boolean;
   readonly #onResumed: (fromByte: number, sizeBytes: number, reason: string) => void;
 
   constructor(options: {
@@ -58,6 +66,8 @@ export class Attempt {
     readonly target: ObjectLocation;
     readonly signal: AbortSignal;
     readonly clock: Clock;
+    /** True while one more large object may be copied. */
+    readonly hasLargeSlot: () => boolean;
     readonly onResumed: (fromByte: number, sizeBytes: number, reason: string) => void;
   }) {
     this.claimed = options.claimed;
@@ -65,7 +75,9 @@ export class Attempt {
     this.target = options.target;
     this.signal = options.signal;
     this.lease = options.claimed.lease;
+    this.lane = options.claimed.lane;
     this.#clock = options.clock;
+    this.#hasLargeSlot = options.hasLargeSlot;
     this.#onResumed = options.onResumed;
   }
 
@@ -75,6 +87,20 @@ export class Attempt {
     if (this.#clock.monotonicMs() >= this.lease.expiresAtMonotonicMs - LEASE_MARGIN_MS) {
       throw new LeaseLost('The lease ends too soon to send an effect');
     }
+  }
+
+  /**
+   * To be called before the first byte of a large object moves. An attempt that took it for small goes over to the
+   * large lane; where that has no slot left, the size is noted and LaneFull thrown: the row then waits for one.
+   */
+  enterLargeLane(sizeBytes: number): void {
+    if (this.lane === 'large') return;
+    if (!this.#hasLargeSlot()) {
+      const checkpoint = this.hasTriedCheckpoint ? null : this.claimed.checkpoint;
+      this.report({ bytesDone: checkpoint?.hashedBytes ?? 0, sizeBytes, checkpoint });
+      throw new LaneFull(`The object has ${sizeBytes} bytes, and every slot for large objects is taken`);
+    }
+    this.lane = 'large';
   }
 
   /**

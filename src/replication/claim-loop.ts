@@ -2,7 +2,7 @@
 // arrives or an attempt ends, else when the next row is due.
 import type { Clock } from '../core/clock.ts';
 import type { Happenings } from '../core/happenings.ts';
-import type { ClaimedTransfer, TransferQueue } from '../core/transfer-queue.ts';
+import type { ClaimedTransfer, ClaimRoom, TransferQueue } from '../core/transfer-queue.ts';
 
 /** Without work and without anything due, the queue is asked again after this. */
 const IDLE_MS = 60_000;
@@ -14,7 +14,7 @@ interface ClaimLoopOptions {
   readonly clock: Clock;
   readonly happenings: Happenings;
   /** How many more attempts may run now. Whoever makes room calls `wake`. */
-  readonly room: () => number;
+  readonly room: () => ClaimRoom;
   /** Starts the attempt of a claimed transfer; must not throw. */
   readonly begin: (claimed: ClaimedTransfer) => void;
 }
@@ -65,7 +65,7 @@ export class ClaimLoop {
     try {
       // An attempt's end wakes.
       const free = room();
-      if (free <= 0) return IDLE_MS;
+      if (free.total === 0) return IDLE_MS;
       const claimed = await queue.claim(free);
       if (signal.aborted) {
         for (const { lease } of claimed) await queue.release(lease, { owed: false });
@@ -73,7 +73,8 @@ export class ClaimLoop {
       }
       for (const transfer of claimed) begin(transfer);
       if (claimed.length > 0) return 0;
-      return Math.min((await queue.untilNextDueMs()) ?? IDLE_MS, IDLE_MS);
+      // Rows that are due in a lane without room are nothing to hurry for: whoever leaves the lane wakes.
+      return Math.min((await queue.untilNextDueMs(free)) ?? IDLE_MS, IDLE_MS);
     } catch (error) {
       happenings.workerTroubled({ doing: 'claiming transfers', error });
       return QUEUE_DOWN_MS;

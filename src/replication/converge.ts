@@ -224,12 +224,13 @@ async function copyOrContinue(
 ): Promise<AttemptEnd | null> {
   const { checkpoint } = attempt.claimed;
   if (checkpoint !== null && !attempt.hasTriedCheckpoint) {
-    attempt.hasTriedCheckpoint = true;
     const isOurs =
       checkpoint.condition === condition &&
       isSamePlace(checkpoint, attempt) &&
       isSameState(checkpoint.state, looked.state) &&
       checkpoint.metadataDigest === looked.mapped.digest;
+    if (isOurs) attempt.enterLargeLane(looked.state.sizeBytes);
+    attempt.hasTriedCheckpoint = true;
     const result = isOurs ? await resumeLargeObject(stores, attempt, checkpoint) : null;
     if (result !== null) return endOf(result);
     attempt.report({ bytesDone: 0, sizeBytes: looked.state.sizeBytes, checkpoint: null });
@@ -278,6 +279,14 @@ async function copyFrom(
       return null;
     }
   }
-  const copy = read.state.sizeBytes <= stores.chunkBytes ? copySmallObject : copyLargeObject;
-  return endOf(await copy(stores, attempt, read, condition));
+  if (read.state.sizeBytes <= stores.chunkBytes) {
+    return endOf(await copySmallObject(stores, attempt, read, condition));
+  }
+  try {
+    attempt.enterLargeLane(read.state.sizeBytes);
+  } catch (error) {
+    read.discard();
+    throw error;
+  }
+  return endOf(await copyLargeObject(stores, attempt, read, condition));
 }

@@ -5,7 +5,7 @@ import type { Clock, Random } from '../core/clock.ts';
 import { Fault, recordOfFault, toFault } from '../core/faults.ts';
 import type { Happenings, TransferRef } from '../core/happenings.ts';
 import type { Lease, TransferQueue } from '../core/transfer-queue.ts';
-import { type Attempt, type AttemptEnd, LeaseLost } from './attempt.ts';
+import { type Attempt, type AttemptEnd, LaneFull, LeaseLost } from './attempt.ts';
 import { saveProgress } from './lease-keeper.ts';
 
 /** A store that is down is asked again at most this rarely, so that its return is noticed soon. */
@@ -68,9 +68,10 @@ export class EndRecorder {
       return;
     }
     await saveProgress(queue, attempt);
-    if (error === SHUTDOWN) {
+    if (error === SHUTDOWN || error instanceof LaneFull) {
       const wasOurs = await queue.release(attempt.lease, { owed: attempt.owed });
-      if (wasOurs) happenings.transferReleased(ref);
+      if (wasOurs)
+        happenings.transferReleased({ ...ref, reason: error === SHUTDOWN ? 'shutdown' : 'lane_full' });
       else happenings.leaseLost(ref);
       return;
     }

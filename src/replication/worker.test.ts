@@ -5,6 +5,7 @@ import type { ObjectSource } from '../core/object-source.ts';
 import type { ObjectTarget } from '../core/object-target.ts';
 import type { Rule } from '../core/rule.ts';
 import type { Transfer, TransferStatus } from '../core/transfer.ts';
+import type { ClaimRoom } from '../core/transfer-queue.ts';
 import { LEASE_MS, RULE, World } from './testing/world.ts';
 import { Worker, type WorkerOptions } from './worker.ts';
 
@@ -317,8 +318,8 @@ test('rows of a claim that was under way when the worker stopped are given back 
         const value = Reflect.get(target, name, target) as unknown;
         return typeof value === 'function' ? (value.bind(target) as unknown) : value;
       }
-      return async (limit: number) => {
-        const claimed = await target.claim(limit);
+      return async (room: ClaimRoom) => {
+        const claimed = await target.claim(room);
         reached();
         await mayGoOn;
         return claimed;

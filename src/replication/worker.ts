@@ -37,7 +37,10 @@ export class Worker {
       queue,
       clock,
       happenings,
-      room: () => maxConcurrency - this.#running.size,
+      room: () => ({
+        total: Math.max(0, maxConcurrency - this.#running.size),
+        large: this.#largeSlotsLeft(),
+      }),
       begin: (claimed) => this.#begin(claimed),
     });
   }
@@ -69,6 +72,16 @@ export class Worker {
     await Promise.all(this.#unfinished);
   }
 
+  /**
+   * A quarter of the slots, and at least one, may hold large objects, which get the first slot that is free; small
+   * ones may use all others.
+   */
+  #largeSlotsLeft(): number {
+    let taken = 0;
+    for (const { attempt } of this.#running) if (attempt.lane === 'large') taken += 1;
+    return Math.max(0, Math.max(1, Math.floor(this.#options.maxConcurrency / 4)) - taken);
+  }
+
   #begin(claimed: ClaimedTransfer): void {
     const { rules, clock, happenings } = this.#options;
     const rule = rules.find((candidate) => candidate.name === claimed.ruleName) ?? null;
@@ -94,6 +107,7 @@ export class Worker {
       target,
       signal: abort.signal,
       clock,
+      hasLargeSlot: () => this.#largeSlotsLeft() > 0,
       onResumed: (fromByte, sizeBytes, reason) =>
         happenings.uploadResumed({ ...ref, fromByte, sizeBytes, reason }),
     });

@@ -196,7 +196,7 @@ test('a line leads from every other event of a transfer to its id', () => {
   const { happenings, lines } = open();
   happenings.transferStarted({ ...ref, attempt: 2, isSettling: false, isOwed: false });
   happenings.uploadResumed({ ...ref, fromByte: 1, sizeBytes: 2, reason: 'connection cut' });
-  happenings.transferReleased(ref);
+  happenings.transferReleased({ ...ref, reason: 'shutdown' });
   happenings.leaseLost(ref);
   for (const line of lines) assert.equal(line['transferId'], 't-1');
   assert.deepEqual(

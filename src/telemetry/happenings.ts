@@ -71,7 +71,8 @@ export function createHappenings(deps: { readonly logger: Logger; readonly metri
       );
     },
     transferReleased: (event) => {
-      logger.info(factsOf(event), 'released: goes on at the next start');
+      if (event.reason === 'shutdown') logger.info(factsOf(event), 'released: goes on at the next start');
+      else logger.debug(factsOf(event), 'a large object: waits until fewer of them are copied');
     },
     leaseLost: (event) => {
       metrics.leaseLost();

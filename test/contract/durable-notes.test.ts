@@ -39,6 +39,7 @@ function openStorage(directory: string): ReturnType<typeof openSqliteQueue> {
     leaseMs: LEASE_MS,
     settleGraceMs: GRACE_MS,
     maxRetryDelayMs: 300_000,
+    smallMaxBytes: 1_000,
     sealer: null,
   });
 }

@@ -13,6 +13,7 @@ import {
   receiptOf,
   REPLICATED,
   retryIn,
+  roomFor,
   show,
 } from './transfer-queue-samples.ts';
 
@@ -51,13 +52,13 @@ export function attemptTests(promised: Promised): void {
     for (const jumpMs of [3_600_000, -7_200_000, 0]) {
       clock.advance(LEASE_MS - 1);
       clock.jump(jumpMs);
-      assert.deepEqual(await queue.claim(10), [], 'the lease holds');
+      assert.deepEqual(await queue.claim(roomFor(10)), [], 'the lease holds');
       const renewed = await queue.renew(lease);
       assert(renewed !== null);
       assert.deepEqual(renewed, { ...lease, expiresAtMonotonicMs: clock.monotonicMs() + LEASE_MS });
       lease = renewed;
     }
-    assert.equal(await queue.untilNextDueMs(), LEASE_MS);
+    assert.equal(await queue.untilNextDueMs(roomFor(10)), LEASE_MS);
     assert.equal((await queue.finish(lease, CURRENT)).kind, 'finished');
   });
 
@@ -66,9 +67,9 @@ export function attemptTests(promised: Promised): void {
     const { lease } = await claimOne(queue);
     await queue.progress(lease, { bytesDone: 5, sizeBytes: 10, checkpoint: null });
     clock.advance(LEASE_MS - 1);
-    assert.deepEqual(await queue.claim(10), []);
+    assert.deepEqual(await queue.claim(roomFor(10)), []);
     clock.advance(1);
-    assert.equal(await queue.untilNextDueMs(), 0);
+    assert.equal(await queue.untilNextDueMs(roomFor(10)), 0);
     const taken = await claimOne(queue);
     assert.deepEqual([taken.lease.transferId, taken.attemptCount], [lease.transferId, 0]);
     assert(taken.lease.token > lease.token);
@@ -96,9 +97,9 @@ export function attemptTests(promised: Promised): void {
     assert.deepEqual([shown.status, shown.attemptCount], ['queued', 1]);
     assert.deepEqual(shown.fault, faultOf());
     assert.equal(shown.nextAttemptAtMs, clock.nowMs() + 5_000);
-    assert.equal(await queue.untilNextDueMs(), 5_000);
+    assert.equal(await queue.untilNextDueMs(roomFor(10)), 5_000);
     clock.advance(4_999);
-    assert.deepEqual(await queue.claim(10), []);
+    assert.deepEqual(await queue.claim(roomFor(10)), []);
     clock.advance(1);
     const { lease } = await claimOne(queue);
     await queue.retry(lease, { ...retryIn(1), countsAsAttempt: false });
@@ -113,8 +114,8 @@ export function attemptTests(promised: Promised): void {
     await acceptOne(queue, 'a');
     await queue.retry((await claimOne(queue)).lease, retryIn(5_000));
     clock.jump(3_600_000);
-    assert.deepEqual(await queue.claim(10), []);
-    assert.equal(await queue.untilNextDueMs(), 5_000);
+    assert.deepEqual(await queue.claim(roomFor(10)), []);
+    assert.equal(await queue.untilNextDueMs(roomFor(10)), 5_000);
     clock.jump(-7_200_000);
     clock.advance(5_000);
     assert.equal((await claimOne(queue)).attemptCount, 1);
@@ -147,8 +148,8 @@ export function attemptTests(promised: Promised): void {
     const shown = await show(queue, transferId);
     assert.deepEqual([shown.status, shown.fault?.code, shown.outcome], ['parked', 'access_denied', null]);
     clock.advance(365 * 86_400_000);
-    assert.deepEqual(await queue.claim(10), []);
-    assert.equal(await queue.untilNextDueMs(), null);
+    assert.deepEqual(await queue.claim(roomFor(10)), []);
+    assert.equal(await queue.untilNextDueMs(roomFor(10)), null);
   });
 
   promised('a dirty row is never parked: the change may be the cure', async (queue, clock) => {
@@ -191,7 +192,7 @@ export function attemptTests(promised: Promised): void {
   promised('the last receipt of a key comes with every later claim', async (queue) => {
     await acceptOne(queue, 'a');
     await acceptOne(queue, 'a', { rule: 'other' });
-    const both = await queue.claim(10);
+    const both = await queue.claim(roomFor(10));
     assert.deepEqual(
       both.map(({ lastReceipt }) => lastReceipt),
       [null, null],

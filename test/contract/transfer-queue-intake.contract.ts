@@ -12,6 +12,7 @@ import {
   receiptOf,
   REPLICATED,
   retryIn,
+  roomFor,
   show,
 } from './transfer-queue-samples.ts';
 
@@ -38,7 +39,7 @@ export function intakeTests(promised: Promised): void {
       nextAttemptAtMs: clock.nowMs(),
       receipt: null,
     });
-    assert.equal(await queue.untilNextDueMs(), 0);
+    assert.equal(await queue.untilNextDueMs(roomFor(10)), 0);
   });
 
   promised('a change without a time of its own counts from its acceptance', async (queue, clock) => {
@@ -86,7 +87,7 @@ export function intakeTests(promised: Promised): void {
     ];
     const answers = await queue.accept({ items: keys.map((key) => itemOf(key)), quarantine: [] });
     assert.equal(new Set(answers.map(({ transferId }) => transferId)).size, keys.length);
-    const claimed = await queue.claim(100);
+    const claimed = await queue.claim(roomFor(100));
     assert.deepEqual(
       claimed.map(({ source }) => source.key),
       keys,
@@ -107,7 +108,7 @@ export function intakeTests(promised: Promised): void {
     assert.equal(waiting.status, 'queued', 'known before it begins');
     assert.deepEqual([waiting.changeAtMs, waiting.sizeBytes], [800, 4]);
     assert.equal((await show(queue, first.transferId)).status, 'copying');
-    assert.deepEqual(await queue.claim(10), [], 'one attempt at a time');
+    assert.deepEqual(await queue.claim(roomFor(10)), [], 'one attempt at a time');
 
     assert.deepEqual(await queue.finish(claimed.lease, REPLICATED), { kind: 'finished', status: 'queued' });
     const ended = await show(queue, first.transferId);
@@ -123,7 +124,7 @@ export function intakeTests(promised: Promised): void {
     await acceptOne(queue, 'a');
     const claimed = await claimOne(queue);
     assert.deepEqual(await queue.finish(claimed.lease, REPLICATED), { kind: 'finished', status: 'done' });
-    assert.equal(await queue.untilNextDueMs(), null);
+    assert.equal(await queue.untilNextDueMs(roomFor(10)), null);
   });
 
   promised('a change of a done key makes a new transfer', async (queue) => {
@@ -139,7 +140,7 @@ export function intakeTests(promised: Promised): void {
     await acceptOne(queue, 'a');
     await queue.retry((await claimOne(queue)).lease, retryIn(5_000));
     await acceptOne(queue, 'a');
-    assert.equal(await queue.untilNextDueMs(), 5_000);
+    assert.equal(await queue.untilNextDueMs(roomFor(10)), 5_000);
     clock.advance(5_000);
     assert.equal((await claimOne(queue)).attemptCount, 0);
   });
@@ -193,14 +194,14 @@ export function intakeTests(promised: Promised): void {
       await acceptOne(queue, key);
       clock.advance(10);
     }
-    const [first, second] = await queue.claim(2);
+    const [first, second] = await queue.claim(roomFor(2));
     assert(first !== undefined && second !== undefined);
     assert.deepEqual([first.source.key, second.source.key], ['a', 'b']);
     assert.equal(first.lease.expiresAtMonotonicMs, clock.monotonicMs() + LEASE_MS);
     await queue.release(second.lease, { owed: false });
     await queue.finish(first.lease, { ...REPLICATED, owed: true });
     clock.advance(GRACE_MS);
-    const keys = (await queue.claim(10)).map(({ source }) => source.key);
+    const keys = (await queue.claim(roomFor(10))).map(({ source }) => source.key);
     assert.deepEqual(keys, ['c', 'd', 'b', 'a'], 'rows released and settling take their turn by due time');
   });
 

@@ -3,13 +3,27 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
 import { ManualClock } from './manual-clock.ts';
-import { acceptOne, checkpointOf, claimOne, GRACE_MS, LEASE_MS, retryIn } from './transfer-queue-samples.ts';
+import {
+  acceptOne,
+  checkpointOf,
+  claimOne,
+  GRACE_MS,
+  LEASE_MS,
+  retryIn,
+  SMALL_MAX_BYTES,
+} from './transfer-queue-samples.ts';
 import { transferQueueContract } from './transfer-queue.contract.ts';
 
 function openQueue(clock: ManualClock): ReturnType<typeof openMemoryQueue> {
   let lastId = 0;
   const newId = (): string => `id-${(lastId += 1)}`;
-  return openMemoryQueue({ clock, leaseMs: LEASE_MS, settleGraceMs: GRACE_MS, newId });
+  return openMemoryQueue({
+    clock,
+    leaseMs: LEASE_MS,
+    settleGraceMs: GRACE_MS,
+    smallMaxBytes: SMALL_MAX_BYTES,
+    newId,
+  });
 }
 
 transferQueueContract('memory', async (clock) => openQueue(clock));

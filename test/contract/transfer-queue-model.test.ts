@@ -5,20 +5,27 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { ChangeTransport } from '../../src/core/change.ts';
 import type { ClaimedTransfer, FinishAnswer, TransferQueue } from '../../src/core/transfer-queue.ts';
 import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import { ManualClock } from './manual-clock.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
 import { redriveAll } from './transfer-queue-parked.contract.ts';
-import { faultOf, GRACE_MS, itemOf, LEASE_MS, receiptOf } from './transfer-queue-samples.ts';
+import { faultOf, GRACE_MS, itemOf, LEASE_MS, receiptOf, SMALL_MAX_BYTES } from './transfer-queue-samples.ts';
 
 /** A step names leases and ids by their place among those handed out so far, which is the same for both queues. */
 type Step =
-  | { readonly kind: 'accept'; readonly keys: readonly string[]; readonly occurredAtMs: number | null }
-  | { readonly kind: 'claim'; readonly limit: number }
+  | {
+      readonly kind: 'accept';
+      readonly keys: readonly string[];
+      readonly occurredAtMs: number | null;
+      readonly sizeBytes: number | null;
+      readonly transport: ChangeTransport;
+    }
+  | { readonly kind: 'claim'; readonly total: number; readonly large: number }
   | { readonly kind: 'advance' | 'jump'; readonly ms: number }
-  | { readonly kind: 'renew' | 'progress'; readonly lease: number }
+  | { readonly kind: 'renew' | 'progress'; readonly lease: number; readonly sizeBytes: number }
   | { readonly kind: 'finish'; readonly lease: number; readonly owed: boolean; readonly hasReceipt: boolean }
   | { readonly kind: 'retry'; readonly lease: number; readonly owed: boolean; readonly delayMs: number }
   | { readonly kind: 'park' | 'release'; readonly lease: number; readonly owed: boolean }
@@ -29,6 +36,7 @@ type Step =
 const ID_FIELDS = new Set(['id', 'transferId', 'exampleTransferId']);
 
 const leasePlace = fc.nat({ max: 5 });
+const anySize = fc.constantFrom(0, SMALL_MAX_BYTES, SMALL_MAX_BYTES + 1);
 const delayMs = fc.constantFrom(0, 1, LEASE_MS - 1, LEASE_MS, GRACE_MS);
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -37,11 +45,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('accept' as const),
       keys: fc.array(fc.constantFrom('a', 'b', 'c\u0000', 'ab'), { minLength: 1, maxLength: 3 }),
       occurredAtMs: fc.option(fc.nat({ max: 50 })),
+      sizeBytes: fc.option(anySize),
+      transport: fc.constantFrom('s3' as const, 'api' as const, 'backfill' as const, 'reconcile' as const),
     }),
   },
   {
     weight: 4,
-    arbitrary: fc.record({ kind: fc.constant('claim' as const), limit: fc.integer({ min: 1, max: 3 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('claim' as const),
+      total: fc.integer({ min: 0, max: 3 }),
+      large: fc.integer({ min: 0, max: 2 }),
+    }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: delayMs }) },
   {
@@ -50,7 +64,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constantFrom('renew' as const, 'progress' as const), lease: leasePlace }),
+    arbitrary: fc.record({
+      kind: fc.constantFrom('renew' as const, 'progress' as const),
+      lease: leasePlace,
+      sizeBytes: anySize,
+    }),
   },
   {
     weight: 4,
@@ -129,7 +147,8 @@ class Player {
       hasWork: this.#workCount > 0,
       counts: await this.#queue.counts(),
       parkedClasses: await this.#queue.parkedClasses(),
-      dueInMs: await this.#queue.untilNextDueMs(),
+      dueInMs: await this.#queue.untilNextDueMs({ total: 1, large: 1 }),
+      smallDueInMs: await this.#queue.untilNextDueMs({ total: 1, large: 0 }),
       byId: await Promise.all(this.#ids.map((id) => this.#queue.get(id))),
     };
     return JSON.parse(JSON.stringify(seen), (name, value: unknown) =>
@@ -143,11 +162,10 @@ class Player {
     const lease = claimed?.lease;
     switch (next.kind) {
       case 'accept': {
-        const { occurredAtMs } = next;
-        return queue.accept({ items: next.keys.map((key) => itemOf(key, { occurredAtMs })), quarantine: [] });
+        return queue.accept({ items: next.keys.map((key) => itemOf(key, next)), quarantine: [] });
       }
       case 'claim': {
-        const rows = await queue.claim(next.limit);
+        const rows = await queue.claim(next);
         this.#claims.unshift(...rows);
         for (const row of rows) this.#noteClaim(row);
         return rows;
@@ -159,7 +177,7 @@ class Player {
       case 'renew':
         return lease && queue.renew(lease);
       case 'progress':
-        return lease && queue.progress(lease, { bytesDone: 2, sizeBytes: 4, checkpoint: null });
+        return lease && queue.progress(lease, { bytesDone: 2, sizeBytes: next.sizeBytes, checkpoint: null });
       case 'finish': {
         const receipt = next.hasReceipt ? receiptOf(String(next.lease)) : null;
         const outcome = next.hasReceipt ? 'replicated' : 'already_current';
@@ -234,7 +252,7 @@ test('random histories end alike in the memory queue and in the SQLite queue', a
     let lastFile = 0;
     const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
       lastFile += 1;
-      const times = { leaseMs: LEASE_MS, settleGraceMs: GRACE_MS };
+      const times = { leaseMs: LEASE_MS, settleGraceMs: GRACE_MS, smallMaxBytes: SMALL_MAX_BYTES };
       const memoryClock = new ManualClock();
       const fileClock = new ManualClock();
       let lastId = 0;

@@ -11,6 +11,7 @@ import {
   parkWith,
   type Promised,
   retryIn,
+  roomFor,
   show,
 } from './transfer-queue-samples.ts';
 
@@ -54,7 +55,7 @@ export async function redriveAll(
 }
 
 async function dueKeys(queue: TransferQueue): Promise<string[]> {
-  return (await queue.claim(100)).map(({ source }) => source.key);
+  return (await queue.claim(roomFor(100))).map(({ source }) => source.key);
 }
 
 /** Registers the tests. */
@@ -130,7 +131,7 @@ export function parkedTests(promised: Promised): void {
     await queue.redrive(id);
     await acceptOne(queue, 'b');
     assert.deepEqual(await queue.parkedClasses(), []);
-    const [a, b] = await queue.claim(10);
+    const [a, b] = await queue.claim(roomFor(10));
     assert(a !== undefined && b !== undefined);
     await queue.finish(a.lease, CURRENT);
     await queue.park(b.lease, parkWith('quota_exhausted'));
@@ -163,7 +164,7 @@ export function parkedTests(promised: Promised): void {
     ];
     for (const [filter, keys] of cases) {
       assert.deepEqual(await redriveAll(queue, filter, 100), [keys.length], JSON.stringify(filter));
-      const claimed = await queue.claim(100);
+      const claimed = await queue.claim(roomFor(100));
       assert.deepEqual(
         claimed.map(({ source }) => source.key),
         keys,
@@ -195,10 +196,10 @@ export function parkedTests(promised: Promised): void {
       );
       assert.equal(workCount, 1);
       assert.deepEqual(told.toSorted(), [plain, owed].toSorted());
-      assert.equal(await queue.untilNextDueMs(), 0);
+      assert.equal(await queue.untilNextDueMs(roomFor(10)), 0);
       const { byStatus } = await queue.counts();
       assert.deepEqual([byStatus.queued, byStatus.parked], [2, 0]);
-      const [a, b] = await queue.claim(10);
+      const [a, b] = await queue.claim(roomFor(10));
       assert(a !== undefined && b !== undefined);
       assert.deepEqual([a.lease.transferId, a.attemptCount, a.isOwed], [plain, 0, false]);
       assert.deepEqual([b.lease.transferId, b.attemptCount, b.isOwed], [owed, 0, true]);
@@ -215,7 +216,8 @@ export function parkedTests(promised: Promised): void {
     const filter = { faultCode: 'access_denied' } as const;
     const first = await queue.redriveClass({ filter, limit: 2, cursor: null });
     assert.equal(first.redriven, 2);
-    for (const { lease } of await queue.claim(10)) await queue.park(lease, parkWith('access_denied'));
+    for (const { lease } of await queue.claim(roomFor(10)))
+      await queue.park(lease, parkWith('access_denied'));
     const second = await queue.redriveClass({ filter, limit: 2, cursor: first.nextCursor });
     assert.equal(second.redriven, 2);
     assert.deepEqual(await dueKeys(queue), ['c', 'd']);

@@ -3,7 +3,7 @@
 // unprivileged), folder.
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import { ManualClock } from './manual-clock.ts';
-import { itemOf } from './transfer-queue-samples.ts';
+import { itemOf, roomFor } from './transfer-queue-samples.ts';
 
 const [, , mode, directory = ''] = process.argv;
 
@@ -17,6 +17,7 @@ try {
     leaseMs: 30_000,
     settleGraceMs: 120_000,
     maxRetryDelayMs: 300_000,
+    smallMaxBytes: 1_000,
     sealer: null,
   });
   process.stdout.write('open\n');
@@ -26,7 +27,7 @@ try {
     for (let index = 0; ; index += 1) {
       const items = [itemOf(`key-${index}`, { sizeBytes: index })];
       const [accepted] = await queue.accept({ items, quarantine: [] });
-      if (index % 10 === 5) await queue.claim(1);
+      if (index % 10 === 5) await queue.claim(roomFor(1));
       process.stdout.write(`${accepted?.transferId}\n`);
     }
   }

@@ -12,6 +12,7 @@ import {
   type Promised,
   REPLICATED,
   retryIn,
+  roomFor,
 } from './transfer-queue-samples.ts';
 
 /** Registers the tests. */
@@ -49,7 +50,7 @@ export function readingTests(promised: Promised): void {
       ],
       quarantine: [],
     });
-    for (const { lease, source } of await queue.claim(3)) {
+    for (const { lease, source } of await queue.claim(roomFor(3))) {
       if (source.key === 'in/1') await queue.finish(lease, REPLICATED);
       else await queue.park(lease, parkWith(source.key === 'in/2' ? 'access_denied' : 'too_large'));
     }
@@ -82,7 +83,7 @@ export function readingTests(promised: Promised): void {
     for (let round = 0; round < 3; round += 1) {
       ids.unshift((await acceptOne(queue, 'a')).transferId);
       await acceptOne(queue, 'b');
-      for (const { lease } of await queue.claim(10)) await queue.finish(lease, CURRENT);
+      for (const { lease } of await queue.claim(roomFor(10))) await queue.finish(lease, CURRENT);
     }
     const { transfers } = await queue.list({
       filter: { bucket: 'source', key: 'a' },
@@ -108,7 +109,7 @@ export function readingTests(promised: Promised): void {
     await acceptOne(queue, 'a', { occurredAtMs: 300 });
     await acceptOne(queue, 'b', { occurredAtMs: 200 });
     await expect({ queued: 2 }, 200);
-    const [a, b] = await queue.claim(10);
+    const [a, b] = await queue.claim(roomFor(10));
     assert(a !== undefined && b !== undefined);
     await expect({ copying: 2 }, 200);
     await queue.finish(b.lease, REPLICATED);
@@ -135,17 +136,17 @@ export function readingTests(promised: Promised): void {
   promised(
     'untilNextDueMs tells of queued, settling and leased rows, the earliest first',
     async (queue, clock) => {
-      assert.equal(await queue.untilNextDueMs(), null);
+      assert.equal(await queue.untilNextDueMs(roomFor(10)), null);
       await acceptOne(queue, 'a');
       await queue.finish((await claimOne(queue)).lease, { ...REPLICATED, owed: true });
-      assert.equal(await queue.untilNextDueMs(), GRACE_MS);
+      assert.equal(await queue.untilNextDueMs(roomFor(10)), GRACE_MS);
       await acceptOne(queue, 'b');
       const { lease } = await claimOne(queue);
-      assert.equal(await queue.untilNextDueMs(), LEASE_MS);
+      assert.equal(await queue.untilNextDueMs(roomFor(10)), LEASE_MS);
       await queue.retry(lease, retryIn(7));
-      assert.equal(await queue.untilNextDueMs(), 7);
+      assert.equal(await queue.untilNextDueMs(roomFor(10)), 7);
       clock.advance(8);
-      assert.equal(await queue.untilNextDueMs(), 0);
+      assert.equal(await queue.untilNextDueMs(roomFor(10)), 0);
     },
   );
 
@@ -201,7 +202,7 @@ export function readingTests(promised: Promised): void {
   promised('pruning removes old done transfers, a bounded number a call', async (queue, clock) => {
     const ids: string[] = [];
     for (const key of ['a', 'b', 'c', 'd']) ids.push((await acceptOne(queue, key)).transferId);
-    const [a, b, c, d] = await queue.claim(10);
+    const [a, b, c, d] = await queue.claim(roomFor(10));
     assert(a !== undefined && b !== undefined && c !== undefined && d !== undefined);
     for (const { lease } of [a, b]) {
       await queue.finish(lease, REPLICATED);
@@ -225,7 +226,7 @@ export function readingTests(promised: Promised): void {
     await queue.close();
     await queue.close();
     await assert.rejects(acceptOne(queue, 'b'), /closed/);
-    await assert.rejects(queue.claim(1), /closed/);
+    await assert.rejects(queue.claim(roomFor(1)), /closed/);
     await assert.rejects(queue.get('a'), /closed/);
     await assert.rejects(queue.counts(), /closed/);
   });

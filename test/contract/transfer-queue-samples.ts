@@ -1,7 +1,7 @@
 // Samples the queue's tests share: changes, ends of attempts, and small steps that many tests take.
 import assert from 'node:assert/strict';
 import type { ManualClock } from './manual-clock.ts';
-import type { Change } from '../../src/core/change.ts';
+import type { Change, ChangeTransport } from '../../src/core/change.ts';
 import type { FaultCode, FaultRecord } from '../../src/core/faults.ts';
 import type { TargetToken } from '../../src/core/object.ts';
 import type { Receipt, Transfer } from '../../src/core/transfer.ts';
@@ -9,6 +9,7 @@ import type {
   AcceptedTransfer,
   AcceptItem,
   ClaimedTransfer,
+  ClaimRoom,
   TransferQueue,
   UploadCheckpoint,
 } from '../../src/core/transfer-queue.ts';
@@ -18,16 +19,23 @@ interface ItemOptions {
   readonly bucket?: string;
   readonly occurredAtMs?: number | null;
   readonly sizeBytes?: number | null;
+  readonly transport?: ChangeTransport;
 }
 
 /** A change of a key, as the intake hands it over. */
 export function itemOf(key: string, options: ItemOptions = {}): AcceptItem {
-  const { rule = 'default', bucket = 'source', occurredAtMs = null, sizeBytes = null } = options;
+  const {
+    rule = 'default',
+    bucket = 'source',
+    occurredAtMs = null,
+    sizeBytes = null,
+    transport = 's3',
+  } = options;
   const change: Change = {
     bucket,
     key,
     kind: 'created',
-    transport: 's3',
+    transport,
     occurredAtMs,
     sizeBytes,
     versionId: null,
@@ -106,9 +114,14 @@ export async function acceptOne(
   return accepted;
 }
 
+/** Room for so many transfers of any size. */
+export function roomFor(total: number): ClaimRoom {
+  return { total, large: total };
+}
+
 /** Claims the one row that must be due. */
 export async function claimOne(queue: TransferQueue): Promise<ClaimedTransfer> {
-  const claimed = await queue.claim(10);
+  const claimed = await queue.claim(roomFor(10));
   assert.equal(claimed.length, 1, 'exactly one transfer is due');
   const [first] = claimed;
   assert(first !== undefined);
@@ -138,6 +151,7 @@ export function parkWith(code: FaultCode, delayMsIfDirty = 1_000): Parameters<Tr
 /** What the queues of the contract are opened with. */
 export const LEASE_MS = 30_000;
 export const GRACE_MS = 120_000;
+export const SMALL_MAX_BYTES = 1_000;
 
 /** Registers a test that gets an empty queue and the clock it lives on; the queue is closed afterwards. */
 export type Promised = (

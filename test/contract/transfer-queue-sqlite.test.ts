@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
-import { GRACE_MS, LEASE_MS } from './transfer-queue-samples.ts';
+import { GRACE_MS, LEASE_MS, SMALL_MAX_BYTES } from './transfer-queue-samples.ts';
 import { transferQueueContract } from './transfer-queue.contract.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'replicator-queue-'));
@@ -20,6 +20,7 @@ transferQueueContract('SQLite', async (clock) => {
     clock,
     leaseMs: LEASE_MS,
     settleGraceMs: GRACE_MS,
+    smallMaxBytes: SMALL_MAX_BYTES,
     maxRetryDelayMs: 300_000,
     sealer: null,
   });

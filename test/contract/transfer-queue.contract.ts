@@ -5,6 +5,7 @@ import type { TransferQueue } from '../../src/core/transfer-queue.ts';
 import { ManualClock } from './manual-clock.ts';
 import { attemptTests } from './transfer-queue-attempts.contract.ts';
 import { intakeTests } from './transfer-queue-intake.contract.ts';
+import { laneTests } from './transfer-queue-lanes.contract.ts';
 import { readingTests } from './transfer-queue-reading.contract.ts';
 import { parkedTests } from './transfer-queue-parked.contract.ts';
 import type { Promised } from './transfer-queue-samples.ts';
@@ -27,6 +28,7 @@ export function transferQueueContract(
     });
   };
   describe(`${driver} queue: changes and claims`, () => intakeTests(promised));
+  describe(`${driver} queue: lanes and priorities`, () => laneTests(promised));
   describe(`${driver} queue: ends of attempts`, () => attemptTests(promised));
   describe(`${driver} queue: owed effects`, () => settlingTests(promised));
   describe(`${driver} queue: parked transfers`, () => parkedTests(promised));

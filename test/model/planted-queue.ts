@@ -19,8 +19,8 @@ function following(
   const keyOf = (lease: Lease): string => keys.get(lease.transferId) ?? '';
   const ended = (lease: Lease, owed: boolean): void => on.ended?.(keyOf(lease), owed);
   const followed = override<TransferQueue>(queue, {
-    claim: async (limit) => {
-      const claimed = await queue.claim(limit);
+    claim: async (room) => {
+      const claimed = await queue.claim(room);
       for (const transfer of claimed) {
         keys.set(transfer.lease.transferId, transfer.source.key);
         on.claimed?.(transfer);
@@ -57,7 +57,7 @@ async function endWithoutAttempt(
   key: string,
   end: (lease: Lease) => Promise<unknown>,
 ): Promise<void> {
-  for (const { lease, source } of await queue.claim(100)) {
+  for (const { lease, source } of await queue.claim({ total: 100, large: 100 })) {
     if (source.key === key) await end(lease);
     else await queue.release(lease, { owed: false });
   }
@@ -111,8 +111,8 @@ function tokenIgnored(queue: TransferQueue): TransferQueue {
   const leases = new Map<string, Lease>();
   const latest = (lease: Lease): Lease => leases.get(lease.transferId) ?? lease;
   return override<TransferQueue>(queue, {
-    claim: async (limit) => {
-      const claimed = await queue.claim(limit);
+    claim: async (room) => {
+      const claimed = await queue.claim(room);
       for (const { lease } of claimed) leases.set(lease.transferId, lease);
       return claimed;
     },
@@ -132,8 +132,8 @@ function noSettlingAfterTakeover(queue: TransferQueue): TransferQueue {
     },
   });
   return override<TransferQueue>(followed, {
-    claim: async (limit) => {
-      const claimed = await followed.claim(limit);
+    claim: async (room) => {
+      const claimed = await followed.claim(room);
       const kept: ClaimedTransfer[] = [];
       for (const transfer of claimed) {
         if (!transfer.isSettling || unanswered.has(transfer.source.key)) kept.push(transfer);
@@ -163,8 +163,8 @@ function owedForgotten(queue: TransferQueue): TransferQueue {
 /** A stored upload goes on with whatever the source holds now. */
 function sessionOfAnyVersion(queue: TransferQueue, { source, target }: Memories): TransferQueue {
   return override<TransferQueue>(queue, {
-    claim: async (limit) => {
-      const claimed = await queue.claim(limit);
+    claim: async (room) => {
+      const claimed = await queue.claim(room);
       return Promise.all(
         claimed.map(async (transfer): Promise<ClaimedTransfer> => {
           const { checkpoint } = transfer;

@@ -111,8 +111,8 @@ const pinnedConfirmation: Planted = {
     return {
       ...ports,
       queue: override(ports.queue, {
-        claim: async (limit) => {
-          const claimed = await ports.queue.claim(limit);
+        claim: async (room) => {
+          const claimed = await ports.queue.claim(room);
           for (const { source } of claimed) pinned.delete(source.key);
           return claimed;
         },

@@ -89,6 +89,7 @@ export class Service {
       clock: network.scheduler.clockOf(outside),
       leaseMs: LEASE_MS,
       settleGraceMs: GRACE_MS,
+      smallMaxBytes: CHUNK_BYTES,
       newId: () => {
         idCount += 1;
         return `${name.toLowerCase()}${idCount}`;

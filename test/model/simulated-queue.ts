@@ -156,12 +156,12 @@ function simulateWork(options: QueueOptions, send: Send): Partial<TransferQueue>
           return answer;
         },
       ),
-    claim: (limit) =>
+    claim: (room) =>
       send(
         () => 'claims',
         showClaims,
         async () => {
-          const claimed = await store.claim(limit);
+          const claimed = await store.claim(room);
           ledger.claimed(claimed);
           return claimed;
         },

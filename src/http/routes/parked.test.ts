@@ -22,7 +22,7 @@ async function park(
 }
 
 async function dueKeys(api: TestApi): Promise<string[]> {
-  return (await api.queue.claim(10_000)).map(({ source }) => source.key);
+  return (await api.queue.claim({ total: 10_000, large: 10_000 })).map(({ source }) => source.key);
 }
 
 test('what is parked is told reason by reason, the largest first, with remedy, times and an example', async (t) => {
@@ -109,7 +109,7 @@ test('more than one step holds is redriven by one request, in the order of the b
     },
   });
   const fault = { code: 'access_denied', message: 'no', details: {}, atMs: 0 } as const;
-  for (const { lease } of await api.queue.claim(keys.length)) {
+  for (const { lease } of await api.queue.claim({ total: keys.length, large: keys.length })) {
     await api.queue.park(lease, { fault, owed: false, delayMsIfDirty: 0 });
   }
   const answer = await api.call('POST', '/v1/redrive', { json: { fault: 'access_denied' } });
@@ -200,7 +200,13 @@ async function openWithSteps(t: TestContext, before: (step: number) => unknown):
   const clock = new ManualClock();
   let lastId = 0;
   const newId = (): string => `transfer-${(lastId += 1)}`;
-  const queue = openMemoryQueue({ clock, leaseMs: 60_000, settleGraceMs: 5_000, newId });
+  const queue = openMemoryQueue({
+    clock,
+    leaseMs: 60_000,
+    settleGraceMs: 5_000,
+    smallMaxBytes: 1_000,
+    newId,
+  });
   const whole = queue.redriveClass.bind(queue);
   let step = 0;
   queue.redriveClass = async (request) => {

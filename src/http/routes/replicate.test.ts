@@ -259,7 +259,13 @@ test('closing the server answers whoever waits instead of cutting the connection
 
 test('a waiting request whose caller goes away leaves no timer behind', async (t) => {
   const clock = new ManualClock();
-  const queue = openMemoryQueue({ clock, leaseMs: 1000, settleGraceMs: 0, newId: () => 'transfer-1' });
+  const queue = openMemoryQueue({
+    clock,
+    leaseMs: 1000,
+    settleGraceMs: 0,
+    smallMaxBytes: 1_000,
+    newId: () => 'transfer-1',
+  });
   const api = await openTestApi(t, { clock, queue });
   const caller = new AbortController();
   const asked = fetch(`${api.url}/v1/replicate`, {

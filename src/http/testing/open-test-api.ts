@@ -82,7 +82,13 @@ export async function openTestApi(
   let lastId = 0;
   const queue =
     deps.queue ??
-    openMemoryQueue({ clock, leaseMs: 60_000, settleGraceMs: 5_000, newId: () => `transfer-${++lastId}` });
+    openMemoryQueue({
+      clock,
+      leaseMs: 60_000,
+      settleGraceMs: 5_000,
+      smallMaxBytes: 1_000_000,
+      newId: () => `transfer-${++lastId}`,
+    });
   const rules = deps.rules ?? [PHOTOS_RULE, DOCS_RULE];
   const log: LogLine[] = [];
   const write = (level: LogLine['level']) => (facts: object, message: string) => {
@@ -124,7 +130,7 @@ export async function openTestApi(
     log,
     call: async (method, path, request) => call(method, url + path, request),
     claimOne: async () => {
-      const [claimed] = await queue.claim(1);
+      const [claimed] = await queue.claim({ total: 1, large: 1 });
       if (claimed === undefined) throw new Error('No transfer is due');
       return claimed;
     },

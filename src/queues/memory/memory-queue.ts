@@ -2,11 +2,13 @@
 // For tests and simulations; deterministic where its clock and its ids are.
 import type { MalformedRecord } from '../../core/change.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { Receipt, Transfer } from '../../core/transfer.ts';
+import type { Transfer } from '../../core/transfer.ts';
 import {
   type AcceptedTransfer,
   type AcceptItem,
   type ClaimedTransfer,
+  type ClaimRoom,
+  type Lane,
   type Lease,
   type ParkedClass,
   type QuarantinedRecord,
@@ -24,6 +26,7 @@ import {
   finishAnswer,
   type RowsAfterEnd,
 } from '../attempt-end.ts';
+import { checkRoom, ClaimTurns, lanesWithRoom } from '../claim-turns.ts';
 import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
 import { classOf, isMeant, joinClasses } from '../parked-tally.ts';
 import { QueueListeners, RowChanges } from '../queue-listeners.ts';
@@ -31,19 +34,21 @@ import { dueAfter, type QueueTime, startSteadyClock, type SteadyClock } from '..
 import {
   afterChange,
   afterClaim,
+  afterClassRedrive,
   afterRedrive,
   arrivalOf,
   followUpTransfer,
   idToFollow,
+  laneOf,
   newRow,
+  redriveArrival,
   toClaimed,
   toTransfer,
   type TransferRow,
 } from '../transfer-row.ts';
 import { cutPage } from './cut-page.ts';
 import { MemoryQuarantine } from './memory-quarantine.ts';
-
-type Row = TransferRow<UploadCheckpoint> & { readonly position: number };
+import { MemoryRows, type StoredRow } from './memory-rows.ts';
 
 interface MemoryQueueOptions {
   readonly clock: Clock;
@@ -51,6 +56,8 @@ interface MemoryQueueOptions {
   readonly leaseMs: number;
   /** How long after an owed end the row is looked at once more. */
   readonly settleGraceMs: number;
+  /** Objects of up to so many bytes stand in the small lane. */
+  readonly smallMaxBytes: number;
   /** A new transfer id at each call. */
   readonly newId: () => string;
 }
@@ -64,21 +71,19 @@ class MemoryQueue implements TransferQueue {
   readonly #clock: SteadyClock;
   readonly #leaseMs: number;
   readonly #settleGraceMs: number;
+  readonly #smallMaxBytes: number;
   readonly #newId: () => string;
   readonly #listeners = new QueueListeners();
-  /** In the order of their beginning. */
-  readonly #rows = new Map<string, Row>();
-  /** Ids of every row of a rule and key, oldest first; the live row, if any, is the last. */
-  readonly #idsByKey = new Map<string, string[]>();
-  readonly #rowIdByFollowUpId = new Map<string, string>();
+  readonly #rows = new MemoryRows();
+  readonly #turns = new ClaimTurns();
   readonly #quarantine = new MemoryQuarantine();
-  #lastPosition = 0;
   #isClosed = false;
 
-  constructor({ clock, leaseMs, settleGraceMs, newId }: MemoryQueueOptions) {
+  constructor({ clock, leaseMs, settleGraceMs, smallMaxBytes, newId }: MemoryQueueOptions) {
     this.#clock = startSteadyClock(clock);
     this.#leaseMs = leaseMs;
     this.#settleGraceMs = settleGraceMs;
+    this.#smallMaxBytes = smallMaxBytes;
     this.#newId = newId;
   }
 
@@ -90,14 +95,14 @@ class MemoryQueue implements TransferQueue {
     const writes = new RowChanges();
     const answers = request.items.map((item): AcceptedTransfer => {
       const arrival = arrivalOf(item, now);
-      const live = this.#liveRow(item);
+      const live = this.#rows.live(item);
       if (live === null) {
         const row = newRow(item, arrival, this.#newId(), now);
-        this.#insert(row, writes);
+        this.#rows.insert(row, writes);
         return { transferId: row.id, joined: false };
       }
       const row = afterChange(live, arrival, this.#newId, now);
-      this.#replace(live, row, writes);
+      this.#rows.replace(live, row, writes);
       return { transferId: idToFollow(row), joined: true };
     });
     for (const record of request.quarantine) this.#quarantine.keep(this.#newId(), record, now.wallMs);
@@ -105,18 +110,27 @@ class MemoryQueue implements TransferQueue {
     return answers;
   }
 
-  async claim(limit: number): Promise<readonly ClaimedTransfer[]> {
-    checkLimit(limit);
+  async claim(room: ClaimRoom): Promise<readonly ClaimedTransfer[]> {
+    checkRoom(room);
     const now = this.#begin();
     const writes = new RowChanges();
-    for (const row of this.#dueRows(now, (status) => status === 'copying')) {
-      this.#endAttempt(row, afterLeaseExpiry(row, now), writes);
+    for (const row of this.#rows.woken(now.steadyMs, ({ status }) => status === 'copying')) {
+      this.#rows.endAttempt(row, afterLeaseExpiry(row, now), writes);
     }
-    const due = this.#dueRows(now, (status) => status === 'queued' || status === 'settling').slice(0, limit);
-    const claimed = due.map((before) => {
-      const row = { ...afterClaim(before, this.#leaseMs, now), position: before.position };
-      this.#replace(before, row, writes);
-      return this.#toClaimed(row, now);
+    const due = this.#turns.choose(room, (lane, priority, limit) =>
+      this.#rows
+        .woken(
+          now.steadyMs,
+          (row) => isWaiting(row) && row.priority === priority && this.#laneOf(row) === lane,
+        )
+        .slice(0, limit),
+    );
+    const expiresAtMonotonicMs = this.#clock.toMonotonicMs(now.steadyMs + this.#leaseMs);
+    const claimed = due.map(({ lane, row: before }) => {
+      const row = afterClaim(before, this.#leaseMs, now);
+      this.#rows.replace(before, row, writes);
+      const found = { lane, lastReceipt: this.#rows.lastReceipt(row), checkpoint: row.checkpoint };
+      return toClaimed(row, found, expiresAtMonotonicMs);
     });
     this.#listeners.tell(writes);
     return claimed;
@@ -124,18 +138,18 @@ class MemoryQueue implements TransferQueue {
 
   async renew(lease: Lease): Promise<Lease | null> {
     const now = this.#begin();
-    const row = this.#leased(lease);
+    const row = this.#rows.leased(lease);
     if (row === null) return null;
-    this.#rows.set(row.id, { ...row, wakeAtMs: dueAfter(now, this.#leaseMs) });
+    this.#rows.rewrite(row, { ...row, wakeAtMs: dueAfter(now, this.#leaseMs) });
     return { ...lease, expiresAtMonotonicMs: this.#clock.toMonotonicMs(now.steadyMs + this.#leaseMs) };
   }
 
   async progress(lease: Lease, report: Parameters<TransferQueue['progress']>[1]): Promise<boolean> {
     const now = this.#begin();
-    const row = this.#leased(lease);
+    const row = this.#rows.leased(lease);
     if (row === null) return false;
     const { bytesDone, sizeBytes, checkpoint } = report;
-    this.#rows.set(row.id, { ...row, bytesDone, sizeBytes, checkpoint, updatedAtMs: now.wallMs });
+    this.#rows.rewrite(row, { ...row, bytesDone, sizeBytes, checkpoint, updatedAtMs: now.wallMs });
     return true;
   }
 
@@ -163,18 +177,17 @@ class MemoryQueue implements TransferQueue {
 
   async redrive(transferId: string): Promise<{ readonly transferId: string } | null> {
     const now = this.#begin();
-    const asked = this.#rows.get(this.#rowIdByFollowUpId.get(transferId) ?? transferId);
-    if (asked === undefined) return null;
+    const asked = this.#rows.byId(transferId) ?? this.#rows.byFollowUpId(transferId);
+    if (asked === null) return null;
     const writes = new RowChanges();
-    const live = this.#liveRow(asked);
+    const live = this.#rows.live(asked);
     let row: TransferRow<UploadCheckpoint>;
     if (live === null) {
-      const arrival = { changeAtMs: now.wallMs, sizeHintBytes: asked.sizeBytes, target: null };
-      row = newRow(asked, arrival, this.#newId(), now);
-      this.#insert(row, writes);
+      row = newRow(asked, redriveArrival(asked.sizeBytes, now), this.#newId(), now);
+      this.#rows.insert(row, writes);
     } else {
       row = afterRedrive(live, this.#newId, now);
-      this.#replace(live, row, writes);
+      this.#rows.replace(live, row, writes);
     }
     this.#listeners.tell(writes);
     return { transferId: idToFollow(row) };
@@ -187,25 +200,31 @@ class MemoryQueue implements TransferQueue {
     const { filter, limit, cursor } = request;
     checkLimit(limit);
     const after = positionOf(cursor) ?? 0;
-    const meant = [...this.#rows.values()].filter(
-      (row) =>
-        row.status === 'parked' &&
-        row.position > after &&
-        isMeant({ ...classOf(row), ...row.source }, filter),
-    );
+    const meant = this.#rows
+      .all()
+      .filter(
+        (row) =>
+          row.status === 'parked' &&
+          row.position > after &&
+          isMeant({ ...classOf(row), ...row.source }, filter),
+      );
     const rows = meant.slice(0, limit);
     const writes = new RowChanges();
-    for (const row of rows) this.#replace(row, afterRedrive(row, this.#newId, now), writes);
+    for (const row of rows) this.#rows.replace(row, afterClassRedrive(row, now), writes);
     this.#listeners.tell(writes);
     const last = rows.length < meant.length ? rows.at(-1) : undefined;
     return { redriven: rows.length, nextCursor: last === undefined ? null : cursorAfter(last.position) };
   }
 
-  async untilNextDueMs(): Promise<number | null> {
+  async untilNextDueMs(room: ClaimRoom): Promise<number | null> {
+    checkRoom(room);
     const now = this.#begin();
+    const lanes = lanesWithRoom(room);
     let earliestMs: number | null = null;
-    for (const { wakeAtMs } of this.#rows.values()) {
-      if (wakeAtMs !== null && (earliestMs === null || wakeAtMs < earliestMs)) earliestMs = wakeAtMs;
+    for (const row of this.#rows.all()) {
+      const { wakeAtMs } = row;
+      if (wakeAtMs === null || (isWaiting(row) && !lanes.includes(this.#laneOf(row)))) continue;
+      earliestMs = Math.min(earliestMs ?? wakeAtMs, wakeAtMs);
     }
     return earliestMs === null ? null : Math.max(0, Math.ceil(earliestMs - now.steadyMs));
   }
@@ -220,16 +239,19 @@ class MemoryQueue implements TransferQueue {
 
   async get(transferId: string): Promise<Transfer | null> {
     const now = this.#begin();
-    const row = this.#rows.get(transferId);
-    if (row !== undefined) return toTransfer(row, now);
-    const running = this.#rows.get(this.#rowIdByFollowUpId.get(transferId) ?? '');
+    const row = this.#rows.byId(transferId);
+    if (row !== null) return toTransfer(row, now);
+    const running = this.#rows.byFollowUpId(transferId);
     const followUp = running?.followUp ?? null;
-    return running === undefined || followUp === null ? null : followUpTransfer(running, followUp);
+    return running === null || followUp === null ? null : followUpTransfer(running, followUp);
   }
 
   async list(request: Parameters<TransferQueue['list']>[0]): ReturnType<TransferQueue['list']> {
     const now = this.#begin();
-    const matching = [...this.#rows.values()].filter((row) => isWanted(row, request.filter)).toReversed();
+    const matching = this.#rows
+      .all()
+      .filter((row) => isWanted(row, request.filter))
+      .toReversed();
     const { page, nextCursor } = cutPage(matching, request);
     return { transfers: page.map((row) => toTransfer(row, now)), nextCursor };
   }
@@ -254,7 +276,7 @@ class MemoryQueue implements TransferQueue {
     this.#begin();
     const byStatus = { queued: 0, copying: 0, settling: 0, parked: 0 };
     let oldestPendingChangeAtMs: number | null = null;
-    for (const { status, changeAtMs } of this.#rows.values()) {
+    for (const { status, changeAtMs } of this.#rows.all()) {
       if (status === 'done') continue;
       byStatus[status] += 1;
       if (status === 'parked') continue;
@@ -265,7 +287,7 @@ class MemoryQueue implements TransferQueue {
 
   async parkedClasses(): Promise<readonly ParkedClass[]> {
     this.#begin();
-    const parked = [...this.#rows.values()].filter(({ status }) => status === 'parked');
+    const parked = this.#rows.all().filter(({ status }) => status === 'parked');
     return joinClasses(
       parked.map((row) => ({
         ...classOf(row),
@@ -280,16 +302,12 @@ class MemoryQueue implements TransferQueue {
   async prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
     this.#begin();
     checkLimit(request.limit);
-    const old = [...this.#rows.values()]
+    const old = this.#rows
+      .all()
       .filter(({ finishedAtMs }) => finishedAtMs !== null && finishedAtMs < request.beforeMs)
       .sort((a, b) => (a.finishedAtMs ?? 0) - (b.finishedAtMs ?? 0))
       .slice(0, request.limit);
-    for (const row of old) {
-      this.#rows.delete(row.id);
-      const ids = this.#idsByKey.get(keyOf(row))?.filter((id) => id !== row.id) ?? [];
-      if (ids.length > 0) this.#idsByKey.set(keyOf(row), ids);
-      else this.#idsByKey.delete(keyOf(row));
-    }
+    for (const row of old) this.#rows.remove(row);
     return old.length + this.#quarantine.prune(request.beforeMs, request.limit);
   }
 
@@ -305,74 +323,28 @@ class MemoryQueue implements TransferQueue {
 
   #end(
     lease: Lease,
-    decide: (row: Row, now: QueueTime) => RowsAfterEnd<UploadCheckpoint>,
+    decide: (row: StoredRow, now: QueueTime) => RowsAfterEnd<UploadCheckpoint>,
   ): RowsAfterEnd<UploadCheckpoint> | null {
     const now = this.#begin();
-    const row = this.#leased(lease);
+    const row = this.#rows.leased(lease);
     if (row === null) return null;
     const writes = new RowChanges();
     const rows = decide(row, now);
-    this.#endAttempt(row, rows, writes);
+    this.#rows.endAttempt(row, rows, writes);
     this.#listeners.tell(writes);
     return rows;
   }
 
-  #endAttempt(row: Row, rows: RowsAfterEnd<UploadCheckpoint>, writes: RowChanges): void {
-    if (row.followUp !== null) this.#rowIdByFollowUpId.delete(row.followUp.id);
-    this.#replace(row, rows.ended, writes);
-    if (rows.followUp !== null) this.#insert(rows.followUp, writes);
-  }
-
-  #insert(row: TransferRow<UploadCheckpoint>, writes: RowChanges): void {
-    const position = ++this.#lastPosition;
-    this.#rows.set(row.id, { ...row, position });
-    const ids = this.#idsByKey.get(keyOf(row));
-    if (ids === undefined) this.#idsByKey.set(keyOf(row), [row.id]);
-    else ids.push(row.id);
-    writes.note(null, row);
-  }
-
-  #replace(before: Row, after: TransferRow<UploadCheckpoint>, writes: RowChanges): void {
-    if (before === after) return;
-    this.#rows.set(before.id, { ...after, position: before.position });
-    if (after.followUp !== null) this.#rowIdByFollowUpId.set(after.followUp.id, after.id);
-    writes.note(before, after);
-  }
-
-  #liveRow(location: Pick<Row, 'ruleName' | 'source'>): Row | null {
-    const row = this.#rows.get(this.#idsByKey.get(keyOf(location))?.at(-1) ?? '');
-    return row === undefined || row.status === 'done' ? null : row;
-  }
-
-  #leased(lease: Lease): Row | null {
-    const row = this.#rows.get(lease.transferId);
-    return row?.status === 'copying' && row.leaseToken === lease.token ? row : null;
-  }
-
-  #dueRows(now: QueueTime, hasStatus: (status: Row['status']) => boolean): Row[] {
-    const due: (Row & { readonly wakeAtMs: number })[] = [];
-    for (const row of this.#rows.values()) {
-      const { wakeAtMs } = row;
-      if (hasStatus(row.status) && wakeAtMs !== null && wakeAtMs <= now.steadyMs)
-        due.push({ ...row, wakeAtMs });
-    }
-    return due.sort((a, b) => a.wakeAtMs - b.wakeAtMs || a.position - b.position);
-  }
-
-  #toClaimed(row: Row, now: QueueTime): ClaimedTransfer {
-    const ids = this.#idsByKey.get(keyOf(row)) ?? [];
-    const withReceipt = ids.findLast((id) => (this.#rows.get(id)?.receipt ?? null) !== null);
-    const lastReceipt: Receipt | null = this.#rows.get(withReceipt ?? '')?.receipt ?? null;
-    const expiresAtMonotonicMs = this.#clock.toMonotonicMs(now.steadyMs + this.#leaseMs);
-    return toClaimed(row, { lastReceipt, checkpoint: row.checkpoint }, expiresAtMonotonicMs);
+  #laneOf(row: StoredRow): Lane {
+    return laneOf(row, this.#smallMaxBytes);
   }
 }
 
-function keyOf({ ruleName, source }: Pick<Row, 'ruleName' | 'source'>): string {
-  return JSON.stringify([ruleName, source.bucket, source.key]);
+function isWaiting({ status }: StoredRow): boolean {
+  return status === 'queued' || status === 'settling';
 }
 
-function isWanted(row: Row, filter: TransferFilter): boolean {
+function isWanted(row: StoredRow, filter: TransferFilter): boolean {
   return (
     (filter.status === undefined || row.status === filter.status) &&
     (filter.ruleName === undefined || row.ruleName === filter.ruleName) &&

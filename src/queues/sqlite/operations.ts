@@ -4,11 +4,13 @@ import type {
   AcceptedTransfer,
   AcceptItem,
   ClaimedTransfer,
+  ClaimRoom,
   Lease,
   ParkedFilter,
   TransferQueue,
 } from '../../core/transfer-queue.ts';
 import { afterLeaseExpiry, type RowsAfterEnd } from '../attempt-end.ts';
+import type { ClaimTurns } from '../claim-turns.ts';
 import { cursorAfter } from '../page-cursor.ts';
 import { isMeant } from '../parked-tally.ts';
 import type { RowChanges } from '../queue-listeners.ts';
@@ -16,10 +18,12 @@ import { dueAfter, type QueueTime, type SteadyClock } from '../steady-clock.ts';
 import {
   afterChange,
   afterClaim,
+  afterClassRedrive,
   afterRedrive,
   arrivalOf,
   idToFollow,
   newRow,
+  redriveArrival,
   toClaimed,
 } from '../transfer-row.ts';
 import type { StoredRow } from './rows.ts';
@@ -30,6 +34,7 @@ export interface OperationContext {
   readonly table: TransferTable;
   readonly clock: SteadyClock;
   readonly leaseMs: number;
+  readonly turns: ClaimTurns;
   readonly keepRecord: (id: string, record: MalformedRecord, receivedAtMs: number) => void;
 }
 
@@ -59,23 +64,17 @@ export function accept(
   return answers;
 }
 
-/** Takes expired leases back, then hands out due rows, oldest due first. */
-export function claim(context: OperationContext, limit: number, changes: RowChanges): ClaimedTransfer[] {
-  const { table, clock, leaseMs } = context;
+/** Takes expired leases back, then hands out due rows of both lanes. */
+export function claim(context: OperationContext, room: ClaimRoom, changes: RowChanges): ClaimedTransfer[] {
+  const { table, clock, leaseMs, turns } = context;
   const now = clock.now();
-  // As many as there are: no more rows are copying than workers run attempts.
-  for (const row of table.woken('copying', now.steadyMs, Number.MAX_SAFE_INTEGER)) {
-    table.endAttempt(row, afterLeaseExpiry(row, now), changes);
-  }
-  const due = [
-    ...table.woken('queued', now.steadyMs, limit),
-    ...table.woken('settling', now.steadyMs, limit),
-  ].sort((a, b) => (a.wakeAtMs ?? 0) - (b.wakeAtMs ?? 0) || a.seq - b.seq);
+  for (const row of table.expired(now.steadyMs)) table.endAttempt(row, afterLeaseExpiry(row, now), changes);
+  const due = turns.choose(room, (lane, priority, limit) => table.due(lane, priority, now.steadyMs, limit));
   const leaseEndMs = clock.toMonotonicMs(now.steadyMs + leaseMs);
-  return due.slice(0, limit).map((before) => {
+  return due.map(({ lane, row: before }) => {
     const row = afterClaim(before, leaseMs, now);
     table.replace(before, row, changes);
-    const found = { lastReceipt: table.lastReceipt(row), checkpoint: table.openCheckpoint(row) };
+    const found = { lane, lastReceipt: table.lastReceipt(row), checkpoint: table.openCheckpoint(row) };
     return toClaimed(row, found, leaseEndMs);
   });
 }
@@ -125,8 +124,7 @@ export function redrive(
   if (asked === null) return null;
   const live = table.live(asked);
   if (live === null) {
-    const arrival = { changeAtMs: now.wallMs, sizeHintBytes: asked.sizeBytes, target: null };
-    const row = newRow(asked, arrival, table.newId(), now);
+    const row = newRow(asked, redriveArrival(asked.sizeBytes, now), table.newId(), now);
     table.insert(row, changes);
     return { transferId: row.id };
   }
@@ -148,7 +146,7 @@ export function redriveClass(
   for (const place of places) {
     const row = isMeant(place, filter) ? table.bySeq(place.seq) : null;
     if (row === null) continue;
-    table.replace(row, afterRedrive(row, table.newId, now), changes);
+    table.replace(row, afterClassRedrive(row, now), changes);
     redriven += 1;
     if (redriven === limit) return { redriven, nextCursor: cursorAfter(place.seq) };
   }

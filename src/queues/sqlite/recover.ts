@@ -12,22 +12,28 @@ interface RecoveryOptions {
   readonly now: QueueTime;
 }
 
+/** Rows of a lane and priority that are due too late; the others are not walked through. */
+const PULL_IN =
+  "UPDATE transfers INDEXED BY transfers_waiting SET wake_at = ? WHERE status IN ('queued', 'settling') " +
+  "AND lane = ? AND priority = ? AND wake_at > ? AND status = 'queued'";
+
 /** One transaction: no row is copying afterwards, no grace has begun earlier than now, no due time is absurd. */
 export function recoverRows(database: DatabaseSync, table: TransferTable, options: RecoveryOptions): void {
   const { now, settleGraceMs, maxRetryDelayMs } = options;
   const changes = new RowChanges();
   database.exec('BEGIN IMMEDIATE');
   try {
-    const copying = table.woken('copying', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
-    for (const row of copying) table.endAttempt(row, afterLeaseExpiry(row, now), changes);
+    for (const row of table.expired(Number.MAX_SAFE_INTEGER))
+      table.endAttempt(row, afterLeaseExpiry(row, now), changes);
     // A request of the earlier process may have left just before it ended: the whole grace counts again.
     database
       .prepare("UPDATE transfers SET wake_at = ? WHERE status = 'settling'")
       .run(dueAfter(now, settleGraceMs));
     const latestMs = dueAfter(now, maxRetryDelayMs);
-    database
-      .prepare("UPDATE transfers SET wake_at = ? WHERE status = 'queued' AND wake_at > ?")
-      .run(latestMs, latestMs);
+    const pullIn = database.prepare(PULL_IN);
+    for (const lane of ['small', 'large']) {
+      for (const priority of ['live', 'background']) pullIn.run(latestMs, lane, priority, latestMs);
+    }
     database.exec('COMMIT');
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK');

@@ -2,6 +2,7 @@
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { type FaultCode, type FaultRecord, isFaultCode } from '../../core/faults.ts';
 import type { Outcome, Receipt, TransferStatus } from '../../core/transfer.ts';
+import type { Lane, Priority } from '../../core/transfer-queue.ts';
 import type { FollowUp, TransferRow } from '../transfer-row.ts';
 
 /** Checkpoints are kept sealed. */
@@ -27,9 +28,12 @@ const CHANGING = [
   'wake_at',
   'change_at',
   'size_hint',
+  'lane',
+  'priority',
   'dirty_id',
   'dirty_change_at',
   'dirty_size_hint',
+  'dirty_priority',
   'dirty_created_at',
   'size_bytes',
   'bytes_done',
@@ -61,8 +65,8 @@ export function fixedValues(row: SealedRow): SQLInputValue[] {
   return [id, ruleName, source.bucket, source.key, createdAtMs];
 }
 
-/** In the order of CHANGING. */
-export function changingValues(row: SealedRow): SQLInputValue[] {
+/** In the order of CHANGING. The lane is kept beside the row, for the index of those who wait. */
+export function changingValues(row: SealedRow, lane: Lane): SQLInputValue[] {
   return [
     row.target.bucket,
     row.target.key,
@@ -74,9 +78,12 @@ export function changingValues(row: SealedRow): SQLInputValue[] {
     row.wakeAtMs,
     row.changeAtMs,
     row.sizeHintBytes,
+    lane,
+    row.priority,
     row.followUp?.id ?? null,
     row.followUp?.changeAtMs ?? null,
     row.followUp?.sizeHintBytes ?? null,
+    row.followUp?.priority ?? null,
     row.followUp?.createdAtMs ?? null,
     row.sizeBytes,
     row.bytesDone,
@@ -99,7 +106,7 @@ export function toRow(columns: Columns): StoredRow {
     ruleName: text(columns, 'rule_name'),
     source: { bucket: text(columns, 'source_bucket'), key: text(columns, 'source_key') },
     target: { bucket: text(columns, 'target_bucket'), key: text(columns, 'target_key') },
-    // The schema allows nothing but statuses here, and only this program writes outcomes.
+    // The schema allows nothing but statuses and priorities here, and only this program writes outcomes.
     status: text(columns, 'status') as TransferStatus,
     attemptCount: integer(columns, 'attempt_count'),
     isOwed: integer(columns, 'owed') === 1,
@@ -108,6 +115,7 @@ export function toRow(columns: Columns): StoredRow {
     wakeAtMs: integerOrNull(columns, 'wake_at'),
     changeAtMs: integer(columns, 'change_at'),
     sizeHintBytes: integerOrNull(columns, 'size_hint'),
+    priority: text(columns, 'priority') as Priority,
     followUp: toFollowUp(columns),
     sizeBytes: integerOrNull(columns, 'size_bytes'),
     bytesDone: integer(columns, 'bytes_done'),
@@ -157,6 +165,7 @@ function toFollowUp(columns: Columns): FollowUp | null {
     id,
     changeAtMs: integer(columns, 'dirty_change_at'),
     sizeHintBytes: integerOrNull(columns, 'dirty_size_hint'),
+    priority: text(columns, 'dirty_priority') as Priority,
     createdAtMs: integer(columns, 'dirty_created_at'),
   };
 }

@@ -20,7 +20,9 @@ import {
   parkWith,
   REPLICATED,
   retryIn,
+  roomFor,
   show,
+  SMALL_MAX_BYTES,
 } from '../../../test/contract/transfer-queue-samples.ts';
 import type { TransferQueue } from '../../core/transfer-queue.ts';
 import { type CheckpointSealer, openCheckpointSealer } from '../checkpoint-sealer.ts';
@@ -35,7 +37,12 @@ function open(
   clock = new ManualClock(),
   sealer: CheckpointSealer | null = null,
 ): Promise<TransferQueue> {
-  const times = { leaseMs: LEASE_MS, settleGraceMs: GRACE_MS, maxRetryDelayMs: MAX_DELAY_MS };
+  const times = {
+    leaseMs: LEASE_MS,
+    settleGraceMs: GRACE_MS,
+    smallMaxBytes: SMALL_MAX_BYTES,
+    maxRetryDelayMs: MAX_DELAY_MS,
+  };
   return openSqliteQueue({ ...times, directory, clock, sealer });
 }
 
@@ -84,7 +91,7 @@ test('everything survives a reopen: a copying row is owed and queued at once, a 
       items: ['done', 'parked', 'settling', 'copying', 'dirty', 'queued'].map((key) => itemOf(key)),
       quarantine: [{ reason: 'no key', raw: '{}' }],
     });
-    const [done, parked, settling, , dirty] = await first.claim(5);
+    const [done, parked, settling, , dirty] = await first.claim(roomFor(5));
     assert(done !== undefined && parked !== undefined && settling !== undefined && dirty !== undefined);
     await first.finish(done.lease, REPLICATED);
     await first.park(parked.lease, parkWith('too_large'));
@@ -100,7 +107,7 @@ test('everything survives a reopen: a copying row is owed and queued at once, a 
     assert.deepEqual((await show(second, done.lease.transferId)).receipt, REPLICATED.receipt);
     assert.equal((await show(second, parked.lease.transferId)).fault?.code, 'too_large');
     assert.equal((await show(second, dirty.lease.transferId)).outcome, 'superseded');
-    const claimed = await second.claim(10);
+    const claimed = await second.claim(roomFor(10));
     assert.deepEqual(
       claimed.map(({ source }) => source.key),
       ['queued', 'copying', 'dirty'],
@@ -112,7 +119,7 @@ test('everything survives a reopen: a copying row is owed and queued at once, a 
       ['done', 'settling', 'settling'],
       'an interrupted attempt is owed a look after the grace',
     );
-    assert.equal(await second.untilNextDueMs(), GRACE_MS, 'the whole grace, from the open');
+    assert.equal(await second.untilNextDueMs(roomFor(10)), GRACE_MS, 'the whole grace, from the open');
     await second.close();
   });
 });
@@ -121,7 +128,7 @@ test('the classes of parked transfers are counted at a reopen, faults of a newer
   await withTemporaryFolder(async (directory) => {
     const first = await open(directory);
     await first.accept({ items: ['a', 'b', 'c', 'd'].map((key) => itemOf(key)), quarantine: [] });
-    for (const { lease, source } of await first.claim(4)) {
+    for (const { lease, source } of await first.claim(roomFor(4))) {
       await first.park(lease, parkWith(source.key === 'a' ? 'unexpected' : 'too_large'));
     }
     await first.close();
@@ -154,7 +161,7 @@ test('a step of redriving a class ends where no more fit, whatever the filter le
       index < 5_500 ? `skip/${index}` : `take/${index}`,
     );
     await queue.accept({ items: keys.map((key) => itemOf(key)), quarantine: [] });
-    const claimed = await queue.claim(keys.length);
+    const claimed = await queue.claim(roomFor(keys.length));
     await Promise.all(claimed.map(({ lease }) => queue.park(lease, parkWith('access_denied'))));
     const steps: number[] = [];
     let cursor: string | null = null;
@@ -184,7 +191,7 @@ test('a due time that a wrong clock left in the far future is pulled in at open'
     await first.close();
     clock.jump(-365 * 86_400_000);
     const second = await open(directory, clock);
-    assert.equal(await second.untilNextDueMs(), MAX_DELAY_MS);
+    assert.equal(await second.untilNextDueMs(roomFor(10)), MAX_DELAY_MS);
     await second.close();
   });
 });
@@ -196,7 +203,7 @@ test('whatever was accepted before kill -9 is there afterwards, and the file is 
     await kill(child);
     const queue = await open(directory);
     for (const id of ids) assert.equal((await show(queue, id)).status, 'queued');
-    assert((await queue.claim(1_000)).length >= ids.length);
+    assert((await queue.claim(roomFor(1_000))).length >= ids.length);
     await queue.close();
   });
 });
@@ -228,7 +235,7 @@ test('operations handed in together share one transaction', async () => {
     let before = commitsIn(path);
     await Promise.all(Array.from({ length: 200 }, (_, index) => acceptOne(queue, `key-${index}`)));
     assert.equal(commitsIn(path) - before, 1);
-    const claimed = await queue.claim(200);
+    const claimed = await queue.claim(roomFor(200));
     before = commitsIn(path);
     await Promise.all(claimed.map(({ lease }) => queue.finish(lease, REPLICATED)));
     assert.equal(commitsIn(path) - before, 1);

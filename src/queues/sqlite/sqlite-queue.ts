@@ -10,6 +10,7 @@ import type {
   AcceptedTransfer,
   AcceptItem,
   ClaimedTransfer,
+  ClaimRoom,
   Lease,
   ParkedClass,
   QuarantinedRecord,
@@ -24,6 +25,7 @@ import {
   finishAnswer,
   type RowsAfterEnd,
 } from '../attempt-end.ts';
+import { checkRoom, ClaimTurns, lanesWithRoom } from '../claim-turns.ts';
 import type { CheckpointSealer } from '../checkpoint-sealer.ts';
 import { checkLimit, positionOf } from '../page-cursor.ts';
 import { joinClasses, ParkedTally } from '../parked-tally.ts';
@@ -60,6 +62,8 @@ export type SqliteQueueOptions = SqliteQueuePlace & {
   readonly settleGraceMs: number;
   /** The longest delay a retry asks for: later due times, left by a wrong clock, are pulled in at open. */
   readonly maxRetryDelayMs: number;
+  /** Objects of up to so many bytes stand in the small lane. */
+  readonly smallMaxBytes: number;
   /** Null: upload checkpoints are not stored, and an upload begins again after a crash. */
   readonly sealer: CheckpointSealer | null;
 };
@@ -104,9 +108,9 @@ class SqliteQueue implements SqliteStorage {
   #isClosed = false;
 
   constructor(database: DatabaseSync, path: string, options: SqliteQueueOptions) {
-    const { leaseMs, settleGraceMs, maxRetryDelayMs, sealer } = options;
+    const { leaseMs, settleGraceMs, maxRetryDelayMs, smallMaxBytes, sealer } = options;
     const clock = startSteadyClock(options.clock);
-    const table = new TransferTable(database, sealer);
+    const table = new TransferTable(database, sealer, smallMaxBytes);
     recoverRows(database, table, { settleGraceMs, maxRetryDelayMs, now: clock.now() });
     this.#database = database;
     this.#settleGraceMs = settleGraceMs;
@@ -120,6 +124,7 @@ class SqliteQueue implements SqliteStorage {
       table,
       clock,
       leaseMs,
+      turns: new ClaimTurns(),
       keepRecord: (id, record, receivedAtMs) => this.#quarantine.keep(id, record, receivedAtMs),
     };
     this.#group = new CommitGroup({
@@ -143,9 +148,9 @@ class SqliteQueue implements SqliteStorage {
     return answers;
   }
 
-  async claim(limit: number): Promise<readonly ClaimedTransfer[]> {
-    checkLimit(limit);
-    return this.#group.run(limit, (changes) => claim(this.#context, limit, changes));
+  async claim(room: ClaimRoom): Promise<readonly ClaimedTransfer[]> {
+    checkRoom(room);
+    return this.#group.run(room.total, (changes) => claim(this.#context, room, changes));
   }
 
   renew(lease: Lease): Promise<Lease | null> {
@@ -192,11 +197,11 @@ class SqliteQueue implements SqliteStorage {
     return this.#group.run(bounded.limit, (changes) => redriveClass(this.#context, bounded, changes));
   }
 
-  async untilNextDueMs(): Promise<number | null> {
+  async untilNextDueMs(room: ClaimRoom): Promise<number | null> {
+    checkRoom(room);
     const { table, clock } = this.#open();
-    const times = [table.nextWakeMs('queued'), table.nextWakeMs('settling'), table.nextWakeMs('copying')];
-    const known = times.filter((time) => time !== null);
-    return known.length === 0 ? null : Math.max(0, Math.ceil(Math.min(...known) - clock.now().steadyMs));
+    const wakeAtMs = table.nextWakeMs(lanesWithRoom(room));
+    return wakeAtMs === null ? null : Math.max(0, Math.ceil(wakeAtMs - clock.now().steadyMs));
   }
 
   onWork(listener: () => void): () => void {

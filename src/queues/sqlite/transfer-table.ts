@@ -3,11 +3,11 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { FaultCode } from '../../core/faults.ts';
 import type { Receipt } from '../../core/transfer.ts';
-import type { ParkedClass, UploadCheckpoint } from '../../core/transfer-queue.ts';
+import type { Lane, ParkedClass, Priority, UploadCheckpoint } from '../../core/transfer-queue.ts';
 import type { RowsAfterEnd } from '../attempt-end.ts';
 import type { CheckpointSealer } from '../checkpoint-sealer.ts';
 import type { RowChanges } from '../queue-listeners.ts';
-import type { TransferRow } from '../transfer-row.ts';
+import { laneOf, type TransferRow } from '../transfer-row.ts';
 import {
   ALL_COLUMNS,
   changingValues,
@@ -30,8 +30,17 @@ export const LOOKUPS = {
   live:
     `SELECT ${ALL_COLUMNS} FROM transfers ` +
     "WHERE source_bucket = ? AND source_key = ? AND rule_name = ? AND status <> 'done'",
-  woken: `SELECT ${ALL_COLUMNS} FROM transfers WHERE status = ? AND wake_at <= ? ORDER BY wake_at, seq LIMIT ?`,
-  nextWake: 'SELECT wake_at FROM transfers WHERE status = ? AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1',
+  due:
+    `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_waiting WHERE status IN ('queued', 'settling') ` +
+    'AND lane = ? AND priority = ? AND wake_at <= ? ORDER BY wake_at, seq LIMIT ?',
+  nextDue:
+    "SELECT wake_at FROM transfers INDEXED BY transfers_waiting WHERE status IN ('queued', 'settling') " +
+    'AND lane = ? AND priority = ? ORDER BY wake_at LIMIT 1',
+  expired:
+    `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_leased WHERE status = 'copying' ` +
+    'AND wake_at <= ? ORDER BY wake_at, seq',
+  nextExpiry:
+    "SELECT wake_at FROM transfers INDEXED BY transfers_leased WHERE status = 'copying' ORDER BY wake_at LIMIT 1",
   lastReceipt:
     'SELECT receipt FROM transfers WHERE source_bucket = ? AND source_key = ? AND rule_name = ? ' +
     'AND receipt IS NOT NULL ORDER BY seq DESC LIMIT 1',
@@ -60,6 +69,8 @@ export const LOOKUPS = {
     '(SELECT seq FROM transfers WHERE finished_at < ? ORDER BY finished_at LIMIT ?)',
 } as const;
 
+const PRIORITIES = ['live', 'background'] as const;
+
 /** A parked row, as far as a filter looks at it. */
 interface ParkedPlace {
   readonly seq: number;
@@ -72,21 +83,26 @@ interface ParkedPlace {
 /** The table as the operations use it, inside a transaction. */
 export class TransferTable {
   readonly #sealer: CheckpointSealer | null;
+  readonly #smallMaxBytes: number;
   readonly #lookups: Readonly<Record<keyof typeof LOOKUPS, StatementSync>>;
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
   readonly #renew: StatementSync;
   readonly #progress: StatementSync;
 
-  constructor(database: DatabaseSync, sealer: CheckpointSealer | null) {
+  /** Objects of up to `smallMaxBytes` stand in the small lane. */
+  constructor(database: DatabaseSync, sealer: CheckpointSealer | null, smallMaxBytes: number) {
     this.#sealer = sealer;
+    this.#smallMaxBytes = smallMaxBytes;
     this.#lookups = {
       byId: database.prepare(LOOKUPS.byId),
       bySeq: database.prepare(LOOKUPS.bySeq),
       byFollowUpId: database.prepare(LOOKUPS.byFollowUpId),
       live: database.prepare(LOOKUPS.live),
-      woken: database.prepare(LOOKUPS.woken),
-      nextWake: database.prepare(LOOKUPS.nextWake),
+      due: database.prepare(LOOKUPS.due),
+      nextDue: database.prepare(LOOKUPS.nextDue),
+      expired: database.prepare(LOOKUPS.expired),
+      nextExpiry: database.prepare(LOOKUPS.nextExpiry),
       lastReceipt: database.prepare(LOOKUPS.lastReceipt),
       oldestChange: database.prepare(LOOKUPS.oldestChange),
       parkedAfter: database.prepare(LOOKUPS.parkedAfter),
@@ -158,15 +174,26 @@ export class TransferTable {
     return this.#one('live', source.bucket, source.key, ruleName);
   }
 
-  /** Rows of a status whose time has come, oldest first. */
-  woken(status: 'queued' | 'settling' | 'copying', steadyMs: number, limit: number): StoredRow[] {
-    return this.#lookups.woken.all(status, Math.floor(steadyMs), limit).map(toRow);
+  /** Waiting rows of a lane and priority whose time has come, oldest first. */
+  due(lane: Lane, priority: Priority, steadyMs: number, limit: number): StoredRow[] {
+    return this.#lookups.due.all(lane, priority, Math.floor(steadyMs), limit).map(toRow);
   }
 
-  /** The earliest time of a status, in steady milliseconds; null where no row waits in it. */
-  nextWakeMs(status: 'queued' | 'settling' | 'copying'): number | null {
-    const found = this.#lookups.nextWake.get(status);
-    return found === undefined ? null : integer(found, 'wake_at');
+  /** Copying rows whose lease has ended. As many as there are: no more are copying than workers run attempts. */
+  expired(steadyMs: number): StoredRow[] {
+    return this.#lookups.expired.all(Math.floor(steadyMs)).map(toRow);
+  }
+
+  /** When the first row of these lanes is due or a lease ends, in steady milliseconds; null where nothing waits. */
+  nextWakeMs(lanes: readonly Lane[]): number | null {
+    const found = [this.#lookups.nextExpiry.get()];
+    for (const lane of lanes) {
+      for (const priority of PRIORITIES) found.push(this.#lookups.nextDue.get(lane, priority));
+    }
+    const times = found
+      .filter((columns) => columns !== undefined)
+      .map((columns) => integer(columns, 'wake_at'));
+    return times.length === 0 ? null : Math.min(...times);
   }
 
   /** The newest receipt of the row's rule and source object. */
@@ -183,14 +210,14 @@ export class TransferTable {
 
   /** Adds a row. */
   insert(row: SealedRow, changes: RowChanges): void {
-    this.#insert.run(...fixedValues(row), ...changingValues(row));
+    this.#insert.run(...fixedValues(row), ...changingValues(row, laneOf(row, this.#smallMaxBytes)));
     changes.note(null, row);
   }
 
   /** Writes what became of a row; nothing where it is the same object. */
   replace(before: StoredRow, after: SealedRow, changes: RowChanges): void {
     if (before === after) return;
-    this.#update.run(...changingValues(after), before.seq);
+    this.#update.run(...changingValues(after, laneOf(after, this.#smallMaxBytes)), before.seq);
     changes.note(before, after);
   }
 

@@ -88,7 +88,7 @@ class JumpingClock implements Clock {
 }
 
 /** `base` with single methods replaced; the others keep their `this`. */
-function withMethods<Port extends object>(base: Port, methods: Partial<Port>): Port {
+export function withMethods<Port extends object>(base: Port, methods: Partial<Port>): Port {
   return new Proxy(base, {
     get(target, name) {
       if (Object.hasOwn(methods, name)) return Reflect.get(methods, name) as unknown;
@@ -116,6 +116,7 @@ export class World {
       clock: this.clock,
       leaseMs: LEASE_MS,
       settleGraceMs: GRACE_MS,
+      smallMaxBytes: CHUNK_BYTES,
       newId: () => {
         this.#lastId += 1;
         return `transfer-${this.#lastId}`;
@@ -176,7 +177,7 @@ export class World {
   }
 
   async claim(): Promise<ClaimedTransfer> {
-    const [claimed] = await this.queue.claim(1);
+    const [claimed] = await this.queue.claim({ total: 1, large: 1 });
     if (claimed === undefined) throw new Error('Nothing is due');
     return claimed;
   }
@@ -194,6 +195,7 @@ export class World {
       target: mapTarget(rule, claimed.source),
       signal,
       clock: this.clock,
+      hasLargeSlot: () => true,
       onResumed: (fromByte) => void this.resumedFrom.push(fromByte),
     });
   }
