@@ -252,3 +252,38 @@ test('the list of requests keeps the newest ten thousand and counts all', async 
   await counting.close();
   assert.deepEqual([counting.requests.length, counting.requestCount], [10_000, 10_008]);
 });
+
+test('an answer that trickles comes byte by byte after its start', async () => {
+  script({ kind: 'trickle_response', afterBytes: 4, bytesPerSec: 100 });
+  const outcome = await send({ enough: 6 });
+  assert.deepEqual([outcome.status, outcome.body], [200, '012345']);
+});
+
+test('an edited answer is sent as it stands: other bytes, another status, no length', async () => {
+  for (const path of ['/plain', '/streamed']) {
+    script({
+      kind: 'edit_answer',
+      edit: ({ headers, body }) => {
+        const { 'content-length': length, ...others } = headers;
+        return { status: 203, headers: { ...others, 'x-length': length ?? '' }, body: body.subarray(0, 3) };
+      },
+    });
+    const outcome = await send({ path });
+    assert.deepEqual([outcome.status, outcome.body, outcome.whole], [203, '012', true]);
+    assert.equal(outcome.headers['x-length'], '10');
+    assert.equal(outcome.headers['content-length'], undefined);
+  }
+});
+
+test('what happens meanwhile has happened when the store sees the request', async () => {
+  const order: string[] = [];
+  script({
+    kind: 'meanwhile',
+    run: async () => {
+      await Promise.resolve();
+      order.push(`meanwhile, after ${calls} calls`);
+    },
+  });
+  assert.equal((await send()).body, '0123456789');
+  assert.deepEqual(order, ['meanwhile, after 0 calls']);
+});

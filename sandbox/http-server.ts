@@ -1,5 +1,5 @@
 // The HTTP shell of both sandbox stores: raw paths (never normalised), bodies as async iterables, scripted faults.
-// A store sees a SandboxRequest and returns a SandboxAnswer; sockets, cuts and stalls are this file's business.
+// A store sees a SandboxRequest and returns a SandboxAnswer; sockets and what scripts do to requests are this file's business.
 import assert from 'node:assert/strict';
 import {
   createServer,
@@ -8,8 +8,9 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { type AnswerWay, type SandboxAnswer, send, sendAnswer } from './http-answer.ts';
 import { ClientGone, RequestStages, type RequestStage, type RequestWatcher } from './request-stages.ts';
-import { type FaultEffect, FaultScript } from './scripted-faults.ts';
+import { FaultScript } from './scripted-faults.ts';
 
 export interface SandboxRequest {
   readonly method: string;
@@ -20,12 +21,6 @@ export interface SandboxRequest {
   readonly headers: IncomingHttpHeaders;
   /** Throws when the client goes away before the end. */
   readonly body: AsyncIterable<Uint8Array>;
-}
-
-export interface SandboxAnswer {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string | number>>;
-  readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
 }
 
 export type SandboxHandler = (request: SandboxRequest) => Promise<SandboxAnswer>;
@@ -44,11 +39,8 @@ export interface SandboxServer {
 }
 
 /** One exchange as its parts see it. */
-interface Exchange {
+interface Exchange extends AnswerWay {
   readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly effect: FaultEffect | null;
-  readonly tell: ((stage: RequestStage, bytes?: number) => Promise<void>) | null;
 }
 
 /** A long run must not grow without bound. */
@@ -118,6 +110,7 @@ async function serve(server: Service, req: IncomingMessage, res: ServerResponse)
   res.on('error', () => {});
   if (tell !== null) res.once('finish', () => void tell('answered'));
   if (effect?.kind === 'latency') await waitUnlessClosing(effect.ms, server.closing);
+  if (effect?.kind === 'meanwhile') await effect.run();
   if (effect?.kind === 'status') {
     await drain(req);
     send(res, { status: effect.status, headers: effect.headers ?? {}, body: effect.body ?? '' });
@@ -200,91 +193,6 @@ async function drain(req: IncomingMessage): Promise<void> {
   }
 }
 
-async function sendAnswer(exchange: Exchange, answer: SandboxAnswer): Promise<void> {
-  const { res, effect } = exchange;
-  if (effect?.kind === 'lose_answer') {
-    res.destroy();
-    return;
-  }
-  if (effect?.kind === 'replace_answer') {
-    send(res, { status: effect.status, body: effect.body ?? '' });
-    return;
-  }
-  const { body = '' } = answer;
-  const touched =
-    effect?.kind === 'cut_response' ||
-    effect?.kind === 'stall_response' ||
-    effect?.kind === 'corrupt_response';
-  if (!isStreamed(body)) {
-    if (touched) await sendStream(exchange, withLength(answer, toBytes(body)), once(toBytes(body)));
-    else send(res, { ...answer, body });
-    return;
-  }
-  await sendStream(exchange, answer, body);
-}
-
-async function sendStream(
-  { res, effect, tell }: Exchange,
-  answer: SandboxAnswer,
-  body: AsyncIterable<Uint8Array>,
-): Promise<void> {
-  res.writeHead(answer.status, { ...answer.headers });
-  let sentBytes = 0;
-  for await (const chunk of body) {
-    if (res.destroyed) return;
-    const step = shapeChunk(chunk, sentBytes, effect);
-    sentBytes += chunk.length;
-    if (step.after === 'cut') {
-      // Let what was written leave the process first, so that the cut is exactly where the script says.
-      await flushed(res, step.bytes);
-      res.destroy();
-      return;
-    }
-    if (!res.write(step.bytes)) await drainedOrClosed(res);
-    await tell?.('sending', sentBytes);
-    if (step.after === 'stall') {
-      if (!res.destroyed) await new Promise<void>((resolve) => res.once('close', resolve));
-      return;
-    }
-  }
-  res.end();
-}
-
-function withLength(answer: SandboxAnswer, bytes: Uint8Array): SandboxAnswer {
-  return { ...answer, headers: { 'content-length': bytes.length, ...answer.headers } };
-}
-
-function isStreamed(
-  body: Uint8Array | string | AsyncIterable<Uint8Array>,
-): body is AsyncIterable<Uint8Array> {
-  return typeof body !== 'string' && !(body instanceof Uint8Array);
-}
-
-async function drainedOrClosed(res: ServerResponse): Promise<void> {
-  if (res.destroyed) return;
-  await new Promise<void>((resolve) => {
-    const settle = (): void => {
-      res.off('drain', settle);
-      res.off('close', settle);
-      resolve();
-    };
-    res.on('drain', settle);
-    res.on('close', settle);
-  });
-}
-
-async function flushed(res: ServerResponse, bytes: Uint8Array): Promise<void> {
-  if (bytes.length === 0) {
-    res.flushHeaders();
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    return;
-  }
-  await new Promise<void>((resolve) => {
-    res.once('close', resolve);
-    res.write(bytes, () => resolve());
-  });
-}
-
 /** Ends early when the server closes, so that a scripted delay never outlives its server. */
 async function waitUnlessClosing(delayMs: number, closing: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
@@ -294,47 +202,6 @@ async function waitUnlessClosing(delayMs: number, closing: AbortSignal): Promise
       resolve();
     });
   });
-}
-
-function shapeChunk(
-  chunk: Uint8Array,
-  sent: number,
-  effect: FaultEffect | null,
-): { bytes: Uint8Array; after: 'go on' | 'cut' | 'stall' } {
-  if (effect?.kind === 'corrupt_response' && effect.atByte >= sent && effect.atByte < sent + chunk.length) {
-    const bytes = Buffer.from(chunk);
-    bytes.writeUInt8(bytes.readUInt8(effect.atByte - sent) ^ 1, effect.atByte - sent);
-    return { bytes, after: 'go on' };
-  }
-  if (
-    (effect?.kind === 'cut_response' || effect?.kind === 'stall_response') &&
-    sent + chunk.length >= effect.afterBytes
-  ) {
-    const bytes = chunk.subarray(0, effect.afterBytes - sent);
-    return { bytes, after: effect.kind === 'cut_response' ? 'cut' : 'stall' };
-  }
-  return { bytes: chunk, after: 'go on' };
-}
-
-function send(
-  res: ServerResponse,
-  answer: Omit<SandboxAnswer, 'body'> & { readonly body: Uint8Array | string },
-): void {
-  const bytes = toBytes(answer.body);
-  const lengthless = answer.status === 204 || answer.status === 304;
-  res.writeHead(answer.status, {
-    ...(lengthless ? {} : { 'content-length': bytes.length }),
-    ...answer.headers,
-  });
-  res.end(bytes);
-}
-
-function toBytes(body: Uint8Array | string): Uint8Array {
-  return typeof body === 'string' ? Buffer.from(body) : body;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 /** Collects a small body; for XML and JSON documents only. Throws when it is longer than `limitBytes`. */

@@ -34,8 +34,21 @@ export type FaultEffect =
   | { readonly kind: 'lose_answer' }
   /** The store does all that was asked; then this status is answered instead of its own. */
   | { readonly kind: 'replace_answer'; readonly status: number; readonly body?: string }
+  /** After this many bytes the answer's body comes one byte at a time. */
+  | { readonly kind: 'trickle_response'; readonly afterBytes: number; readonly bytesPerSec: number }
+  /** The store does all that was asked; its whole answer is sent as `edit` leaves it, right or wrong. */
+  | { readonly kind: 'edit_answer'; readonly edit: (answer: WholeAnswer) => WholeAnswer }
+  /** Something else happens first; then everything goes on as if nothing had. */
+  | { readonly kind: 'meanwhile'; readonly run: () => Promise<unknown> | void }
   /** Everything happens, this much later. */
   | { readonly kind: 'latency'; readonly ms: number };
+
+/** An answer of a store with all its bytes. Without a `content-length` it ends with its connection. */
+interface WholeAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly body: Buffer;
+}
 
 export interface ScriptedFault {
   readonly match: FaultMatch;

@@ -25,10 +25,13 @@ export async function startTwoClouds(options: {
   readonly gcs: number;
   readonly keepBytes?: boolean;
   readonly onTargetChange?: SandboxGcsOptions['onChange'];
+  /** What else differs from a plain target. */
+  readonly target?: Pick<SandboxGcsOptions, 'nowMs' | 'rateLimitPerObject'>;
 }): Promise<TwoClouds> {
   const s3 = await startSandboxS3({ port: options.s3, ...SANDBOX_KEYS });
   s3.createBucket(SOURCE_BUCKET);
   const gcs = await startSandboxGcs({
+    ...options.target,
     port: options.gcs,
     keepBytes: options.keepBytes ?? true,
     ...(options.onTargetChange === undefined ? {} : { onChange: options.onTargetChange }),

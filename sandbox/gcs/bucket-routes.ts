@@ -1,5 +1,5 @@
 // Buckets: create, read, list, and which permissions the caller has on one.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { GcsError, invalid, jsonAnswer, notImplemented } from './errors.ts';
 import type { GcsCall } from './gcs-call.ts';
 import { isJsonObject, readJson } from './gcs-query.ts';

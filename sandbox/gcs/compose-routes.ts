@@ -1,5 +1,5 @@
 // New objects made of stored ones, without moving bytes through the client: compose, rewrite and copy.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { GcsError, invalid, jsonAnswer, notImplemented } from './errors.ts';
 import { type GcsCall, resourceFor } from './gcs-call.ts';
 import { type JsonObject, isJsonObject, readJson } from './gcs-query.ts';

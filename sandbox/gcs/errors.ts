@@ -1,6 +1,6 @@
 // Error answers in the shapes the real service uses: JSON for the API, plain text for upload sessions.
 // Routes throw these; the entry point turns them into answers.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 
 const JSON_TYPE = 'application/json; charset=UTF-8';
 

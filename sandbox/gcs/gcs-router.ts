@@ -1,6 +1,6 @@
 // Which route a request means. Paths are split before they are decoded, so an object name may hold anything.
 // What is not found here does not exist in the sandbox and is answered with 501.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { getBucket, insertBucket, listBuckets, testPermissions } from './bucket-routes.ts';
 import { composeObject, copyObject, rewriteObject } from './compose-routes.ts';
 import { notImplemented } from './errors.ts';

@@ -1,5 +1,5 @@
 // Listing objects in byte order of their names, page by page, with folders (`prefixes`) made by a delimiter.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { invalid, jsonAnswer } from './errors.ts';
 import { type GcsCall, resourceFor } from './gcs-call.ts';
 import type { StoredObject } from './store-state.ts';

@@ -2,7 +2,7 @@
 // does not say that it accepts gzip.
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { notImplemented } from './errors.ts';
 import type { GcsCall } from './gcs-call.ts';
 import { header } from './gcs-query.ts';

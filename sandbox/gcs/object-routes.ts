@@ -1,6 +1,6 @@
 // One object: read its resource or its bytes, change its metadata, delete it. Conditions are judged on the generation
 // that the request addresses: the live one, or the one named by the `generation` parameter.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { jsonAnswer } from './errors.ts';
 import { type GcsCall, resourceFor } from './gcs-call.ts';
 import { readJson } from './gcs-query.ts';

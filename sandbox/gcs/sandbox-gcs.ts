@@ -1,11 +1,7 @@
 // Google Cloud Storage in memory, over real HTTP on loopback: the JSON API as far as the service and its tests use it,
 // with the real answers where they are awkward. What it does not have is answered with 501, never with a success.
-import {
-  type SandboxAnswer,
-  type SandboxRequest,
-  type SandboxServer,
-  startSandboxServer,
-} from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
+import { type SandboxRequest, type SandboxServer, startSandboxServer } from '../http-server.ts';
 import { AccessRules, checkBearerToken } from './access.ts';
 import { GcsError, NotModified, errorAnswer, notImplemented } from './errors.ts';
 import { Query } from './gcs-query.ts';

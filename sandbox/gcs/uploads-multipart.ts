@@ -1,6 +1,6 @@
 // `uploadType=multipart`: a multipart/related body of exactly two parts, the object resource in JSON and the bytes.
 // related-parser.ts takes it apart while it arrives.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { invalid, jsonAnswer } from './errors.ts';
 import type { GcsCall } from './gcs-call.ts';
 import { header, parseJson } from './gcs-query.ts';

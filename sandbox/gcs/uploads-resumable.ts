@@ -1,7 +1,7 @@
 // `uploadType=resumable`: open a session, send bytes in any number of requests, ask how far it got, finish, cancel.
 // Conditions are judged when the upload ends, never before. Bytes before the persisted offset are skipped without
 // being compared. Of a chunk that was cut, only whole blocks of 256 KiB stay.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { type UploadRange, parseUploadRange } from './content-range.ts';
 import { HashMismatch, jsonAnswer, textAnswer } from './errors.ts';
 import type { GcsCall } from './gcs-call.ts';

@@ -1,6 +1,6 @@
 // Uploads in one request: `uploadType=media` (bytes only) and the parameters that every kind of upload shares.
 // The multipart kind is in uploads-multipart.ts, the resumable kind in uploads-resumable.ts.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { GcsError, invalid, jsonAnswer, notImplemented } from './errors.ts';
 import { type GcsCall, resourceFor } from './gcs-call.ts';
 import { type JsonObject, header } from './gcs-query.ts';

@@ -1,5 +1,5 @@
 // Buckets themselves: create, look, list, where they are, whether they keep versions.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { Bucket, type BucketOptions } from './buckets.ts';
 import { S3Error } from './errors.ts';
 import { receiveDocument } from './request-body.ts';

@@ -1,6 +1,6 @@
 // The error answers of S3: each code with its status and its usual sentence. Routes throw an S3Error; the router
 // turns it into the XML document, or into a bare status where the request was a HEAD.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { document, group, text } from './xml.ts';
 
 const knownErrors = {

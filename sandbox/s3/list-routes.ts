@@ -1,5 +1,5 @@
 // ListObjectsV2 and ListObjectVersions: byte order, prefixes rolled up at a delimiter, pages with a token.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { type Bucket, fromByteKey, type StoredObject, type StoredVersion, toByteKey } from './buckets.ts';
 import { S3Error } from './errors.ts';
 import { requireBucket, type S3Request, wholeNumber } from './s3-request.ts';

@@ -1,7 +1,7 @@
 // Multipart uploads. An upload becomes visible in one step at Complete, with the ETag `md5(md5s)-N`, a checksum
 // over the parts or over the whole as was agreed at the start, and the start as its last-modified time.
 import { createHash } from 'node:crypto';
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import { type Bucket, type MultipartUpload, randomVersionId, type UploadedPart } from './buckets.ts';
 import {
   type ChecksumAlgorithm,

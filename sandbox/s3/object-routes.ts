@@ -1,6 +1,6 @@
 // PutObject, CopyObject, DeleteObject, DeleteObjects and the tags of an object.
 import { randomBytes } from 'node:crypto';
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import type { ArchiveState, Bucket, Encryption, ObjectAttributes, StoredObject } from './buckets.ts';
 import { checksumHeader, digestContent, isChecksumAlgorithm, type StoredChecksum } from './checksums.ts';
 import { judgeRead, judgeWrite } from './conditions.ts';

@@ -1,5 +1,5 @@
 // GetObject and HeadObject: which version is meant, whether it may be read, and which bytes of it are sent.
-import type { SandboxAnswer } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
 import type { Bucket, StoredObject, StoredVersion } from './buckets.ts';
 import { checksumHeader } from './checksums.ts';
 import { judgeRead } from './conditions.ts';

@@ -1,6 +1,7 @@
 // From an HTTP request to the operation it means. Whatever no operation claims in full, down to the last query
 // parameter, is answered 501: nothing is accepted and then ignored.
-import type { SandboxAnswer, SandboxHandler, SandboxRequest } from '../http-server.ts';
+import type { SandboxAnswer } from '../http-answer.ts';
+import type { SandboxHandler, SandboxRequest } from '../http-server.ts';
 import {
   createBucket,
   deleteBucket,

@@ -140,7 +140,7 @@ async function runUpload(
     read = null;
     if (step.kind === 'changed') return { kind: 'look_again' };
     if (step.kind === 'sent') return finish(upload, step.startByte, step.lastBytes);
-    const progress = await upload.stores.target.uploadProgress(upload.session, upload.attempt.signal);
+    const progress = await askProgress(upload);
     if (progress.kind === 'lost') throw sessionLost(upload);
     if (progress.kind === 'committed') return { kind: 'look_again' };
     fruitlessResumes = progress.persistedBytes > persistedBytes ? 0 : fruitlessResumes + 1;
@@ -201,10 +201,25 @@ async function sendFrom(upload: Upload, startByte: number, given: SourceBody | n
     return { kind: 'sent', startByte: tailFrom, lastBytes };
   } catch (error) {
     if (error instanceof Fault && mayContinue(error)) return { kind: 'broken', fault: error };
+    await leaveForeignSession(upload, error);
     throw error;
   } finally {
     body?.discard();
   }
+}
+
+async function askProgress(upload: Upload): Promise<UploadProgress> {
+  try {
+    return await upload.stores.target.uploadProgress(upload.session, upload.attempt.signal);
+  } catch (error) {
+    await leaveForeignSession(upload, error);
+    throw error;
+  }
+}
+
+/** A session that shows what we did not send has another writer: the next attempt opens its own. */
+async function leaveForeignSession(upload: Upload, error: unknown): Promise<void> {
+  if (error instanceof Fault && error.code === 'target_answer_mismatch') await giveUp(upload);
 }
 
 function keepsAll(progress: UploadProgress, bulkBytes: number): boolean {
