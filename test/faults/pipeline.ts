@@ -99,6 +99,7 @@ export class Pipeline implements AsyncDisposable {
       clock: SYSTEM_CLOCK,
       leaseMs: LEASE_MS,
       settleGraceMs: SETTLE_GRACE_MS,
+      smallMaxBytes: CHUNK_BYTES,
       newId: randomUUID,
     });
   }
