@@ -8,14 +8,6 @@ const MIRROR = { ...RULE, deletes: 'mirror' } as const;
 const CREATED = 'ObjectCreated:Put';
 const REMOVED = 'ObjectRemoved:Delete';
 
-/** Waits until nothing is queued, running or settling any more. */
-async function atRest(pipeline: Pipeline): Promise<void> {
-  await pipeline.until('rest', async () => {
-    const { queued, copying, settling } = (await pipeline.queue.counts()).byStatus;
-    return queued + copying + settling === 0 ? true : null;
-  });
-}
-
 function uploads({ gcs }: Pipeline): number {
   return gcs.requests.filter((line) => line.startsWith('POST') && line.includes('/upload/')).length;
 }
@@ -26,7 +18,7 @@ test('one change a hundred times in one document and in many makes one upload', 
   const { accepted } = await pipeline.take(notification(Array.from({ length: 100 }, () => 'k')));
   assert.equal(accepted, 100);
   await Promise.all(Array.from({ length: 100 }, async () => pipeline.take(notification(['k']))));
-  await atRest(pipeline);
+  await pipeline.atRest();
   pipeline.assertEqual('k');
   assert.equal(uploads(pipeline), 1);
 });
@@ -38,7 +30,7 @@ test('two creations that arrive in the wrong order, with their own sizes and seq
   await pipeline.take(notification(['k'], CREATED, { size: 10, sequencer: '00B' }));
   await pipeline.ended('k');
   await pipeline.take(notification(['k'], CREATED, { size: 5, sequencer: '00A' }));
-  await atRest(pipeline);
+  await pipeline.atRest();
   assert.equal(pipeline.targetBytes('k')?.toString(), 'the newest');
   pipeline.assertEqual('k');
 });
@@ -50,9 +42,9 @@ test('a deletion whose change arrives after that of the new creation leaves the 
   pipeline.s3.deleteObject(SOURCE_BUCKET, 'k');
   await pipeline.s3.putObject(SOURCE_BUCKET, 'k', 'two');
   await pipeline.take(notification(['k'], CREATED, { sequencer: '00B' }));
-  await atRest(pipeline);
+  await pipeline.atRest();
   await pipeline.take(notification(['k'], REMOVED, { sequencer: '00A' }));
-  await atRest(pipeline);
+  await pipeline.atRest();
   assert.equal(pipeline.targetBytes('k')?.toString(), 'two');
   pipeline.assertEqual('k');
 });
@@ -63,9 +55,9 @@ test('a creation whose change arrives after that of the deletion leaves the obje
   await pipeline.assertReplicates('k');
   pipeline.s3.deleteObject(SOURCE_BUCKET, 'k');
   await pipeline.take(notification(['k'], REMOVED, { sequencer: '00B' }));
-  await atRest(pipeline);
+  await pipeline.atRest();
   await pipeline.take(notification(['k'], CREATED, { sequencer: '00A', size: 3 }));
-  await atRest(pipeline);
+  await pipeline.atRest();
   assert.equal(pipeline.targetBytes('k'), null);
   assert.equal((await pipeline.newest('k'))?.outcome, 'source_gone');
 });
@@ -78,7 +70,7 @@ test('the deletion of an old version leaves what is current', async () => {
   await pipeline.assertReplicates('k');
   pipeline.s3.deleteObject(SOURCE_BUCKET, 'k', versionId ?? '');
   await pipeline.take(notification(['k'], REMOVED, { versionId }));
-  await atRest(pipeline);
+  await pipeline.atRest();
   assert.equal((await pipeline.newest('k'))?.outcome, 'already_current');
   pipeline.assertEqual('k');
 });
@@ -89,7 +81,7 @@ test('a deletion that was made up deletes nothing', async () => {
   await pipeline.assertReplicates('k');
   for (const name of [REMOVED, 'ObjectRemoved:DeleteMarkerCreated', 'LifecycleExpiration:Delete'])
     await pipeline.take(notification(['k'], name, { versionId: 'made-up', sequencer: 'FFFF' }));
-  await atRest(pipeline);
+  await pipeline.atRest();
   pipeline.assertEqual('k');
 });
 
@@ -102,7 +94,7 @@ test('two overwrites of which one is announced leave the newest content', async 
   await pipeline.take(
     notification(['k'], CREATED, { eTag: etag, versionId: versionId ?? undefined, size: 3 }),
   );
-  await atRest(pipeline);
+  await pipeline.atRest();
   assert.equal(pipeline.targetBytes('k')?.toString(), 'three');
 });
 
@@ -135,7 +127,7 @@ test('the test event, other buckets, and the target bucket itself are ignored an
     const answer = await pipeline.take(document);
     assert.deepEqual([answer.accepted, answer.ignored, answer.quarantined], [0, 1, 0]);
   }
-  await atRest(pipeline);
+  await pipeline.atRest();
   assert.deepEqual([pipeline.s3.requests.length, pipeline.gcs.requests.length], [0, 0]);
 });
 
@@ -167,7 +159,7 @@ test('a delete that meets a newer object at the target removes nothing, and one 
       effect: { kind: 'meanwhile', run: async () => meanwhile(pipeline) },
     });
     await pipeline.take(notification(['k'], REMOVED));
-    await atRest(pipeline);
+    await pipeline.atRest();
     pipeline.assertAllHappened();
     assert.equal((await pipeline.newest('k'))?.status, 'done');
     assert.equal(pipeline.targetBytes('k')?.toString(), left);

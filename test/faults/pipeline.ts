@@ -58,16 +58,23 @@ export interface PipelineOptions {
   readonly targetCloud?: Parameters<typeof startTwoClouds>[0]['target'];
   /** Clouds of another pipeline, which closes them. */
   readonly clouds?: TwoClouds;
+  /** The wall clock and the monotonic clock of queue, worker and drivers. */
+  readonly time?: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly leaseMs?: number;
+  /** Bytes of small objects in memory at once. */
+  readonly memoryBytes?: number;
   readonly maxConcurrency?: number;
   /** The longest pause before another attempt; very short by default. */
   readonly backoffCapMs?: number;
 }
 
-/** Real time, but nobody sleeps for long. */
-const HURRIED_CLOCK: Clock = {
-  ...SYSTEM_CLOCK,
-  sleep: async (ms, signal) => SYSTEM_CLOCK.sleep(Math.min(ms, LONGEST_SLEEP_MS), signal),
-};
+/** A clock on which nobody sleeps for long. */
+function hurried(clock: Clock): Clock {
+  return {
+    ...clock,
+    sleep: async (ms, signal) => SYSTEM_CLOCK.sleep(Math.min(ms, LONGEST_SLEEP_MS), signal),
+  };
+}
 
 export class Pipeline implements AsyncDisposable {
   readonly s3: SandboxS3;
@@ -96,8 +103,8 @@ export class Pipeline implements AsyncDisposable {
     this.#rules = options.rules ?? [RULE];
     this.#options = options;
     this.queue = openMemoryQueue({
-      clock: SYSTEM_CLOCK,
-      leaseMs: LEASE_MS,
+      clock: stores.clock,
+      leaseMs: options.leaseMs ?? LEASE_MS,
       settleGraceMs: SETTLE_GRACE_MS,
       smallMaxBytes: CHUNK_BYTES,
       newId: randomUUID,
@@ -113,18 +120,19 @@ export class Pipeline implements AsyncDisposable {
         gcs: 0,
         ...(options.targetCloud === undefined ? {} : { target: options.targetCloud }),
       }));
+    const clock = { ...SYSTEM_CLOCK, ...options.time };
     const source = await openS3Source({
       region: 'us-east-1',
       endpoint: clouds.s3.url,
       credentials: async () => SANDBOX_KEYS,
       expectedOwner: () => null,
-      clock: SYSTEM_CLOCK,
+      clock,
       ...options.source,
     });
     const target = await openGcsTarget({
       endpoint: clouds.gcs.url,
       accessToken: null,
-      clock: SYSTEM_CLOCK,
+      clock,
       timeouts: { connectMs: 5_000, headersMs: 10_000, bodyIdleMs: 10_000 },
       connections: 16,
       ...options.target,
@@ -133,8 +141,8 @@ export class Pipeline implements AsyncDisposable {
       source,
       target,
       checksums: await openChecksumEngine(),
-      clock: HURRIED_CLOCK,
-      byteBudget: new ByteBudget(64 * 1024 * 1024),
+      clock: hurried(clock),
+      byteBudget: new ByteBudget(options.memoryBytes ?? 64 * 1024 * 1024),
       chunkBytes: CHUNK_BYTES,
       effectDeadlineMs: 10_000,
     };
@@ -154,13 +162,13 @@ export class Pipeline implements AsyncDisposable {
       queue: this.queue,
       rules: this.#rules,
       stores: { ...this.#stores, ...replaced },
-      clock: HURRIED_CLOCK,
+      clock: this.#stores.clock,
       random: SYSTEM_RANDOM,
       happenings: this.#happenings(),
       maxConcurrency,
       maxAttempts: MAX_ATTEMPTS,
       backoff: { baseMs: 2, capMs: backoffCapMs },
-      leaseMs: LEASE_MS,
+      leaseMs: this.#options.leaseMs ?? LEASE_MS,
     });
     this.#worker.start();
   }
@@ -195,6 +203,14 @@ export class Pipeline implements AsyncDisposable {
     return this.until(`the end of ${JSON.stringify(key)}`, async () => {
       const transfer = await this.newest(key);
       return transfer?.status === 'done' || transfer?.status === 'parked' ? transfer : null;
+    });
+  }
+
+  /** Waits until nothing is queued, running or settling any more. */
+  async atRest(): Promise<void> {
+    await this.until('rest', async () => {
+      const { queued, copying, settling } = (await this.queue.counts()).byStatus;
+      return queued + copying + settling === 0 ? true : null;
     });
   }
 

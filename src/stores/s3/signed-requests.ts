@@ -48,6 +48,8 @@ const STALE_CREDENTIALS = new Set([
   'ExpiredTokenException',
   'TokenRefreshRequired',
   'InvalidToken',
+  // A key that was rotated away: its successor may lie where the old one came from.
+  'InvalidAccessKeyId',
 ]);
 const WRONG_TIME = new Set(['RequestTimeTooSkewed', 'RequestInTheFuture']);
 
