@@ -59,7 +59,7 @@ export interface PipelineOptions {
   /** Clouds of another pipeline, which closes them. */
   readonly clouds?: TwoClouds;
   /** The wall clock and the monotonic clock of queue, worker and drivers. */
-  readonly time?: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly time?: Partial<Pick<Clock, 'nowMs' | 'monotonicMs'>>;
   readonly leaseMs?: number;
   /** Bytes of small objects in memory at once. */
   readonly memoryBytes?: number;
