@@ -73,14 +73,17 @@ export async function startService(options: {
   /** Where the process looks for its `.env`. */
   readonly folder: string;
   readonly onLog: (line: string) => void;
+  /** Told of the process as soon as there is one, long before it is ready. */
+  readonly onSpawned?: (pid: number) => void;
 }): Promise<ServiceProcess> {
-  const { settings, port, apiKey, folder, onLog } = options;
+  const { settings, port, apiKey, folder, onLog, onSpawned } = options;
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(process.execPath, startArguments(), {
     cwd: folder,
     env: { PATH: process.env['PATH'], PORT: String(port), ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  if (child.pid !== undefined) onSpawned?.(child.pid);
   const logLines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {

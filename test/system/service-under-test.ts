@@ -52,8 +52,8 @@ export class SystemUnderTest {
   }
 
   /** Starts a new process on the same data folder; the old one must have ended. */
-  async restart(): Promise<void> {
-    this.service = await run(this.#settings, this.folder);
+  async restart(onSpawned: (pid: number) => void = () => {}): Promise<void> {
+    this.service = await run(this.#settings, this.folder, onSpawned);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -98,13 +98,18 @@ export class SystemUnderTest {
   }
 }
 
-async function run(settings: Record<string, string>, folder: string): Promise<ServiceProcess> {
+async function run(
+  settings: Record<string, string>,
+  folder: string,
+  onSpawned: (pid: number) => void = () => {},
+): Promise<ServiceProcess> {
   return startService({
     settings,
     port: await freePort(),
     apiKey: 'none needed on loopback',
     folder,
     onLog: () => {},
+    onSpawned,
   });
 }
 
