@@ -14,6 +14,8 @@ import { createIntake } from './replication/accept-change.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
 import { createExplain } from './replication/explain-object.ts';
+import { type HostWatch, startHostWatch } from './replication/host-watch.ts';
+import { IntakeGate } from './replication/intake-gate.ts';
 import { startPruning } from './replication/prune-history.ts';
 import { startRechecking } from './replication/recheck-parked.ts';
 import { Worker } from './replication/worker.ts';
@@ -23,8 +25,10 @@ import { awsCredentials } from './stores/s3/credentials.ts';
 import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
 import { createHappenings } from './telemetry/happenings.ts';
+import { openHostSensors } from './telemetry/host-sensors.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+import { createOverloadHappenings } from './telemetry/overload-metrics.ts';
 import { parseChangeDocument } from './triggers/s3-notification.ts';
 
 /** How long a claim lasts without a heartbeat. */
@@ -68,9 +72,10 @@ export async function openApp(options: {
     (pruning) => pruning.stop(),
   );
   opened.adopt(startRechecking({ queue, clock, happenings }), (rechecking) => rechecking.stop());
+  const overload = await openOverload(config, { logger, metrics }, opened);
   const worker = createWorker(config, { queue, stores, happenings });
   worker.start();
-  const server = createServer(config, { queue, stores, happenings, metrics, logger, version });
+  const server = createServer(config, { queue, stores, happenings, metrics, logger, version, ...overload });
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(
     async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
@@ -95,6 +100,27 @@ export async function openApp(options: {
   };
 }
 
+interface Overload {
+  readonly gate: IntakeGate;
+  readonly hostState: HostWatch['state'];
+}
+
+/** The bounds of intake, and the watch over disk and process that closes it. */
+async function openOverload(
+  config: Config,
+  told: { readonly logger: Logger; readonly metrics: Metrics },
+  opened: AsyncDisposableStack,
+): Promise<Overload> {
+  const { dataDir, minFreeDiskBytes } = config.storage;
+  const happenings = createOverloadHappenings(told);
+  const gate = new IntakeGate({ limits: { bodyBytes: config.http.maxBodyBytes }, clock, happenings });
+  const sensors = opened.use(openHostSensors(dataDir));
+  const watch = await startHostWatch({ sensors, gate, clock, happenings, minFreeDiskBytes });
+  opened.defer(async () => watch.stop());
+  told.metrics.overload.watch(() => ({ ...watch.state(), ...gate.load }));
+  return { gate, hostState: () => watch.state() };
+}
+
 interface Parts {
   readonly queue: TransferQueue;
   readonly stores: Stores;
@@ -116,9 +142,9 @@ function createWorker(config: Config, parts: Parts): Worker {
 
 function createServer(
   config: Config,
-  parts: Parts & { readonly metrics: Metrics; readonly logger: Logger; readonly version: string },
+  parts: Parts & Overload & { readonly metrics: Metrics; readonly logger: Logger; readonly version: string },
 ): HttpApp {
-  const { queue, stores, happenings, metrics, logger, version } = parts;
+  const { queue, stores, happenings, metrics, logger, version, gate, hostState } = parts;
   const { rules } = config;
   const { auth } = config.http;
   return createHttpServer({
@@ -134,8 +160,11 @@ function createServer(
     publicUrl: config.http.publicUrl,
     metrics: async () => metrics.render(),
     version,
-    isReady: readinessOf(queue),
+    isReady: readinessOf(queue, gate),
+    gate,
+    hostState,
     logger,
+    limits: { connections: config.http.maxConnections },
   });
 }
 
@@ -236,24 +265,26 @@ function describeRule(rule: Rule): string {
 }
 
 /** The probe writes to the disk, and the path is open to everybody: one probe serves all who ask meanwhile. */
-function readinessOf(queue: TransferQueue): () => Promise<Readiness> {
+function readinessOf(queue: TransferQueue, gate: IntakeGate): () => Promise<Readiness> {
   let askedMs = Number.NEGATIVE_INFINITY;
   let answer: Promise<Readiness> | null = null;
   return async () => {
     if (answer === null || clock.monotonicMs() - askedMs >= READINESS_MS) {
       askedMs = clock.monotonicMs();
-      answer = probe(queue);
+      answer = probe(queue, gate);
     }
     return answer;
   };
 }
 
-async function probe(queue: TransferQueue): Promise<Readiness> {
+async function probe(queue: TransferQueue, gate: IntakeGate): Promise<Readiness> {
+  const full = gate.hostTroubles.find(({ reason }) => reason === 'disk_reserve') ?? null;
+  const disk = { name: 'disk', isOk: full === null, detail: full?.detail ?? null };
   try {
     await queue.checkWritable();
-    return { ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] };
+    return { ready: disk.isOk, checks: [{ name: 'queue', isOk: true, detail: null }, disk] };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    return { ready: false, checks: [{ name: 'queue', isOk: false, detail }] };
+    return { ready: false, checks: [{ name: 'queue', isOk: false, detail }, disk] };
   }
 }

@@ -1,10 +1,11 @@
 // Settings put together: what they mean in combination, as one frozen value per concern. Secrets are apart.
 import type { Rule } from '../core/rule.ts';
-import type { ApiKey } from './api-keys.ts';
 import type { Findings } from './findings.ts';
 import { parseServiceAccountJson, type ServiceAccountKey } from './google-credentials.ts';
+import { type HttpConfig, httpConfig } from './http-config.ts';
+import { type MachineFacts, ownMemoryBytes } from './machine-facts.ts';
 import { quoteText, showFound } from './problem.ts';
-import type { SettingsReading } from './read-settings.ts';
+import { isGiven, type SettingsReading } from './read-settings.ts';
 import { BUCKET_SETTINGS, checkRules, type RuleDefaults, rulesFromVariables } from './rules.ts';
 import { readRulesFile } from './rules-file.ts';
 import type { Secret } from './secrets.ts';
@@ -26,16 +27,6 @@ interface TargetConfig {
   readonly credentials: 'service_account' | 'default' | 'none';
 }
 
-interface HttpConfig {
-  readonly host: string;
-  readonly port: number;
-  readonly publicUrl: string | null;
-  /** `loopback`: no keys, so only this machine may call; `none`: everybody may, as was said out loud. */
-  readonly auth:
-    | { readonly kind: 'keys'; readonly keys: readonly ApiKey[] }
-    | { readonly kind: 'loopback' | 'none' };
-}
-
 export interface Config {
   readonly rules: readonly Rule[];
   readonly source: SourceConfig;
@@ -48,7 +39,12 @@ export interface Config {
     readonly maxMemoryBytes: number;
     readonly settleGraceMs: number;
   };
-  readonly storage: { readonly dataDir: string; readonly receiptRetentionMs: number };
+  readonly storage: {
+    readonly dataDir: string;
+    readonly receiptRetentionMs: number;
+    /** 0: not checked. */
+    readonly minFreeDiskBytes: number;
+  };
   readonly shutdownGraceMs: number;
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -69,17 +65,7 @@ export interface Secrets {
   readonly encryptionKey: Secret<Uint8Array> | null;
 }
 
-/** What the machine adds to the settings. `readFile` answers the text of a file or throws. */
-export interface MachineFacts {
-  readonly readFile: (path: string) => string;
-  /** Memory of the machine or container, in bytes. */
-  readonly memoryBytes: number;
-  /** True where the log goes to a terminal. */
-  readonly isTerminal: boolean;
-}
-
 const BACKOFF_CAP_MS = 300_000;
-const MIN_MEMORY_BYTES = 64 * 1024 * 1024;
 const SAFE_SETTLE_GRACE_MS = 60_000;
 
 /** Puts the configuration together. It may only be used when `findings` then holds no problem. */
@@ -100,7 +86,7 @@ export function buildConfig(
     rules: buildRules(reading, facts, findings),
     source: sourceConfig(reading, aws, findings),
     target: targetConfig(reading, google, findings),
-    http: httpConfig(reading, findings),
+    http: httpConfig(reading, facts, findings),
     retry: {
       attempts: values.RETRY_ATTEMPTS,
       backoffMs: values.RETRY_BACKOFF_SEC,
@@ -112,7 +98,11 @@ export function buildConfig(
       maxMemoryBytes: memoryBudget(reading, facts, findings),
       settleGraceMs: values.SETTLE_GRACE_SEC,
     },
-    storage: { dataDir: values.REPLICATOR_DATA_DIR, receiptRetentionMs: values.RECEIPT_RETENTION_DAYS },
+    storage: {
+      dataDir: values.REPLICATOR_DATA_DIR,
+      receiptRetentionMs: values.RECEIPT_RETENTION_DAYS,
+      minFreeDiskBytes: values.MIN_FREE_DISK_BYTES,
+    },
     shutdownGraceMs: values.SHUTDOWN_GRACE_SEC,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT ?? (facts.isTerminal ? 'pretty' : 'json') },
   };
@@ -154,10 +144,6 @@ function buildRules(reading: SettingsReading, facts: MachineFacts, findings: Fin
   const placed = readRulesFile(path, text, defaults, findings);
   checkRules(placed, findings);
   return placed.map(({ rule }) => rule);
-}
-
-function isGiven(reading: SettingsReading, name: SettingName): boolean {
-  return reading.report.some((row) => row.name === name && row.origin !== 'default');
 }
 
 /** The text of a file that a setting names; null, with the problem told, where it cannot be read. */
@@ -302,44 +288,9 @@ export function checkEndpoint(
     );
 }
 
-function httpConfig(reading: SettingsReading, findings: Findings): HttpConfig {
-  const { values, failed } = reading;
-  const keys = values.REPLICATOR_API_KEYS;
-  const port = values.PORT;
-  const publicUrl = values.PUBLIC_URL;
-  for (const key of keys.filter(({ wasPlain }) => wasPlain))
-    findings.warn(
-      'REPLICATOR_API_KEYS',
-      `the key ${key.id} is given in clear and has the scope write; keep only its entry: write:${key.id}:<sha256 of the key>`,
-    );
-  if (values.REPLICATOR_AUTH === 'none') {
-    if (isGiven(reading, 'REPLICATOR_API_KEYS'))
-      findings.refuse(
-        'REPLICATOR_AUTH',
-        '"none"',
-        'says that no key is needed, and REPLICATOR_API_KEYS is set',
-        'remove one of the two',
-      );
-    findings.warn('REPLICATOR_AUTH', 'is none: everybody who reaches the port may use the whole API');
-    return { host: values.HOST ?? '127.0.0.1', port, publicUrl, auth: { kind: 'none' } };
-  }
-  if (keys.length > 0)
-    return { host: values.HOST ?? '0.0.0.0', port, publicUrl, auth: { kind: 'keys', keys } };
-  const host = values.HOST ?? '127.0.0.1';
-  if (!isLoopbackHost(host) && !failed.has('REPLICATOR_API_KEYS') && !failed.has('REPLICATOR_AUTH'))
-    findings.refuse(
-      'HOST',
-      showFound(host, false),
-      'other machines could reach the service, and no keys are set',
-      'set REPLICATOR_API_KEYS ("replicator keys create" makes one), or HOST=127.0.0.1, or say REPLICATOR_AUTH=none',
-    );
-  return { host, port, publicUrl, auth: { kind: 'loopback' } };
-}
-
 function memoryBudget(reading: SettingsReading, facts: MachineFacts, findings: Findings): number {
   const { values } = reading;
-  const ownBytes = Math.max(MIN_MEMORY_BYTES, Math.floor(facts.memoryBytes / 4));
-  const bytes = values.MAX_MEMORY_BYTES ?? ownBytes;
+  const bytes = values.MAX_MEMORY_BYTES ?? ownMemoryBytes(facts);
   if (bytes < 2 * values.CHUNK_SIZE_BYTES)
     findings.refuse(
       values.MAX_MEMORY_BYTES === null ? 'CHUNK_SIZE_BYTES' : 'MAX_MEMORY_BYTES',

@@ -10,17 +10,19 @@ interface Machine {
   readonly envFileText?: string;
   readonly files?: Readonly<Record<string, string>>;
   readonly memoryBytes?: number;
+  readonly maxOpenFiles?: number;
   readonly isTerminal?: boolean;
 }
 
 function load(env: Readonly<Record<string, string | undefined>>, machine: Machine = {}): LoadedConfig {
   const { envFileText = null, files = {}, memoryBytes = 2 * GIB, isTerminal = false } = machine;
+  const { maxOpenFiles = null } = machine;
   const readFile = (path: string): string => {
     const text = files[path];
     if (text === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
     return text;
   };
-  return loadConfig({ env, envFileText, readFile, memoryBytes, isTerminal });
+  return loadConfig({ env, envFileText, readFile, memoryBytes, maxOpenFiles, isTerminal });
 }
 
 function valid(env: Readonly<Record<string, string | undefined>>, machine: Machine = {}) {
@@ -71,7 +73,14 @@ test('three settings are enough, and everything else has its documented default'
     ],
     source: { region: 'eu-central-1', endpoint: null, credentials: 'default' },
     target: { endpoint: null, credentials: 'default' },
-    http: { host: '127.0.0.1', port: 8080, publicUrl: null, auth: { kind: 'loopback' } },
+    http: {
+      host: '127.0.0.1',
+      port: 8080,
+      publicUrl: null,
+      auth: { kind: 'loopback' },
+      maxConnections: 10_000,
+      maxBodyBytes: 128 * 1024 ** 2,
+    },
     retry: { attempts: 8, backoffMs: 1000, backoffCapMs: 300_000 },
     transfer: {
       chunkBytes: 8_388_608,
@@ -79,7 +88,7 @@ test('three settings are enough, and everything else has its documented default'
       maxMemoryBytes: GIB / 2,
       settleGraceMs: 120_000,
     },
-    storage: { dataDir: './data', receiptRetentionMs: 90 * 86_400_000 },
+    storage: { dataDir: './data', minFreeDiskBytes: 256 * 1024 ** 2, receiptRetentionMs: 90 * 86_400_000 },
     shutdownGraceMs: 25_000,
     log: { level: 'info', format: 'json' },
   });
@@ -340,4 +349,18 @@ test('a .env that cannot be read is the problem, and not what may be missing bec
   );
   const client = loadClientConfig(sources);
   assert.deepEqual(client.kind === 'invalid' && client.problems.map(({ setting }) => setting), ['.env']);
+});
+
+test('callers get the connections and the memory that the transfers leave', () => {
+  const bounds = (env: Record<string, string>, machine: Machine) => {
+    const { maxConnections, maxBodyBytes } = valid(env, machine).config.http;
+    return { maxConnections, maxBodyBytes };
+  };
+  const small = bounds({ MAX_CONCURRENCY: '100', MAX_MEMORY_BYTES: '64MiB' }, { maxOpenFiles: 1024 });
+  assert.deepEqual(small, { maxConnections: 1024 - 300, maxBodyBytes: 16 * 1024 ** 2 });
+  assert.deepEqual(bounds({}, { maxOpenFiles: 64 }).maxConnections, 32);
+  assert.deepEqual(bounds({ MAX_MEMORY_BYTES: '8GiB' }, { maxOpenFiles: 1_000_000 }), {
+    maxConnections: 10_000,
+    maxBodyBytes: 128 * 1024 ** 2,
+  });
 });

@@ -1,7 +1,8 @@
 // The two ways into a configuration: the whole one for the service, and the small one for commands that only call a
 // running service.
-import { buildConfig, checkEndpoint, type Config, type MachineFacts, type Secrets } from './config.ts';
+import { buildConfig, checkEndpoint, type Config, type Secrets } from './config.ts';
 import { Findings } from './findings.ts';
+import type { MachineFacts } from './machine-facts.ts';
 import type { ConfigProblem, ConfigWarning } from './problem.ts';
 import { type Environment, parseEnvFile, readSettings, type SettingReport } from './read-settings.ts';
 import type { Secret } from './secrets.ts';

@@ -173,3 +173,8 @@ function strangers(env: Environment, envFile: Environment): ConfigWarning[] {
     })),
   ];
 }
+
+/** True where a setting was set, by whatever means. */
+export function isGiven(reading: SettingsReading, name: SettingName): boolean {
+  return reading.report.some((row) => row.name === name && row.origin !== 'default');
+}

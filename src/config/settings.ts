@@ -183,6 +183,12 @@ export const SETTINGS = {
     defaultText: './data',
     example: './data',
   }),
+  MIN_FREE_DISK_BYTES: withDefault(byteCount({ min: 0, max: 2 ** 45 }), 256 * MIB, {
+    section: 'storage',
+    help: 'Free space to keep on the disk of REPLICATOR_DATA_DIR: below it changes are answered with 503 until there is more again, so that running transfers can still be written down. A warning is logged at twice as much. 0 switches the check off; units such as 1GiB are understood.',
+    defaultText: '268435456 (256 MiB)',
+    example: '256MiB',
+  }),
   REPLICATOR_ENCRYPTION_KEY: optional(key32Bytes, {
     section: 'storage',
     help: 'Key for upload sessions in the database: 32 bytes in base64 or hex (openssl rand -base64 32). Without it sessions are not stored, and a large object begins again after a crash.',

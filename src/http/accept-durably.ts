@@ -1,23 +1,38 @@
 // The one place where the API hands changes to the intake: what cannot be stored durably is refused, whole, with a
 // time to come back.
 import type { ParsedChanges } from '../core/change.ts';
+import type { FastifyRequest } from 'fastify';
 import type { IntakeAnswer } from '../replication/accept-change.ts';
+import { refuseIf } from './admission.ts';
 import type { RouteDeps } from './http-deps.ts';
 import { RequestProblem } from './problem.ts';
 
 const RETRY_AFTER_SEC = 5;
 
-/** Resolves when everything is stored. Throws `queue_unavailable`, and then nothing was taken. */
+/**
+ * Resolves when everything is stored. Throws `overloaded` where too much waits for the disk already, and
+ * `queue_unavailable` where the queue cannot store; then nothing was taken.
+ */
 export async function acceptDurably(
-  deps: Pick<RouteDeps, 'acceptChanges'>,
+  deps: Pick<RouteDeps, 'acceptChanges' | 'gate'>,
+  request: Pick<FastifyRequest, 'bodyHold'>,
   parsed: ParsedChanges,
 ): Promise<IntakeAnswer> {
+  const { gate } = deps;
+  const count = parsed.changes.length + parsed.malformed.length;
+  refuseIf(gate.holdChanges(count));
+  // The caller may hang up before the disk has answered; what waits for it stays in memory until then.
+  request.bodyHold?.retain();
   try {
     return await deps.acceptChanges(parsed);
   } catch (cause) {
+    gate.queueFailed();
     throw new RequestProblem('queue_unavailable', 'Nothing of this request was accepted.', {
       cause,
       headers: { 'retry-after': String(RETRY_AFTER_SEC) },
     });
+  } finally {
+    gate.changesStored(count);
+    request.bodyHold?.release();
   }
 }

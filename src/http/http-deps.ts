@@ -8,6 +8,8 @@ import type { Rule } from '../core/rule.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import type { AcceptChanges } from '../replication/accept-change.ts';
 import type { ExplainObject } from '../replication/explain-object.ts';
+import type { HostState } from '../replication/host-watch.ts';
+import type { BodyHold, IntakeGate } from '../replication/intake-gate.ts';
 import type { ApiKey, AuthMode, Caller, RouteScope } from './auth.ts';
 
 /** Where log lines go: facts first, then the sentence. Escaping is the logger's work. */
@@ -75,6 +77,9 @@ export interface HttpServerDeps {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly version: string;
   readonly isReady: () => Promise<Readiness>;
+  /** Bounds what is under way; shared with the host watch, which closes it when the machine is in trouble. */
+  readonly gate: IntakeGate;
+  readonly hostState: () => HostState;
   readonly logger: HttpLogger;
   /** Replaces single limits; the rest keeps its default. */
   readonly limits?: Partial<HttpLimits>;
@@ -103,9 +108,15 @@ declare module 'fastify' {
     /** Without it a route needs `read` for GET and HEAD, `admin` for everything else. */
     scope?: RouteScope;
     allowsEmptyBody?: boolean;
+    /** Takes changes: refused while the machine is in trouble. */
+    isIntake?: boolean;
+    /** Cheap and needed most when nothing else is answered: no bound holds for it. */
+    answersUnderOverload?: boolean;
   }
   interface FastifyRequest {
     /** Null on open routes. */
     caller: Caller | null;
+    /** Null on routes without bounds, and before a request is let in. */
+    bodyHold: BodyHold | null;
   }
 }

@@ -133,6 +133,17 @@ export const REQUEST_PROBLEMS = {
     title: 'The queue cannot store anything now; nothing was accepted',
     remedy: 'Send the same request again after the time of the Retry-After header.',
   },
+  overloaded: {
+    status: 503,
+    title: 'The service has as much under way as it can hold; nothing was accepted',
+    remedy: 'Send the same request again after the time of the Retry-After header.',
+  },
+  disk_reserve: {
+    status: 503,
+    title: 'The disk of the queue is nearly full; nothing was accepted',
+    remedy:
+      'Free space on the disk of REPLICATOR_DATA_DIR. Send the request again after the time of Retry-After: it is accepted as soon as there is space.',
+  },
   look_timed_out: {
     status: 504,
     title: 'The stores did not answer in time',
@@ -271,6 +282,7 @@ const PROBLEM_OF_FRAMEWORK_CODE: Readonly<Record<string, readonly [RequestProble
   ],
   FST_ERR_BAD_URL: ['bad_url', 'The path holds an invalid percent-encoding.'],
   FST_ERR_MAX_PARAM_LENGTH: ['not_found', 'A part of the path is longer than any id.'],
+  ERR_STREAM_PREMATURE_CLOSE: ['body_incomplete', 'The connection ended inside the body.'],
   ECONNRESET: ['body_incomplete', 'The connection ended inside the body.'],
 };
 

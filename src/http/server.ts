@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import fastifyHelmet from '@fastify/helmet';
 import { fastify, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { registerAdmission } from './admission.ts';
 import { createAuthorize, scopeOf } from './auth.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpApp, type HttpServerDeps, type RouteDeps } from './http-deps.ts';
 import { createJsonBodyParser } from './json-body.ts';
@@ -92,6 +93,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
   // Plugins come first, so that their headers are on refusals too and the document sees every route.
   void app.after(() => {
     addGuards(app, deps, routeTable);
+    registerAdmission(app, deps.gate);
     registerRoutes(app, routeDeps);
   });
   registerDocsPages(app);
@@ -179,7 +181,10 @@ function answerError(
     status: answer.status,
     code,
   };
-  if (answer.status >= 500) deps.logger.error({ ...facts, err: causeOf(error) }, 'request failed');
+  // Counted by the gate, which tells when it begins and ends: a line for each would be a flood of its own.
+  const isToldByGate = code === 'overloaded' || code === 'disk_reserve';
+  if (answer.status >= 500 && !isToldByGate)
+    deps.logger.error({ ...facts, err: causeOf(error) }, 'request failed');
   else if (answer.status === 401 || answer.status === 403 || answer.status === 421) {
     deps.logger.warn(facts, 'request refused');
   } else if (request.method === 'POST') {

@@ -10,8 +10,20 @@ export function readMachine() {
     readFile: (path: string) => readFileSync(path, 'utf8'),
     // A container's limit; 0 or more than the machine has where there is none.
     memoryBytes: Math.min(process.constrainedMemory() || totalmem(), totalmem()),
+    maxOpenFiles: readMaxOpenFiles(),
     isTerminal: process.stdout.isTTY,
   };
+}
+
+/** Null on systems that have no such file. */
+function readMaxOpenFiles(): number | null {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'utf8');
+    const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
+    return soft === undefined ? null : Number(soft);
+  } catch {
+    return null;
+  }
 }
 
 /** The text of `.env`, or null and the system's code where it is there and cannot be read. */

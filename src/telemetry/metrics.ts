@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import type { FaultCode } from '../core/faults.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
+import { createOverloadMetrics, type OverloadMetrics } from './overload-metrics.ts';
 
 type ChangeResult = 'accepted' | 'joined' | 'ignored' | 'quarantined';
 
@@ -25,6 +26,7 @@ export interface Metrics {
   lagObserved(ruleName: string, lagMs: number): void;
   leaseLost(): void;
   workerTroubled(): void;
+  readonly overload: OverloadMetrics;
   /** The backlog is asked from this queue at every scrape. */
   watchQueue(queue: WatchedQueue): void;
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
@@ -64,6 +66,7 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     lagObserved: (rule, lagMs) => lag.observe({ rule }, lagMs / 1000),
     leaseLost: () => counters.leasesLost.inc(),
     workerTroubled: () => counters.workerErrors.inc(),
+    overload: createOverloadMetrics(registry),
     watchQueue: (queue) => {
       watched = queue;
     },

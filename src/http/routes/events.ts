@@ -42,7 +42,7 @@ export function registerEventsRoute(app: HttpApp, deps: RouteDeps): void {
     method: 'POST',
     url: '/v1/events',
     bodyLimit: deps.limits.eventsBodyBytes,
-    config: { scope: 'write' },
+    config: { scope: 'write', isIntake: true },
     schema: {
       operationId: 'acceptEvents',
       tags: ['intake'],
@@ -58,7 +58,7 @@ export function registerEventsRoute(app: HttpApp, deps: RouteDeps): void {
       const parsed = deps.parseChangeDocument(document);
       const { changes, ignored, malformed } = parsed;
       requireRecordLimit(changes.length + ignored.length + malformed.length, deps.limits.eventRecords);
-      const answer = await acceptDurably(deps, parsed);
+      const answer = await acceptDurably(deps, request, parsed);
       return reply.code(202).send({
         accepted: answer.accepted,
         ignored: answer.ignored,

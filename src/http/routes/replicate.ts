@@ -37,7 +37,7 @@ export function registerReplicateRoute(app: HttpApp, deps: RouteDeps): void {
   app.route({
     method: 'POST',
     url: '/v1/replicate',
-    config: { scope: 'write' },
+    config: { scope: 'write', isIntake: true },
     schema: {
       operationId: 'replicate',
       tags: ['intake'],
@@ -59,7 +59,7 @@ export function registerReplicateRoute(app: HttpApp, deps: RouteDeps): void {
     handler: async (request, reply) => {
       const { bucket, key, versionId } = request.body;
       requireRule(deps.rules, bucket, key);
-      const answer = await acceptDurably(deps, {
+      const answer = await acceptDurably(deps, request, {
         changes: [
           {
             bucket,

@@ -15,6 +15,14 @@ test('the status shows counts, the oldest waiting change, version, uptime and wh
     auth: 'loopback',
     counts: { queued: 1, copying: 0, settling: 0, parked: 0, quarantined: 1 },
     oldestPending: { changeAt: '2026-11-23T09:30:00.000Z', ageMs: 5000 },
+    load: {
+      requests: 0,
+      bodyBytes: 0,
+      waitingChanges: 0,
+      eventLoopLagMs: 0,
+      freeDiskBytes: 1_000_000_000,
+    },
+    refusing: [],
     ready: true,
     checks: [{ name: 'queue', isOk: true, detail: null }],
   });

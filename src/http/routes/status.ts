@@ -23,6 +23,20 @@ const StatusSchema = z
       .object({ changeAt: z.string().meta({ format: 'date-time' }), ageMs: z.number() })
       .nullable()
       .meta({ description: 'The oldest change that is not covered yet; null where nothing waits.' }),
+    load: z
+      .object({
+        requests: z.number().meta({ description: 'Requests being answered.' }),
+        bodyBytes: z.number().meta({ description: 'Bytes of their bodies.' }),
+        waitingChanges: z.number().meta({ description: 'Changes on their way to the disk.' }),
+        eventLoopLagMs: z
+          .number()
+          .meta({ description: 'The longest delay of the process in the last second.' }),
+        freeDiskBytes: z.number().nullable().meta({ description: 'null where the system does not tell.' }),
+      })
+      .meta({ description: 'What is under way, against the bounds of intake.' }),
+    refusing: z
+      .array(z.object({ reason: z.enum(['disk_reserve', 'event_loop']), detail: z.string() }))
+      .meta({ description: 'Why changes are refused now; empty where they are accepted.' }),
     ready: z.boolean(),
     checks: z.array(z.object({ name: z.string(), isOk: z.boolean(), detail: z.string().nullable() })),
   })
@@ -34,7 +48,7 @@ export function registerStatusRoutes(app: HttpApp, deps: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/v1/status',
-    config: { scope: 'read' },
+    config: { scope: 'read', answersUnderOverload: true },
     schema: {
       operationId: 'getStatus',
       tags: ['service'],
@@ -47,7 +61,7 @@ export function registerStatusRoutes(app: HttpApp, deps: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/metrics',
-    config: { scope: 'read' },
+    config: { scope: 'read', answersUnderOverload: true },
     schema: {
       operationId: 'getMetrics',
       tags: ['service'],
@@ -66,7 +80,7 @@ export function registerHealthRoutes(app: HttpApp, deps: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/healthz',
-    config: { scope: 'open' },
+    config: { scope: 'open', answersUnderOverload: true },
     schema: {
       operationId: 'health',
       tags: ['service'],
@@ -79,7 +93,7 @@ export function registerHealthRoutes(app: HttpApp, deps: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/readyz',
-    config: { scope: 'open' },
+    config: { scope: 'open', answersUnderOverload: true },
     schema: {
       operationId: 'readiness',
       tags: ['service'],
@@ -110,6 +124,7 @@ async function statusNow(deps: RouteDeps): Promise<z.output<typeof StatusSchema>
   const [counts, readinessNow] = await Promise.all([deps.queue.counts(), deps.isReady()]);
   const { byStatus, quarantined, oldestPendingChangeAtMs } = counts;
   const { queued, copying, settling, parked } = byStatus;
+  const { freeDiskBytes, loopLagMs } = deps.hostState();
   return {
     version: deps.version,
     startedAt: isoTime(deps.startedAtMs),
@@ -123,6 +138,8 @@ async function statusNow(deps: RouteDeps): Promise<z.output<typeof StatusSchema>
             changeAt: isoTime(oldestPendingChangeAtMs),
             ageMs: Math.max(0, nowMs - oldestPendingChangeAtMs),
           },
+    load: { ...deps.gate.load, eventLoopLagMs: Math.round(loopLagMs), freeDiskBytes },
+    refusing: deps.gate.hostTroubles.map(({ reason, detail }) => ({ reason, detail })),
     ready: readinessNow.ready,
     checks: readinessNow.checks.map(({ name, isOk, detail }) => ({ name, isOk, detail })),
   };

@@ -7,6 +7,7 @@ import type { ClaimedTransfer, TransferQueue } from '../../core/transfer-queue.t
 import type { Receipt } from '../../core/transfer.ts';
 import { openMemoryQueue } from '../../queues/memory/memory-queue.ts';
 import { createIntake } from '../../replication/accept-change.ts';
+import { IntakeGate } from '../../replication/intake-gate.ts';
 import { parseChangeDocument } from '../../triggers/s3-notification.ts';
 import type { HttpApp, HttpServerDeps } from '../http-deps.ts';
 import { createHttpServer } from '../server.ts';
@@ -109,6 +110,8 @@ export async function openTestApi(
     }),
     version: '0.1.0',
     isReady: async () => ({ ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] }),
+    gate: new IntakeGate({ clock, happenings: SILENT_OVERLOAD }),
+    hostState: () => ({ freeDiskBytes: 1_000_000_000, loopLagMs: 0 }),
     logger: { info: write('info'), warn: write('warn'), error: write('error') },
     ...deps,
     rules,
@@ -155,6 +158,14 @@ async function call(method: string, url: string, request: CallRequest = {}): Pro
     json: isJson && text !== '' ? (JSON.parse(text) as Record<string, unknown>) : null,
   };
 }
+
+const SILENT_OVERLOAD = {
+  intakeRefused() {},
+  overloadBegan() {},
+  overloadEnded() {},
+  diskSpaceLow() {},
+  diskSpaceUnknown() {},
+};
 
 const SILENT_HAPPENINGS = {
   changeAccepted() {},

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { OverloadHappenings } from '../core/overload.ts';
+import { ManualClock } from '../http/testing/manual-clock.ts';
+import { IntakeGate, type IntakeLimits } from './intake-gate.ts';
+
+function openGate(limits: Partial<IntakeLimits>) {
+  const clock = new ManualClock();
+  const told: string[] = [];
+  const happenings: OverloadHappenings = {
+    intakeRefused: (reason) => told.push(`refused ${reason}`),
+    overloadBegan: ({ reason }) => told.push(`begin ${reason}`),
+    overloadEnded: ({ reason, refused, durationMs }) => told.push(`end ${reason} ${refused} ${durationMs}`),
+    diskSpaceLow: () => told.push('low'),
+    diskSpaceUnknown: () => told.push('unknown'),
+  };
+  return { clock, told, gate: new IntakeGate({ limits, clock, happenings }) };
+}
+
+test('as many requests as allowed are let in, and one leaving makes room for one', () => {
+  const { gate } = openGate({ requests: 2 });
+  assert.equal(gate.enter(), null);
+  assert.equal(gate.enter(), null);
+  assert.equal(gate.enter()?.reason, 'requests');
+  gate.leave();
+  assert.equal(gate.enter(), null);
+  assert.equal(gate.load.requests, 2);
+});
+
+test('bytes are held until the request and the queue have both let go', () => {
+  const { gate } = openGate({ bodyBytes: 100 });
+  const body = gate.openBody();
+  assert.equal(body.grow(60), null);
+  assert.equal(body.grow(41)?.reason, 'body_bytes');
+  assert.equal(gate.load.bodyBytes, 60, 'A refused part is not counted');
+  body.retain();
+  body.release();
+  assert.equal(gate.load.bodyBytes, 60);
+  body.release();
+  assert.equal(gate.load.bodyBytes, 0);
+});
+
+test('a document alone is taken however many changes it carries; a second one has to wait', () => {
+  const { gate } = openGate({ waitingChanges: 10 });
+  assert.equal(gate.holdChanges(50), null);
+  assert.equal(gate.holdChanges(1)?.reason, 'waiting_changes');
+  gate.changesStored(50);
+  assert.equal(gate.holdChanges(10), null);
+});
+
+test('a flood is told twice: when it begins, and when nothing was refused for ten seconds, with the count', () => {
+  const { clock, gate, told } = openGate({ requests: 1 });
+  gate.enter();
+  for (let count = 0; count < 5; count++) gate.enter();
+  clock.advance(9_999);
+  gate.settle();
+  gate.enter();
+  clock.advance(9_999);
+  gate.settle();
+  assert.deepEqual(
+    told.filter((line) => !line.startsWith('refused')),
+    ['begin requests'],
+  );
+  clock.advance(1);
+  gate.settle();
+  gate.settle();
+  assert.deepEqual(
+    told.filter((line) => line.startsWith('end')),
+    ['end requests 6 19999'],
+  );
+  assert.equal(told.filter((line) => line === 'refused requests').length, 6);
+});
+
+test('a trouble of the host lasts until it is said to be over, however quiet it is', () => {
+  const { clock, gate, told } = openGate({});
+  gate.beginHostTrouble('disk_reserve', 'nearly full');
+  assert.deepEqual(gate.askHost(), { reason: 'disk_reserve', detail: 'nearly full' });
+  clock.advance(60_000);
+  gate.settle();
+  assert.equal(gate.askHost()?.reason, 'disk_reserve');
+  gate.endHostTrouble('disk_reserve');
+  assert.equal(gate.askHost(), null);
+  assert.deepEqual(told, [
+    'begin disk_reserve',
+    'refused disk_reserve',
+    'refused disk_reserve',
+    'end disk_reserve 2 60000',
+  ]);
+});

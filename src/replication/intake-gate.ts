@@ -1,0 +1,222 @@
+// Decides whether a request may come in now. Everything that piles up while the disk or the process is slow is
+// counted here and has a bound, so that the answer to a flood is "later" and never the end of the process.
+//
+// A load (requests, bytes, changes) is over when nothing was refused for it for some seconds; a trouble of the host
+// is over when the host watch says so. Begin and end are told once each, with the number of refusals between them.
+import type { Clock } from '../core/clock.ts';
+import type { OverloadHappenings, RefusalReason } from '../core/overload.ts';
+
+/** Troubles of the machine; they stop the intake of changes and nothing else. */
+export type HostTrouble = Extract<RefusalReason, 'disk_reserve' | 'event_loop'>;
+
+/** `detail` is for people: it names the bound that is reached. */
+export interface Refusal {
+  readonly reason: RefusalReason;
+  readonly detail: string;
+}
+
+export interface IntakeLimits {
+  /** Requests being answered at once. */
+  readonly requests: number;
+  /** Bytes of request bodies that have arrived or are announced, until their requests are answered. */
+  readonly bodyBytes: number;
+  /** Changes handed to the queue and not yet on its disk. */
+  readonly waitingChanges: number;
+}
+
+const DEFAULT_INTAKE_LIMITS: IntakeLimits = {
+  requests: 2_000,
+  bodyBytes: 64 * 1024 * 1024,
+  waitingChanges: 50_000,
+};
+
+/** A load that was not refused for this long is over. */
+const QUIET_MS = 10_000;
+
+interface Episode {
+  readonly beganMs: number;
+  lastMs: number;
+  refused: number;
+}
+
+export class IntakeGate {
+  readonly #limits: IntakeLimits;
+  readonly #clock: Clock;
+  readonly #happenings: OverloadHappenings;
+  #requests = 0;
+  #bodyBytes = 0;
+  #waitingChanges = 0;
+  readonly #hostTroubles = new Map<HostTrouble, string>();
+  readonly #episodes = new Map<RefusalReason, Episode>();
+
+  constructor(options: {
+    readonly limits?: Partial<IntakeLimits>;
+    readonly clock: Clock;
+    readonly happenings: OverloadHappenings;
+  }) {
+    this.#limits = { ...DEFAULT_INTAKE_LIMITS, ...options.limits };
+    this.#clock = options.clock;
+    this.#happenings = options.happenings;
+  }
+
+  /** What is under way now. */
+  get load(): { readonly requests: number; readonly bodyBytes: number; readonly waitingChanges: number } {
+    return {
+      requests: this.#requests,
+      bodyBytes: this.#bodyBytes,
+      waitingChanges: this.#waitingChanges,
+    };
+  }
+
+  /** The troubles of the host for which changes are refused now. */
+  get hostTroubles(): readonly { readonly reason: HostTrouble; readonly detail: string }[] {
+    return [...this.#hostTroubles].map(([reason, detail]) => ({ reason, detail }));
+  }
+
+  /** Null where the host may take changes; else the refusal, which is counted. */
+  askHost(): Refusal | null {
+    const [trouble] = this.#hostTroubles;
+    return trouble === undefined ? null : this.#refuse(trouble[0], trouble[1]);
+  }
+
+  /** Counts a request in, until `leave`; or the refusal, and then nothing is to be left. */
+  enter(): Refusal | null {
+    const { requests } = this.#limits;
+    if (this.#requests >= requests)
+      return this.#refuse('requests', `${requests} requests are being answered, which is the limit.`);
+    this.#requests += 1;
+    return null;
+  }
+
+  leave(): void {
+    this.#requests -= 1;
+  }
+
+  /** An account of the bytes of one body. */
+  openBody(): BodyHold {
+    return new BodyHold({
+      take: (bytes) => this.#takeBytes(bytes),
+      giveBack: (bytes) => {
+        this.#bodyBytes -= bytes;
+      },
+    });
+  }
+
+  /** Counts changes in while they wait for the disk, until `changesStored`. One document alone always may. */
+  holdChanges(count: number): Refusal | null {
+    const { waitingChanges } = this.#limits;
+    if (this.#waitingChanges > 0 && this.#waitingChanges + count > waitingChanges)
+      return this.#refuse(
+        'waiting_changes',
+        `${this.#waitingChanges} changes wait to be stored; ${waitingChanges} are the limit.`,
+      );
+    this.#waitingChanges += count;
+    return null;
+  }
+
+  changesStored(count: number): void {
+    this.#waitingChanges -= count;
+  }
+
+  /** A connection was closed before anything was read from it: all that may be open are. */
+  connectionDropped(): void {
+    this.#refuse('connections', 'All connections that may be open are open.');
+  }
+
+  /** The queue could not store a request. It is told where it is answered; here it is counted. */
+  queueFailed(): void {
+    this.#happenings.intakeRefused('queue');
+  }
+
+  /** Said by the host watch: from now on changes are refused for this reason. */
+  beginHostTrouble(reason: HostTrouble, detail: string): void {
+    this.#hostTroubles.set(reason, detail);
+    this.#begin(reason, detail);
+  }
+
+  endHostTrouble(reason: HostTrouble): void {
+    this.#hostTroubles.delete(reason);
+    this.#end(reason);
+  }
+
+  /** Ends what was quiet for a while. To be called every now and then. */
+  settle(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [reason, { lastMs }] of this.#episodes) {
+      const isOfHost = reason === 'disk_reserve' || reason === 'event_loop';
+      if (!isOfHost && nowMs - lastMs >= QUIET_MS) this.#end(reason);
+    }
+  }
+
+  #takeBytes(bytes: number): Refusal | null {
+    const { bodyBytes } = this.#limits;
+    if (this.#bodyBytes + bytes > bodyBytes)
+      return this.#refuse(
+        'body_bytes',
+        `The bodies of the requests under way hold ${this.#bodyBytes} bytes; ${bodyBytes} are the limit.`,
+      );
+    this.#bodyBytes += bytes;
+    return null;
+  }
+
+  #refuse(reason: RefusalReason, detail: string): Refusal {
+    this.#happenings.intakeRefused(reason);
+    const episode = this.#begin(reason, detail);
+    episode.refused += 1;
+    episode.lastMs = this.#clock.monotonicMs();
+    return { reason, detail };
+  }
+
+  #begin(reason: RefusalReason, detail: string): Episode {
+    const running = this.#episodes.get(reason);
+    if (running !== undefined) return running;
+    const nowMs = this.#clock.monotonicMs();
+    const episode = { beganMs: nowMs, lastMs: nowMs, refused: 0 };
+    this.#episodes.set(reason, episode);
+    this.#happenings.overloadBegan({ reason, detail });
+    return episode;
+  }
+
+  #end(reason: RefusalReason): void {
+    const episode = this.#episodes.get(reason);
+    if (episode === undefined) return;
+    this.#episodes.delete(reason);
+    const { refused, beganMs } = episode;
+    this.#happenings.overloadEnded({ reason, refused, durationMs: this.#clock.monotonicMs() - beganMs });
+  }
+}
+
+interface BodyAccount {
+  readonly take: (bytes: number) => Refusal | null;
+  readonly giveBack: (bytes: number) => void;
+}
+
+/** The bytes of one body, held by its request and by the queue until both let go. */
+export class BodyHold {
+  readonly #account: BodyAccount;
+  #bytes = 0;
+  #holders = 1;
+
+  constructor(account: BodyAccount) {
+    this.#account = account;
+  }
+
+  /** So many bytes more; or the refusal, and then as many as before. */
+  grow(bytes: number): Refusal | null {
+    const refusal = this.#account.take(bytes);
+    if (refusal === null) this.#bytes += bytes;
+    return refusal;
+  }
+
+  /** One holder more, who has to `release` too. */
+  retain(): void {
+    this.#holders += 1;
+  }
+
+  release(): void {
+    this.#holders -= 1;
+    if (this.#holders > 0) return;
+    this.#account.giveBack(this.#bytes);
+    this.#bytes = 0;
+  }
+}

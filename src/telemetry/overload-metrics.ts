@@ -1,0 +1,108 @@
+// Metrics of load and overload, and the log lines of their beginning and end: one line per change of state, however
+// many requests are refused meanwhile.
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { OverloadHappenings, RefusalReason } from '../core/overload.ts';
+import type { Logger } from './logger.ts';
+
+interface LoadNow {
+  /** Null where the system does not tell. */
+  readonly freeDiskBytes: number | null;
+  readonly loopLagMs: number;
+  readonly requests: number;
+  readonly bodyBytes: number;
+}
+
+export interface OverloadMetrics {
+  refused(reason: RefusalReason): void;
+  /** Asked at every scrape. */
+  watch(read: () => LoadNow): void;
+}
+
+/** Registers the metrics of load. */
+export function createOverloadMetrics(registry: Registry): OverloadMetrics {
+  const registers = [registry];
+  let read: (() => LoadNow) | null = null;
+  const refused = new Counter({
+    name: 'replicator_intake_refused_total',
+    help: 'Requests that were refused with 503, or connections that were closed, by the bound that was reached.',
+    labelNames: ['reason'],
+    registers,
+  });
+  // A gauge without labels cannot be taken away; NaN is how Prometheus says unknown.
+  const gauge = (name: string, help: string, valueOf: (load: LoadNow) => number | null) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set((read === null ? null : valueOf(read())) ?? Number.NaN);
+      },
+    });
+  gauge(
+    'replicator_disk_free_bytes',
+    'Free space on the disk of the queue.',
+    ({ freeDiskBytes }) => freeDiskBytes,
+  );
+  gauge(
+    'replicator_event_loop_lag_seconds',
+    'The longest time that the process was late within the last second.',
+    ({ loopLagMs }) => loopLagMs / 1000,
+  );
+  gauge('replicator_requests_in_flight', 'Requests being answered.', ({ requests }) => requests);
+  gauge(
+    'replicator_request_body_bytes',
+    'Bytes of the bodies of requests being answered.',
+    ({ bodyBytes }) => bodyBytes,
+  );
+  return {
+    refused: (reason) => refused.inc({ reason }),
+    watch: (asked) => {
+      read = asked;
+    },
+  };
+}
+
+const REMEDY: Record<RefusalReason, string> = {
+  requests: 'Senders come again by themselves. If it lasts, spread them over time.',
+  body_bytes: 'Senders come again by themselves. If it lasts, raise MAX_MEMORY_BYTES or send less at once.',
+  waiting_changes: 'Senders come again by themselves. If it lasts, the disk of the queue is too slow.',
+  connections: 'Raise the limit of open files of the process, or let senders keep fewer connections open.',
+  disk_reserve: 'Free space on the disk of REPLICATOR_DATA_DIR: changes are accepted again by themselves.',
+  event_loop: 'Give the process more processor time.',
+  queue: 'See the line of the failed request.',
+};
+
+/** Writes each change of state to the log, and counts every refusal. */
+export function createOverloadHappenings(deps: {
+  readonly logger: Logger;
+  readonly metrics: { readonly overload: OverloadMetrics };
+}): OverloadHappenings {
+  const { logger, metrics } = deps;
+  return {
+    intakeRefused: (reason) => metrics.overload.refused(reason),
+    overloadBegan: ({ reason, detail }) =>
+      logger.warn(
+        { reason, detail, remedy: REMEDY[reason] },
+        'overload begins: requests are refused; what was accepted is kept',
+      ),
+    overloadEnded: ({ reason, refused, durationMs }) =>
+      logger.info(
+        { reason, refused, durationMs: Math.round(durationMs) },
+        'overload ends: requests are taken again',
+      ),
+    diskSpaceLow: ({ freeBytes, reserveBytes }) =>
+      logger.warn(
+        {
+          freeBytes,
+          reserveBytes,
+          remedy: 'Free space before the reserve is reached: changes are refused then.',
+        },
+        'the disk of the queue fills up',
+      ),
+    diskSpaceUnknown: (error) =>
+      logger.warn(
+        { err: error },
+        'the free space of the disk of the queue cannot be read: it is not watched',
+      ),
+  };
+}
