@@ -75,10 +75,13 @@ export async function startService(options: {
   readonly onLog: (line: string) => void;
   /** Told of the process as soon as there is one, long before it is ready. */
   readonly onSpawned?: (pid: number) => void;
+  /** A program that starts the service in its turn, and its arguments; `pid` is then that program's. */
+  readonly startedBy?: readonly string[];
 }): Promise<ServiceProcess> {
-  const { settings, port, apiKey, folder, onLog, onSpawned } = options;
+  const { settings, port, apiKey, folder, onLog, onSpawned, startedBy = [] } = options;
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(process.execPath, startArguments(), {
+  const [command = process.execPath, ...args] = [...startedBy, process.execPath, ...startArguments()];
+  const child = spawn(command, args, {
     cwd: folder,
     env: { PATH: process.env['PATH'], PORT: String(port), ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
