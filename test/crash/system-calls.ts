@@ -2,19 +2,28 @@
 // they carried.
 
 /** The calls that change a file, make it durable, or send an answer. */
-const TRACED = [
-  ...['openat', 'unlink', 'unlinkat', 'rename', 'ftruncate', 'fallocate'],
-  ...['write', 'writev', 'pwrite64', 'pwritev', 'sendto', 'sendmsg', 'fsync', 'fdatasync'],
-];
+const TRACED =
+  'openat,unlink,unlinkat,rename,ftruncate,fallocate,' +
+  'write,writev,pwrite64,pwritev,sendto,sendmsg,fsync,fdatasync';
 
 /** Longer than any single write of the service. */
 const LONGEST_BYTES = 8 * 1024 * 1024;
 
 /** Starts a program under the tracer. */
 export function tracerCommand(traceFile: string): string[] {
+  const bytes = ['-xx', '-s', String(LONGEST_BYTES)];
   return [
-    ...['strace', '-f', '-y', '-xx', '-s', String(LONGEST_BYTES), '-e', 'signal=none'],
-    ...['--seccomp-bpf', '-e', `trace=${TRACED.join(',')}`, '-o', traceFile],
+    'strace',
+    '-f',
+    '-y',
+    ...bytes,
+    '--seccomp-bpf',
+    '-e',
+    'signal=none',
+    '-e',
+    `trace=${TRACED}`,
+    '-o',
+    traceFile,
   ];
 }
 
