@@ -98,6 +98,8 @@ export function configure(database: DatabaseSync): void {
   database.exec('PRAGMA trusted_schema = OFF');
   database.exec('PRAGMA cell_size_check = ON');
   database.exec('PRAGMA cache_size = -32768');
+  // What an operation may have to undo is kept in memory: in a file it would cost more writes than the commit.
+  database.exec('PRAGMA temp_store = MEMORY');
   database.exec('PRAGMA journal_size_limit = 67108864');
   // A write takes the lock for certain, where a read might be content with less.
   database.exec('BEGIN IMMEDIATE; COMMIT');

@@ -8,8 +8,8 @@ import type { FollowUp, TransferRow } from '../transfer-row.ts';
 /** Checkpoints are kept sealed. */
 export type SealedRow = TransferRow<Uint8Array>;
 
-/** A row with its position in the table. */
-export type StoredRow = SealedRow & { readonly seq: number };
+/** A row with its position in the table, and the lane it is kept in. */
+export type StoredRow = SealedRow & { readonly seq: number; readonly lane: Lane };
 
 /** What `node:sqlite` gives back; it has no prototype. */
 export type Columns = Record<string, SQLOutputValue>;
@@ -56,8 +56,17 @@ export const INSERT_ROW =
   `INSERT INTO transfers (${[...FIXED, ...CHANGING].join(', ')}) ` +
   `VALUES (${[...FIXED, ...CHANGING].map(() => '?').join(', ')})`;
 
-/** Takes `changingValues` and the position. */
-export const UPDATE_ROW = `UPDATE transfers SET ${CHANGING.map((name) => `${name} = ?`).join(', ')} WHERE seq = ?`;
+/** The columns in which two rows differ, and their new values. */
+export function changesBetween(
+  before: readonly SQLInputValue[],
+  after: readonly SQLInputValue[],
+): { readonly names: readonly string[]; readonly values: SQLInputValue[] } {
+  const places = CHANGING.flatMap((_, place) => (before[place] === after[place] ? [] : [place]));
+  return {
+    names: places.flatMap((place) => CHANGING[place] ?? []),
+    values: places.map((place) => after[place] ?? null),
+  };
+}
 
 /** In the order of FIXED. */
 export function fixedValues(row: SealedRow): SQLInputValue[] {
@@ -102,11 +111,12 @@ export function toRow(columns: Columns): StoredRow {
   const { checkpoint } = columns;
   return {
     seq: integer(columns, 'seq'),
+    lane: text(columns, 'lane') as Lane,
     id: text(columns, 'id'),
     ruleName: text(columns, 'rule_name'),
     source: { bucket: text(columns, 'source_bucket'), key: text(columns, 'source_key') },
     target: { bucket: text(columns, 'target_bucket'), key: text(columns, 'target_key') },
-    // The schema allows nothing but statuses and priorities here, and only this program writes outcomes.
+    // The schema allows nothing but statuses, lanes and priorities here, and only this program writes outcomes.
     status: text(columns, 'status') as TransferStatus,
     attemptCount: integer(columns, 'attempt_count'),
     isOwed: integer(columns, 'owed') === 1,

@@ -10,6 +10,7 @@ import type { RowChanges } from '../queue-listeners.ts';
 import { laneOf, type TransferRow } from '../transfer-row.ts';
 import {
   ALL_COLUMNS,
+  changesBetween,
   changingValues,
   fixedValues,
   INSERT_ROW,
@@ -20,7 +21,6 @@ import {
   text,
   toReceipt,
   toRow,
-  UPDATE_ROW,
 } from './rows.ts';
 
 /** Every lookup of a single operation, by name: each must be answered from an index. */
@@ -29,7 +29,7 @@ export const LOOKUPS = {
   byFollowUpId: `SELECT ${ALL_COLUMNS} FROM transfers WHERE dirty_id = ?`,
   live:
     `SELECT ${ALL_COLUMNS} FROM transfers ` +
-    "WHERE source_bucket = ? AND source_key = ? AND rule_name = ? AND status <> 'done'",
+    'WHERE source_bucket = ? AND source_key = ? AND rule_name = ? AND finished_at IS NULL',
   due:
     `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_waiting WHERE status IN ('queued', 'settling') ` +
     'AND lane = ? AND priority = ? AND wake_at <= ? ORDER BY wake_at, seq LIMIT ?',
@@ -82,11 +82,13 @@ interface ParkedPlace {
 
 /** The table as the operations use it, inside a transaction. */
 export class TransferTable {
+  readonly #database: DatabaseSync;
   readonly #sealer: CheckpointSealer | null;
   readonly #smallMaxBytes: number;
   readonly #lookups: Readonly<Record<keyof typeof LOOKUPS, StatementSync>>;
   readonly #insert: StatementSync;
-  readonly #update: StatementSync;
+  /** By the columns it writes. */
+  readonly #updates = new Map<string, StatementSync>();
   readonly #renew: StatementSync;
   readonly #progress: StatementSync;
 
@@ -113,7 +115,7 @@ export class TransferTable {
       prune: database.prepare(LOOKUPS.prune),
     };
     this.#insert = database.prepare(INSERT_ROW);
-    this.#update = database.prepare(UPDATE_ROW);
+    this.#database = database;
     this.#renew = database.prepare('UPDATE transfers SET wake_at = ? WHERE seq = ?');
     this.#progress = database.prepare(
       'UPDATE transfers SET bytes_done = ?, size_bytes = ?, checkpoint = ?, updated_at = ? WHERE seq = ?',
@@ -210,14 +212,15 @@ export class TransferTable {
 
   /** Adds a row. */
   insert(row: SealedRow, changes: RowChanges): void {
-    this.#insert.run(...fixedValues(row), ...changingValues(row, laneOf(row, this.#smallMaxBytes)));
+    this.#insert.run(...fixedValues(row), ...this.#valuesOf(row));
     changes.note(null, row);
   }
 
   /** Writes what became of a row; nothing where it is the same object. */
   replace(before: StoredRow, after: SealedRow, changes: RowChanges): void {
     if (before === after) return;
-    this.#update.run(...changingValues(after, laneOf(after, this.#smallMaxBytes)), before.seq);
+    const { names, values } = changesBetween(changingValues(before, before.lane), this.#valuesOf(after));
+    if (names.length > 0) this.#updateOf(names).run(...values, before.seq);
     changes.note(before, after);
   }
 
@@ -258,6 +261,20 @@ export class TransferTable {
   /** Removes done rows finished before a moment; returns how many. */
   prune(beforeMs: number, limit: number): number {
     return Number(this.#lookups.prune.run(beforeMs, limit).changes);
+  }
+
+  #valuesOf(row: SealedRow): SQLInputValue[] {
+    return changingValues(row, laneOf(row, this.#smallMaxBytes));
+  }
+
+  /** A column that is not named leaves the indexes alone that hold it. The sets of columns are few. */
+  #updateOf(names: readonly string[]): StatementSync {
+    const set = names.map((name) => `${name} = ?`).join(', ');
+    const known = this.#updates.get(set);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(`UPDATE transfers SET ${set} WHERE seq = ?`);
+    this.#updates.set(set, statement);
+    return statement;
   }
 
   #seal(id: string, checkpoint: UploadCheckpoint | null): Uint8Array | null {

@@ -1,0 +1,176 @@
+// Measures what a long queue costs: memory and start of the real service, and claims per second, with a thousand
+// transfers queued and with a million. npm run measure:queue -- [--rows 1000000] [--seconds 20]
+// Ends with exit code 1 where the service holds 250 MiB or more, or claims are slower by more than a fifth.
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { freePort, startService } from '../../sandbox/service-process.ts';
+import { SOURCE_BUCKET, startTwoClouds, TARGET_BUCKET } from '../../sandbox/two-clouds.ts';
+import type { AcceptItem, TransferQueue } from '../../src/core/transfer-queue.ts';
+import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
+import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
+import { receiptOf } from '../contract/transfer-queue-samples.ts';
+
+const FEW_ROWS = 1_000;
+const ROWS_PER_ACCEPT = 1_000;
+const ROUNDS = 3;
+const CLAIMS_PER_ROUND = 10_000;
+const ROOM = { total: 32, large: 8 };
+const OBJECTS = 20_000;
+const MAX_MIB = 250;
+const MAX_SLOWDOWN = 0.2;
+
+const { values } = parseArgs({
+  options: { rows: { type: 'string', default: '1000000' }, seconds: { type: 'string', default: '20' } },
+});
+const manyRows = Number(values.rows);
+const folder = await mkdtemp(join(tmpdir(), 'replicator-measure-'));
+try {
+  const few = await filled('few', FEW_ROWS);
+  const many = await filled('many', manyRows);
+  // Turn by turn: whatever else the machine does meets both.
+  const perSecond = { few: [] as number[], many: [] as number[] };
+  for (let round = 0; round < ROUNDS; round += 1) {
+    perSecond.few.push(await claimsPerSecond(few, round));
+    perSecond.many.push(await claimsPerSecond(many, round));
+  }
+  const [fewClaims, manyClaims] = [median(perSecond.few), median(perSecond.many)];
+  const ratio = manyClaims / fewClaims;
+  console.log(`claims per second (claim and finish): ${fewClaims.toFixed(0)} with ${FEW_ROWS} queued`);
+  console.log(`claims per second (claim and finish): ${manyClaims.toFixed(0)} with ${manyRows} queued`);
+  console.log(
+    `  all rounds: ${perSecond.few.map(Math.round).join()} and ${perSecond.many.map(Math.round).join()}`,
+  );
+  await measureService(few, FEW_ROWS);
+  const mostMib = await measureService(many, manyRows);
+  console.log(`ratio of claims ${ratio.toFixed(2)}; most memory ${mostMib.toFixed(0)} MiB`);
+  if (ratio < 1 - MAX_SLOWDOWN || mostMib >= MAX_MIB) process.exitCode = 1;
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** A key as buckets have them: neighbours in time are not neighbours in the alphabet. */
+function keyOf(index: number): string {
+  return `photos/${createHash('md5').update(String(index)).digest('hex').slice(0, 12)}/image-${index}.jpg`;
+}
+
+function itemOf(index: number): AcceptItem {
+  const key = keyOf(index);
+  return {
+    ruleName: 'default',
+    source: { bucket: SOURCE_BUCKET, key },
+    target: { bucket: TARGET_BUCKET, key },
+    change: {
+      bucket: SOURCE_BUCKET,
+      key,
+      kind: 'created',
+      transport: 's3',
+      occurredAtMs: null,
+      sizeBytes: 4096,
+      versionId: null,
+      sequencer: null,
+    },
+  };
+}
+
+function open(directory: string): Promise<TransferQueue> {
+  return openSqliteQueue({
+    directory,
+    clock: SYSTEM_CLOCK,
+    leaseMs: 30_000,
+    settleGraceMs: 120_000,
+    maxRetryDelayMs: 300_000,
+    smallMaxBytes: 8 * 2 ** 20,
+    sealer: null,
+  });
+}
+
+/** A data folder with so many queued transfers, accepted as the intake hands them over. */
+async function filled(name: string, rows: number): Promise<string> {
+  const directory = join(folder, name);
+  const startedAt = performance.now();
+  const queue = await open(directory);
+  for (let from = 0; from < rows; from += ROWS_PER_ACCEPT) {
+    const count = Math.min(ROWS_PER_ACCEPT, rows - from);
+    await queue.accept({
+      items: Array.from({ length: count }, (_, at) => itemOf(from + at)),
+      quarantine: [],
+    });
+  }
+  await queue.close();
+  const megabytes = statSync(join(directory, 'queue.sqlite')).size / 1e6;
+  const seconds = (performance.now() - startedAt) / 1000;
+  console.log(
+    `${rows} transfers accepted in ${seconds.toFixed(1)} s; the file has ${megabytes.toFixed(0)} MB`,
+  );
+  return directory;
+}
+
+/** Claims and finishes; what was taken out is filled up again, which is not counted. */
+async function claimsPerSecond(directory: string, round: number): Promise<number> {
+  const queue = await open(directory);
+  let next = 10_000_000 * (round + 1);
+  let spentMs = 0;
+  let claimCount = 0;
+  while (claimCount < CLAIMS_PER_ROUND) {
+    const startedAt = performance.now();
+    const claimed = await queue.claim(ROOM);
+    await Promise.all(
+      claimed.map(({ lease }) =>
+        queue.finish(lease, { outcome: 'replicated', receipt: receiptOf(String(next), 4096), owed: false }),
+      ),
+    );
+    spentMs += performance.now() - startedAt;
+    claimCount += claimed.length;
+    const items = claimed.map(() => itemOf((next += 1)));
+    await queue.accept({ items, quarantine: [] });
+  }
+  await queue.close();
+  return claimCount / (spentMs / 1000);
+}
+
+/** Runs the service on the folder while it copies; returns the most memory it held, in MiB. */
+async function measureService(directory: string, rows: number): Promise<number> {
+  const clouds = await startTwoClouds({ s3: 0, gcs: 0, keepBytes: false });
+  for (let index = 0; index < OBJECTS; index += 1) {
+    await clouds.s3.putObject(SOURCE_BUCKET, keyOf(index), 'x'.repeat(4096));
+  }
+  const startedAt = performance.now();
+  const service = await startService({
+    settings: { ...clouds.settings, REPLICATOR_DATA_DIR: directory, LOG_FORMAT: 'json', LOG_LEVEL: 'warn' },
+    port: await freePort(),
+    apiKey: 'none needed on loopback',
+    folder,
+    onLog: () => {},
+  });
+  const startMs = performance.now() - startedAt;
+  const until = performance.now() + Number(values.seconds) * 1000;
+  let rssMib = 0;
+  while (performance.now() < until) {
+    await sleep(250);
+    rssMib = memoryOf(service.pid, 'VmRSS');
+  }
+  const mostMib = memoryOf(service.pid, 'VmHWM');
+  const { body } = await service.get('/v1/status');
+  console.log(
+    `service with ${rows} queued: ready after ${startMs.toFixed(0)} ms; RSS ${rssMib.toFixed(0)} MiB, ` +
+      `at most ${mostMib.toFixed(0)} MiB; then ${JSON.stringify(body)}`,
+  );
+  await service.stop();
+  await clouds.close();
+  return mostMib;
+}
+
+/** What Linux says of a process, in MiB. */
+function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
+}
+
+function median(figures: readonly number[]): number {
+  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? 0;
+}
