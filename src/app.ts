@@ -1,5 +1,6 @@
 // The composition root: the only file that picks drivers. It opens everything in order, hands each part its slice of
 // the configuration, and closes in reverse.
+import { randomUUID } from 'node:crypto';
 import { openChecksumEngine } from './checksums/native-checksums.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
@@ -16,6 +17,7 @@ import type { Stores } from './replication/copy-object.ts';
 import { createExplain } from './replication/explain-object.ts';
 import { type HostWatch, startHostWatch } from './replication/host-watch.ts';
 import { IntakeGate } from './replication/intake-gate.ts';
+import { openRuns, type OpenRuns } from './replication/open-runs.ts';
 import { startPruning } from './replication/prune-history.ts';
 import { startRechecking } from './replication/recheck-parked.ts';
 import { Worker } from './replication/worker.ts';
@@ -27,6 +29,7 @@ import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.t
 import { createHappenings } from './telemetry/happenings.ts';
 import { openHostSensors } from './telemetry/host-sensors.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
+import { createRunHappenings } from './telemetry/run-happenings.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 import { createOverloadHappenings } from './telemetry/overload-metrics.ts';
 import { parseChangeDocument } from './triggers/s3-notification.ts';
@@ -73,15 +76,17 @@ export async function openApp(options: {
   );
   opened.adopt(startRechecking({ queue, clock, happenings }), (rechecking) => rechecking.stop());
   const overload = await openOverload(config, { logger, metrics }, opened);
+  const parts = { queue, stores, happenings, metrics, logger };
+  const runs = opened.adopt(await openRunsOver(config, parts), (open) => open.stop());
   const worker = createWorker(config, { queue, stores, happenings });
   worker.start();
-  const server = createServer(config, { queue, stores, happenings, metrics, logger, version, ...overload });
+  const server = createServer(config, { ...parts, runs, version, ...overload });
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(
     async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
   );
   const url = await server.listen({ host: config.http.host, port: config.http.port });
-  const parts = opened.move();
+  const all = opened.move();
   logger.info(
     { url, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
     'ready: the service accepts changes',
@@ -94,7 +99,7 @@ export async function openApp(options: {
         { graceMs: config.shutdownGraceMs },
         'stopping: running transfers finish or are given back',
       );
-      await parts.disposeAsync();
+      await all.disposeAsync();
       logger.info({}, 'stopped: everything accepted is kept');
     },
   };
@@ -127,6 +132,26 @@ interface Parts {
   readonly happenings: Happenings;
 }
 
+interface ToldParts extends Parts {
+  readonly queue: SqliteStorage;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+/** Backfills and reconciles go on where they were. */
+async function openRunsOver(config: Config, parts: ToldParts): Promise<OpenRuns> {
+  const { queue, metrics, logger } = parts;
+  return openRuns({
+    ...parts,
+    rules: config.rules,
+    notes: queue.notes,
+    clock,
+    random,
+    newId: randomUUID,
+    runHappenings: createRunHappenings({ logger, metrics }),
+  });
+}
+
 function createWorker(config: Config, parts: Parts): Worker {
   return new Worker({
     ...parts,
@@ -142,9 +167,9 @@ function createWorker(config: Config, parts: Parts): Worker {
 
 function createServer(
   config: Config,
-  parts: Parts & Overload & { readonly metrics: Metrics; readonly logger: Logger; readonly version: string },
+  parts: ToldParts & Overload & { readonly runs: OpenRuns; readonly version: string },
 ): HttpApp {
-  const { queue, stores, happenings, metrics, logger, version, gate, hostState } = parts;
+  const { queue, stores, runs, happenings, metrics, logger, version, gate, hostState } = parts;
   const { rules } = config;
   const { auth } = config.http;
   return createHttpServer({
@@ -152,6 +177,7 @@ function createServer(
     queue,
     acceptChanges: createIntake({ rules, queue, happenings }),
     explain: createExplain({ rules, queue, source: stores.source, target: stores.target, clock }),
+    runs,
     parseChangeDocument,
     clock,
     apiKeys: auth.kind === 'keys' ? auth.keys : [],

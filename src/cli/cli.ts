@@ -8,6 +8,7 @@ import { createKey } from './commands/keys.ts';
 import { listParked, redriveParked } from './commands/parked.ts';
 import { listQuarantine, showQuarantined } from './commands/quarantine.ts';
 import { replicate } from './commands/replicate.ts';
+import { backfill } from './commands/runs.ts';
 import { listTransfers, redriveTransfer } from './commands/transfers.ts';
 import { CliFailure, EXIT, type ExitCode } from './exit-codes.ts';
 import { printJson, safeText } from './output.ts';
@@ -90,6 +91,7 @@ function addServiceCommands(program: Command, deps: CliDeps, endWith: EndWith): 
     .option('--wait <seconds>', 'wait for the end, at most this long')
     .option('--json', 'print JSON', false)
     .action(async (object, { wait, json }) => replicate(object, { wait, json }, deps, endWith));
+  addRunCommands(program, deps, endWith);
   program
     .command('transfers')
     .description('list transfers, newest first')
@@ -138,4 +140,18 @@ function addServiceCommands(program: Command, deps: CliDeps, endWith: EndWith): 
     .action(async (record, { json, ...query }) =>
       record === undefined ? listQuarantine(query, json, deps) : showQuarantined(record, json, deps),
     );
+}
+
+/** The commands that begin a run and follow it. */
+function addRunCommands(program: Command, deps: CliDeps, endWith: EndWith): void {
+  program
+    .command('backfill')
+    .description('bring over what is at the source already, in the background, and follow it')
+    .argument('[place]', 's3://bucket or s3://bucket/prefix; without it, the bucket of the rule')
+    .option('--rule <name>', 'only by this rule')
+    .option('--prefix <text>', 'only keys that begin with this text')
+    .option('--detach', 'do not follow it', false)
+    .option('--cancel <id>', 'end a backfill; what it fed goes on')
+    .option('--json', 'print JSON', false)
+    .action(async (place, options) => backfill(place, options, deps, endWith));
 }

@@ -7,7 +7,7 @@ import { CliFailure, EXIT, exitCodeOfStatus } from './exit-codes.ts';
 const REQUEST_TIMEOUT_MS = 30_000;
 
 interface ServiceRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** Path and query, encoded. */
   readonly path: string;
   /** Sent as JSON; null for no body. */

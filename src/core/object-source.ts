@@ -37,6 +37,18 @@ export type SourceRead =
   | { readonly kind: 'absent'; readonly proof: 'no_such_key' | 'delete_marker' }
   | { readonly kind: 'changed' };
 
+/** What both sides are asked for one page of names, in the order of their UTF-8 bytes. */
+export interface ListRequest {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** Only names that come after this one; without it, all. The same on every page of a listing. */
+  readonly after?: string;
+  /** `nextCursor` of the page before; null for the first. */
+  readonly cursor: string | null;
+  /** A page has at most so many entries. It may have fewer, even none, and still not be the last. */
+  readonly limit: number;
+}
+
 export interface SourceListEntry {
   readonly key: string;
   readonly etag: string;
@@ -60,13 +72,5 @@ export interface ObjectSource {
   look(location: ObjectLocation, signal: AbortSignal): Promise<SourceLook>;
   /** Opens the object's bytes. The answer's own headers are the state; a driver never reuses an earlier look. */
   read(request: SourceReadRequest, signal: AbortSignal): Promise<SourceRead>;
-  list(
-    request: {
-      readonly bucket: string;
-      readonly prefix: string;
-      readonly cursor: string | null;
-      readonly limit: number;
-    },
-    signal: AbortSignal,
-  ): Promise<SourceListPage>;
+  list(request: ListRequest, signal: AbortSignal): Promise<SourceListPage>;
 }

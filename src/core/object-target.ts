@@ -1,6 +1,7 @@
 // Port: where objects are written. A driver passes test/contract/object-target.contract.ts.
 // Every effect is conditioned on a token, and says honestly when nobody knows whether it happened.
 import type { Fault } from './faults.ts';
+import type { ListRequest } from './object-source.ts';
 import type { ObjectLocation, TargetMetadata, TargetObject, TargetToken } from './object.ts';
 
 /** The target state an effect is conditioned on. `absent`: only if no live object has this name. */
@@ -149,13 +150,6 @@ export interface ObjectTarget {
     request: { readonly location: ObjectLocation; readonly token: TargetToken; readonly deadlineMs: number },
     signal: AbortSignal,
   ): Promise<EffectAnswer>;
-  list(
-    request: {
-      readonly bucket: string;
-      readonly prefix: string;
-      readonly cursor: string | null;
-      readonly limit: number;
-    },
-    signal: AbortSignal,
-  ): Promise<TargetListPage>;
+  /** What an entry shows is what a look at that moment shows, custom metadata included. */
+  list(request: ListRequest, signal: AbortSignal): Promise<TargetListPage>;
 }

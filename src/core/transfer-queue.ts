@@ -84,6 +84,7 @@ export interface ClaimedTransfer {
   readonly target: ObjectLocation;
   /** The lane it waited in. */
   readonly lane: Lane;
+  readonly priority: Priority;
   /** Failed attempts so far. */
   readonly attemptCount: number;
   /** True for the look after the grace: only such an attempt may clear `owed`. */

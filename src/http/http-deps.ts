@@ -10,6 +10,7 @@ import type { AcceptChanges } from '../replication/accept-change.ts';
 import type { ExplainObject } from '../replication/explain-object.ts';
 import type { HostState } from '../replication/host-watch.ts';
 import type { BodyHold, IntakeGate } from '../replication/intake-gate.ts';
+import type { RunControl } from '../replication/run.ts';
 import type { ApiKey, AuthMode, Caller, RouteScope } from './auth.ts';
 
 /** Where log lines go: facts first, then the sentence. Escaping is the logger's work. */
@@ -64,6 +65,7 @@ export interface HttpServerDeps {
   readonly queue: TransferQueue;
   readonly acceptChanges: AcceptChanges;
   readonly explain: ExplainObject;
+  readonly runs: { readonly backfill: RunControl };
   /** From any document to its changes. Throws nothing: what it cannot read is malformed. */
   readonly parseChangeDocument: (document: unknown) => ParsedChanges;
   readonly clock: Clock;

@@ -19,10 +19,13 @@ interface Document {
 }
 
 const OPERATIONS = [
+  'DELETE /v1/backfills/{id}',
   'GET /healthz',
   'GET /metrics',
   'GET /openapi.json',
   'GET /readyz',
+  'GET /v1/backfills',
+  'GET /v1/backfills/{id}',
   'GET /v1/objects/explain',
   'GET /v1/parked',
   'GET /v1/quarantine',
@@ -31,6 +34,7 @@ const OPERATIONS = [
   'GET /v1/status',
   'GET /v1/transfers',
   'GET /v1/transfers/{id}',
+  'POST /v1/backfills',
   'POST /v1/events',
   'POST /v1/redrive',
   'POST /v1/replicate',

@@ -62,6 +62,7 @@ export function registerOpenApi(app: HttpApp, deps: RouteDeps): void {
       tags: [
         { name: 'intake', description: 'Tell the service that objects changed.' },
         { name: 'transfers', description: 'What is going on, what failed and why.' },
+        { name: 'runs', description: 'What is there already, and what was lost: backfills and reconciles.' },
         { name: 'objects', description: 'The story of one object.' },
         { name: 'service', description: 'State, rules, metrics.' },
       ],
@@ -103,8 +104,10 @@ function problemCodesOf(route: RouteOptions, needsKey: boolean): RequestProblemC
   const codes: RequestProblemCode[] = ['internal_error'];
   if (needsKey) codes.push('unauthorized', 'insufficient_scope', 'host_not_allowed');
   if (schema?.querystring !== undefined) codes.push('invalid_request');
-  if (url.includes(':id')) codes.push('transfer_not_found');
+  const isOfRuns = url.startsWith('/v1/backfills') || url.startsWith('/v1/reconciles');
+  if (url.includes(':id')) codes.push(isOfRuns ? 'run_not_found' : 'transfer_not_found');
   if (url === '/v1/replicate') codes.push('no_rule');
+  if (isOfRuns && String(route.method) === 'POST') codes.push('no_rule', 'too_many_runs');
   if (url === '/v1/objects/explain') codes.push('look_timed_out');
   if (schema?.body !== undefined) {
     codes.push('invalid_request', 'body_too_large', 'unsupported_media_type', 'queue_unavailable');

@@ -73,6 +73,11 @@ export const REQUEST_PROBLEMS = {
     remedy:
       'It was never given out, or its receipt is older than the retention. Ask /v1/objects/explain for the key.',
   },
+  run_not_found: {
+    status: 404,
+    title: 'There is no run of this id',
+    remedy: 'It was never given out, or newer runs have replaced it. List them without an id.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'The path does not take this method',
@@ -117,6 +122,11 @@ export const REQUEST_PROBLEMS = {
     status: 422,
     title: 'No rule covers this object',
     remedy: 'Compare bucket, prefix and suffix with GET /v1/rules.',
+  },
+  too_many_runs: {
+    status: 429,
+    title: 'Too many runs of this kind have not ended',
+    remedy: 'Wait until some have ended, or cancel those that are not needed.',
   },
   headers_too_large: {
     status: 431,

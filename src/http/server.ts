@@ -16,6 +16,7 @@ import { createJsonBodyParser } from './json-body.ts';
 import { describeProblems, registerDocsPages, registerOpenApi, registerOpenApiRoute } from './openapi.ts';
 import { guardBody, guardOrigin } from './origin-guard.ts';
 import { problemAnswer, rawProblemAnswer, RequestProblem, type RequestProblemCode } from './problem.ts';
+import { registerBackfillRoutes } from './routes/backfills.ts';
 import { registerEventsRoute } from './routes/events.ts';
 import { registerObjectRoutes } from './routes/objects.ts';
 import { registerParkedRoutes } from './routes/parked.ts';
@@ -106,6 +107,7 @@ function registerRoutes(app: HttpApp, deps: RouteDeps): void {
   registerTransferRoutes(app, deps);
   registerParkedRoutes(app, deps);
   registerQuarantineRoute(app, deps);
+  registerBackfillRoutes(app, deps);
   registerObjectRoutes(app, deps);
   registerRulesRoute(app, deps);
   registerStatusRoutes(app, deps);

@@ -226,6 +226,7 @@ export function toClaimed(
     source: row.source,
     target: row.target,
     lane: found.lane,
+    priority: row.priority,
     attemptCount: row.attemptCount,
     isSettling: row.isSettling,
     isOwed: row.isOwed,

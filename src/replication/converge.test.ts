@@ -62,6 +62,17 @@ test('other metadata within the same second is seen and written without moving a
   assert.equal(look.kind === 'present' && look.object.metadata.custom['owner'], 'ben');
 });
 
+test('only a live change assumes that the target is free: what a backfill or a reconcile asks for is looked at', async () => {
+  for (const transport of ['s3', 'backfill', 'reconcile'] as const) {
+    const world = new World();
+    world.put('hello');
+    const attempt = await world.begin({ transport, sizeBytes: 5 });
+    assert.equal((await converge(world.stores(), attempt)).outcome, 'replicated');
+    const looks = transport === 's3' ? [] : ['target.look'];
+    assert.deepEqual(world.calls, [...looks, 'source.read', 'target.insert'], transport);
+  }
+});
+
 test('a source that is gone ends source_gone and leaves the target alone', async () => {
   const world = new World();
   world.put('hello');

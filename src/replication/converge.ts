@@ -70,6 +70,8 @@ function refuseName(stores: Stores, attempt: Attempt): void {
 function mayAssumeAbsent(stores: Stores, attempt: Attempt): boolean {
   const { claimed } = attempt;
   return (
+    // In the background it is as likely that the object is there already.
+    claimed.priority === 'live' &&
     claimed.lastReceipt === null &&
     claimed.checkpoint === null &&
     claimed.attemptCount === 0 &&

@@ -133,7 +133,7 @@ export class EndRecorder {
 }
 
 /** Errors that only a mistake of ours throws; a driver turns everything else into a Fault. */
-function isBug(error: unknown): boolean {
+export function isBug(error: unknown): boolean {
   return (
     error instanceof TypeError ||
     error instanceof ReferenceError ||

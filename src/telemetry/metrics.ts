@@ -6,6 +6,7 @@ import type { FaultCode } from '../core/faults.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
 import { createOverloadMetrics, type OverloadMetrics } from './overload-metrics.ts';
+import { createRunMetrics, type RunMetrics } from './run-metrics.ts';
 
 type ChangeResult = 'accepted' | 'joined' | 'ignored' | 'quarantined';
 
@@ -15,7 +16,7 @@ const LAG_BUCKETS_SEC = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1
 type WatchedQueue = Pick<TransferQueue, 'counts' | 'parkedClasses'>;
 
 /** Counts what happens and answers the text that Prometheus reads. */
-export interface Metrics {
+export interface Metrics extends RunMetrics {
   changeSeen(result: ChangeResult): void;
   /** A transfer came to its end: with an outcome, or parked with a fault. */
   transferEnded(end: { readonly outcome: Outcome } | { readonly fault: FaultCode }): void;
@@ -54,6 +55,7 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
   const showBacklog = createBacklogGauges(registry, deps.clock);
   let watched: WatchedQueue | null = null;
   return {
+    ...createRunMetrics(registry),
     changeSeen: (result) => counters.changes.inc({ result }),
     transferEnded: (end) => {
       // An empty label is the same as none: a series has either an outcome or a fault.

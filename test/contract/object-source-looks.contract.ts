@@ -152,6 +152,24 @@ export const LOOK_CHECKS = {
     }
   },
 
+  'a list behind a name has what comes after it in byte order, page by page': async (context) => {
+    const { source, bucket, prefix } = context;
+    const names = ['a', 'a b', 'a+b', 'a/b', 'ab', 'b%2F', 'é', '\uff5e', '😀'].map((name) => prefix + name);
+    for (const name of names) await context.putText({ bucket, key: name }, name);
+    const bytes = names.map((name) => Buffer.from(name)).sort((x, y) => Buffer.compare(x, y));
+    for (const after of [...names, `${prefix}a/`, `${prefix}zz`, prefix]) {
+      const found: string[] = [];
+      let cursor: string | null = null;
+      do {
+        const page = await source.list({ bucket, prefix, after, cursor, limit: 2 }, live());
+        found.push(...page.entries.map(({ key }) => key));
+        cursor = page.nextCursor;
+      } while (cursor !== null);
+      const behind = bytes.filter((name) => Buffer.compare(name, Buffer.from(after)) > 0).map(String);
+      assert.deepEqual(found, behind, `behind ${JSON.stringify(after)}`);
+    }
+  },
+
   'a list tells what a look tells': async (context) => {
     const location = context.at('k');
     await context.putText(location, 'some text');

@@ -220,6 +220,24 @@ const listChecks = {
     );
     for (const { key, object } of entries) assert.deepEqual(object, objects.get(key));
   },
+  'a listing behind a name has what comes after it in byte order, page by page': async (context) => {
+    const prefix = context.at('behind/').key;
+    const names = ['a', 'a b', 'a/b', 'ab', 'é', '\uff5e', '😀'].map((name) => prefix + name);
+    for (const name of names) await put(context, { bucket: context.bucket, key: name }, name);
+    const bytes = names.map((name) => Buffer.from(name)).sort((a, b) => Buffer.compare(a, b));
+    for (const after of [...names, `${prefix}a/`, `${prefix}zz`, prefix]) {
+      const found: string[] = [];
+      let cursor: string | null = null;
+      do {
+        const request = { bucket: context.bucket, prefix, after, cursor, limit: 2 };
+        const page = await context.target.list(request, live());
+        found.push(...page.entries.map(({ key }) => key));
+        cursor = page.nextCursor;
+      } while (cursor !== null);
+      const behind = bytes.filter((name) => Buffer.compare(name, Buffer.from(after)) > 0).map(String);
+      assert.deepEqual(found, behind, `behind ${JSON.stringify(after)}`);
+    }
+  },
   'a listing of nothing is one empty page': async (context) => {
     const request = { bucket: context.bucket, prefix: context.at('nothing/').key, cursor: null, limit: 10 };
     assert.deepEqual(await context.target.list(request, live()), { entries: [], nextCursor: null });

@@ -98,6 +98,7 @@ export async function openTestApi(
   const app = createHttpServer({
     acceptChanges: createIntake({ rules, queue, happenings: SILENT_HAPPENINGS }),
     explain: async (source) => ({ source, rules: [], reason: 'no rule covers this object' }),
+    runs: { backfill: NO_RUNS },
     parseChangeDocument,
     clock,
     apiKeys: [],
@@ -181,4 +182,12 @@ const SILENT_HAPPENINGS = {
   transferReleased() {},
   leaseLost() {},
   workerTroubled() {},
+};
+
+/** Knows no run and begins none. */
+const NO_RUNS = {
+  list: () => [],
+  get: () => null,
+  start: async () => Promise.reject(new Error('This test begins no runs')),
+  cancel: async () => null,
 };

@@ -1,6 +1,7 @@
 // The operations of one request each: look, insert, update of the metadata, remove, list.
 import { randomUUID } from 'node:crypto';
 import { Fault } from '../../core/faults.ts';
+import type { ListRequest } from '../../core/object-source.ts';
 import type { ObjectLocation, TargetMetadata, TargetToken } from '../../core/object.ts';
 import type { EffectAnswer, InsertRequest, TargetListPage, TargetLook } from '../../core/object-target.ts';
 import {
@@ -207,14 +208,10 @@ export async function remove(
 
 export async function list(
   connection: GcsConnection,
-  request: {
-    readonly bucket: string;
-    readonly prefix: string;
-    readonly cursor: string | null;
-    readonly limit: number;
-  },
+  request: ListRequest,
   signal: AbortSignal,
 ): Promise<TargetListPage> {
+  const { after } = request;
   if (!request.prefix.isWellFormed())
     throw new Fault('name_not_storable', 'The prefix to list is not valid Unicode', {
       details: { store: 'target', bucket: request.bucket },
@@ -223,6 +220,7 @@ export async function list(
   const query = queryOf({
     projection: 'noAcl',
     prefix: request.prefix === '' ? null : request.prefix,
+    startOffset: after ?? null,
     pageToken: request.cursor,
     maxResults: String(Math.min(request.limit, MAX_PAGE_ENTRIES)),
     fields: `nextPageToken,items(${OBJECT_FIELDS})`,
@@ -242,7 +240,9 @@ export async function list(
       signal,
     );
     if (!isSuccess(answer)) throw faultOfAnswer(answer, subject, connection.nowMs());
-    return parsePage(answer.text, subject);
+    const page = parsePage(answer.text, subject);
+    // The offset is the first name that may be there, not the last one that may not.
+    return after === undefined ? page : { ...page, entries: page.entries.filter(({ key }) => key !== after) };
   });
 }
 

@@ -14,6 +14,7 @@ import {
   type SourceState,
 } from '../../core/object.ts';
 import type {
+  ListRequest,
   ObjectSource,
   SourceListPage,
   SourceLook,
@@ -156,19 +157,11 @@ export class MemorySource implements ObjectSource {
     return this.#open(found, startByte, signal);
   }
 
-  async list(
-    request: {
-      readonly bucket: string;
-      readonly prefix: string;
-      readonly cursor: string | null;
-      readonly limit: number;
-    },
-    signal: AbortSignal,
-  ): Promise<SourceListPage> {
+  async list(request: ListRequest, signal: AbortSignal): Promise<SourceListPage> {
     signal.throwIfAborted();
     const bucket = this.#bucket(request.bucket);
     if (bucket.isListingDenied) throw listingDenied(request.bucket);
-    const after = request.cursor === null ? null : Buffer.from(request.cursor, 'base64');
+    const after = behindOf(request);
     const found = [...bucket.versionsByKey]
       .filter(([key]) => key.startsWith(request.prefix))
       .map(([key, versions]) => ({ key, keyBytes: Buffer.from(key), newest: versions[0] }))
@@ -295,4 +288,10 @@ function listingDenied(bucket: string): Fault {
   return new Fault('access_denied', `s3:ListBucket on arn:aws:s3:::${bucket} is denied`, {
     details: { store: 'source', permission: 's3:ListBucket' },
   });
+}
+
+/** The name behind which a page begins, as bytes; null from the first one on. */
+function behindOf({ after, cursor }: ListRequest): Buffer | null {
+  if (cursor !== null) return Buffer.from(cursor, 'base64');
+  return after === undefined ? null : Buffer.from(after);
 }

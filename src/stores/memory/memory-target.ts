@@ -4,6 +4,7 @@
 // Deterministic: generations and session names count up, and there is neither clock nor chance.
 import { crc32c, crc32cToBase64 } from '../../core/checksum.ts';
 import { Fault } from '../../core/faults.ts';
+import type { ListRequest } from '../../core/object-source.ts';
 import type { ObjectLocation, TargetMetadata, TargetObject, TargetToken } from '../../core/object.ts';
 import type {
   EffectAnswer,
@@ -227,17 +228,9 @@ export class MemoryTarget implements ObjectTarget {
     return { kind: 'committed', object: null };
   }
 
-  async list(
-    request: {
-      readonly bucket: string;
-      readonly prefix: string;
-      readonly cursor: string | null;
-      readonly limit: number;
-    },
-    signal: AbortSignal,
-  ): Promise<TargetListPage> {
+  async list(request: ListRequest, signal: AbortSignal): Promise<TargetListPage> {
     signal.throwIfAborted();
-    const after = request.cursor === null ? null : Buffer.from(request.cursor, 'base64');
+    const after = behindOf(request);
     const rest = [...this.#bucket(request.bucket)]
       .filter(([key]) => key.startsWith(request.prefix))
       .map(([key, found]) => ({ key, bytes: Buffer.from(key), object: shown(found) }))
@@ -331,4 +324,10 @@ function nameProblem({ key }: ObjectLocation): string | null {
   if (/[\r\n]/.test(key)) return 'The name holds a carriage return or a line feed';
   if (key === '.' || key === '..') return `An object cannot be named "${key}"`;
   return null;
+}
+
+/** The name behind which a page begins, as bytes; null from the first one on. */
+function behindOf({ after, cursor }: ListRequest): Buffer | null {
+  if (cursor !== null) return Buffer.from(cursor, 'base64');
+  return after === undefined ? null : Buffer.from(after);
 }

@@ -1,6 +1,6 @@
 // One page of ListObjectsV2: what is asked, and the XML document that comes back. Pure.
 import { Fault } from '../../core/faults.ts';
-import type { SourceListEntry, SourceListPage } from '../../core/object-source.ts';
+import type { ListRequest, SourceListEntry, SourceListPage } from '../../core/object-source.ts';
 import { unquoted } from './object-headers.ts';
 import { children, childText, parseXml, type XmlNode } from './xml.ts';
 
@@ -8,11 +8,7 @@ import { children, childText, parseXml, type XmlNode } from './xml.ts';
 const MAX_PAGE_ENTRIES = 1000;
 
 /** The query of one page. `cursor` is the continuation token of the page before; null for the first. */
-export function listQuery(request: {
-  readonly prefix: string;
-  readonly cursor: string | null;
-  readonly limit: number;
-}): Record<string, string> {
+export function listQuery(request: Omit<ListRequest, 'bucket'>): Record<string, string> {
   const query: Record<string, string> = {
     'list-type': '2',
     // XML cannot carry every key: control characters have no form in it.
@@ -20,7 +16,9 @@ export function listQuery(request: {
     'max-keys': String(Math.min(Math.max(Math.trunc(request.limit), 1), MAX_PAGE_ENTRIES)),
   };
   if (request.prefix !== '') query['prefix'] = request.prefix;
+  // A token knows by itself where its listing began.
   if (request.cursor !== null) query['continuation-token'] = request.cursor;
+  else if (request.after !== undefined) query['start-after'] = request.after;
   return query;
 }
 

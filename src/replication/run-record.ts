@@ -1,0 +1,144 @@
+// One run and the transfers it waits for, kept together in one note: after a crash neither is ahead of the other.
+import type { DurableNotes } from '../core/durable-notes.ts';
+import type { Outcome } from '../core/transfer.ts';
+import { addCounts, hasRunEnded, NO_COUNTS, type Run, type RunKind } from './run.ts';
+
+interface Kept {
+  readonly run: Run;
+  /** Ids of transfers that were fed and had not ended; those that count as a lost change where they change anything. */
+  readonly open: readonly string[];
+  readonly openFresh: readonly string[];
+}
+
+/** How a transfer that was fed ended. Null outcome: parked, or forgotten meanwhile. */
+export interface FedEnd {
+  readonly outcome: Outcome | null;
+  readonly isParked: boolean;
+}
+
+/** Outcomes that changed the target. */
+const HEALING: ReadonlySet<Outcome> = new Set<Outcome>(['replicated', 'metadata_updated', 'deleted']);
+
+/** A run as it is worked on. Everybody sees a change at once; `keep` makes it survive a crash. */
+export class RunRecord {
+  readonly #notes: DurableNotes;
+  #run: Run;
+  /** Whether the transfer's change may merely have been on its way still. */
+  readonly #open = new Map<string, boolean>();
+  #keeping: Promise<void> = Promise.resolve();
+  #isKept = true;
+
+  private constructor(notes: DurableNotes, { run, open, openFresh }: Kept) {
+    this.#notes = notes;
+    // A run of an older version may lack a number that is counted now.
+    this.#run = { ...run, counts: { ...NO_COUNTS, ...run.counts } };
+    for (const id of open) this.#open.set(id, false);
+    for (const id of openFresh) this.#open.set(id, true);
+  }
+
+  /** A new run; it is durable when this resolves. */
+  static async begin(notes: DurableNotes, run: Run): Promise<RunRecord> {
+    const record = new RunRecord(notes, { run, open: [], openFresh: [] });
+    await record.keep();
+    return record;
+  }
+
+  /** All runs of a kind that are kept, oldest first. */
+  static async load(notes: DurableNotes, kind: RunKind): Promise<RunRecord[]> {
+    const found = await notes.list(prefixOf(kind));
+    return found
+      .map(({ value }) => new RunRecord(notes, JSON.parse(value) as Kept))
+      .sort((a, b) => a.run.createdAtMs - b.run.createdAtMs || (a.run.id < b.run.id ? -1 : 1));
+  }
+
+  get run(): Run {
+    return this.#run;
+  }
+
+  /** Transfers that were fed and have not ended. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  openIds(): readonly string[] {
+    return [...this.#open.keys()];
+  }
+
+  isOpen(transferId: string): boolean {
+    return this.#open.has(transferId);
+  }
+
+  /** True where something changed since it was kept. */
+  get isAhead(): boolean {
+    return !this.#isKept;
+  }
+
+  change(change: Partial<Run>): void {
+    this.#run = { ...this.#run, ...change };
+    // Whoever ended waits for nothing.
+    if (hasRunEnded(this.#run)) this.#open.clear();
+    this.#isKept = false;
+  }
+
+  addCounts(more: Parameters<typeof addCounts>[1]): void {
+    this.change({ counts: addCounts(this.#run.counts, more) });
+  }
+
+  fed(transferId: string, isFresh: boolean): void {
+    this.#open.set(transferId, isFresh);
+    this.#isKept = false;
+  }
+
+  /** Counts the end of a transfer that was fed; answers whether it healed what a lost change had left. */
+  transferEnded(transferId: string, { outcome, isParked }: FedEnd): boolean {
+    const isFresh = this.#open.get(transferId);
+    if (isFresh === undefined) return false;
+    this.#open.delete(transferId);
+    const isHealed = this.#run.kind === 'reconcile' && !isFresh && outcome !== null && HEALING.has(outcome);
+    this.addCounts({ ended: 1, parked: isParked ? 1 : 0, healed: isHealed ? 1 : 0 });
+    if (outcome !== null) {
+      const { counts } = this.#run;
+      const outcomes = { ...counts.outcomes, [outcome]: (counts.outcomes[outcome] ?? 0) + 1 };
+      this.change({ counts: { ...counts, outcomes } });
+    }
+    return isHealed;
+  }
+
+  /** Writes the run as it is now; durable when this resolves. Rejects where the notes cannot be written. */
+  async keep(): Promise<void> {
+    const kept = this.#keeping.then(() => this.#write());
+    this.#keeping = kept.catch(() => {});
+    await kept;
+  }
+
+  /** Forgets a run that has ended. */
+  async forget(): Promise<void> {
+    const note = await this.#notes.read(this.#name());
+    if (note !== null) await this.#notes.remove(this.#name(), note.version);
+  }
+
+  async #write(): Promise<void> {
+    const note = await this.#notes.read(this.#name());
+    this.#isKept = true;
+    const kept: Kept = { run: this.#run, open: this.#ids(false), openFresh: this.#ids(true) };
+    try {
+      const isWritten = await this.#notes.write(this.#name(), JSON.stringify(kept), note?.version ?? null);
+      if (!isWritten) throw new Error(`Somebody else writes the note of the run ${this.#run.id}`);
+    } catch (error) {
+      this.#isKept = false;
+      throw error;
+    }
+  }
+
+  #ids(isFresh: boolean): string[] {
+    return [...this.#open].filter(([, fresh]) => fresh === isFresh).map(([id]) => id);
+  }
+
+  #name(): string {
+    return prefixOf(this.#run.kind) + this.#run.id;
+  }
+}
+
+function prefixOf(kind: RunKind): string {
+  return `run:${kind}:`;
+}
