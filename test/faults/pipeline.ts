@@ -56,6 +56,8 @@ export interface PipelineOptions {
   readonly target?: Partial<GcsTargetOptions>;
   /** What differs from a plain target cloud. */
   readonly targetCloud?: Parameters<typeof startTwoClouds>[0]['target'];
+  /** Told of every object the moment it becomes visible at the target. */
+  readonly onTargetChange?: Parameters<typeof startTwoClouds>[0]['onTargetChange'];
   /** Clouds of another pipeline, which closes them. */
   readonly clouds?: TwoClouds;
   /** The wall clock and the monotonic clock of queue, worker and drivers. */
@@ -119,6 +121,7 @@ export class Pipeline implements AsyncDisposable {
         s3: 0,
         gcs: 0,
         ...(options.targetCloud === undefined ? {} : { target: options.targetCloud }),
+        ...(options.onTargetChange === undefined ? {} : { onTargetChange: options.onTargetChange }),
       }));
     const clock = { ...SYSTEM_CLOCK, ...options.time };
     const source = await openS3Source({
