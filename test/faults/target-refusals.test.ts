@@ -200,6 +200,20 @@ test('a target that is overloaded for many requests loses nothing and parks noth
   assert.ok(!pipeline.told.some(({ name }) => name === 'transferParked'));
 });
 
+test('a name that is too long only after the mapping, or that the target keeps for itself, parks before a byte is read', async () => {
+  const rule = { ...RULE, target: { ...RULE.target, prefix: '.well-known/acme-challenge/' } };
+  const long = { ...RULE, target: { ...RULE.target, prefix: 'p/' } };
+  for (const [mapped, key] of [
+    [long, 'k'.repeat(1023)],
+    [rule, 'token'],
+  ] as const) {
+    await using pipeline = await Pipeline.open({ rules: [mapped] });
+    await pipeline.s3.putObject(SOURCE_BUCKET, key, 'one');
+    await pipeline.assertParks(key, 'name_not_storable');
+    assert.deepEqual([pipeline.s3.requests.length, pipeline.gcs.requests.length], [0, 0]);
+  }
+});
+
 test('a target bucket that is missing parks everything as one class; once it is there a redrive brings all', async () => {
   const rule = { ...RULE, target: { ...RULE.target, bucket: 'later' } };
   await using pipeline = await Pipeline.open({ rules: [rule] });
