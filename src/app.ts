@@ -9,8 +9,10 @@ import type { Rule } from './core/rule.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
 import type { HttpApp, Readiness } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
+import { openAlerts } from './open-alerts.ts';
 import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
 import { openSqliteQueue, type SqliteStorage } from './queues/sqlite/sqlite-queue.ts';
+import type { Alerts } from './replication/alerts.ts';
 import { createIntake } from './replication/accept-change.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
@@ -18,6 +20,7 @@ import { createExplain } from './replication/explain-object.ts';
 import { type HostWatch, startHostWatch } from './replication/host-watch.ts';
 import { IntakeGate } from './replication/intake-gate.ts';
 import { openRuns, type OpenRuns } from './replication/open-runs.ts';
+import { LagTally, tallied } from './replication/lag-tally.ts';
 import { startPruning } from './replication/prune-history.ts';
 import { startRechecking } from './replication/recheck-parked.ts';
 import { Worker } from './replication/worker.ts';
@@ -63,7 +66,8 @@ export async function openApp(options: {
   const { config, secrets, version, write, isColored } = options;
   const logger = createLogger({ ...config.log, write, isColored });
   const metrics = createMetrics({ version, clock });
-  const happenings = createHappenings({ logger, metrics });
+  const tally = new LagTally({ clock, objectiveMs: config.lagObjectiveMs });
+  const happenings = tallied(createHappenings({ logger, metrics }), tally);
   const { rules } = config;
 
   await using opened = new AsyncDisposableStack();
@@ -79,8 +83,12 @@ export async function openApp(options: {
   const parts = { queue, stores, happenings, metrics, logger };
   const runs = opened.adopt(await openRunsOver(config, parts), (open) => open.stop());
   const worker = createWorker(config, { queue, stores, happenings });
+  const alerts = openAlerts(
+    { config, secrets, version, queue, gate: overload.gate, tally, stores: () => [], logger, metrics },
+    opened,
+  );
   worker.start();
-  const server = createServer(config, { ...parts, runs, version, ...overload });
+  const server = createServer(config, { ...parts, runs, alerts, version, ...overload });
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(
     async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
@@ -167,9 +175,10 @@ function createWorker(config: Config, parts: Parts): Worker {
 
 function createServer(
   config: Config,
-  parts: ToldParts & Overload & { readonly runs: OpenRuns; readonly version: string },
+  parts: ToldParts &
+    Overload & { readonly runs: OpenRuns; readonly alerts: Alerts; readonly version: string },
 ): HttpApp {
-  const { queue, stores, runs, happenings, metrics, logger, version, gate, hostState } = parts;
+  const { queue, stores, runs, alerts, happenings, metrics, logger, version, gate, hostState } = parts;
   const { rules } = config;
   const { auth } = config.http;
   return createHttpServer({
@@ -189,6 +198,7 @@ function createServer(
     isReady: readinessOf(queue, gate),
     gate,
     hostState,
+    alerts,
     logger,
     limits: { connections: config.http.maxConnections },
   });

@@ -68,10 +68,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   telemetry: ['core'],
   config: ['core'],
   'system-clock.ts': ['core'],
+  'open-alerts.ts': ['core', 'replication', 'system-clock.ts', 'telemetry', 'config'],
   'app.ts': [
     'core',
     'replication',
     'system-clock.ts',
+    'open-alerts.ts',
     'checksums',
     'stores',
     'queues',
@@ -87,7 +89,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const OWNED: readonly { readonly specifier: RegExp; readonly owner: RegExp }[] = [
   { specifier: /^@aws-sdk\//, owner: /^src\/stores\/s3\// },
   { specifier: /^google-auth-library$/, owner: /^src\/stores\/gcs\// },
-  { specifier: /^undici$/, owner: /^src\/(stores\/|cli\/)/ },
+  { specifier: /^undici$/, owner: /^src\/(stores\/|cli\/|telemetry\/)/ },
   { specifier: /^node:sqlite$/, owner: /^src\/queues\/sqlite\// },
   { specifier: /^(fastify|@fastify\/.*|fastify-type-provider-zod)$/, owner: /^src\/http\// },
   { specifier: /^(pino|pino-pretty|prom-client)$/, owner: /^src\/telemetry\// },

@@ -25,12 +25,15 @@ const CANARIES: Readonly<Record<string, string>> = {
   REPLICATOR_API_KEYS: 'canary-plain-api-key',
   REPLICATOR_ENCRYPTION_KEY: encryptionKey,
   REPLICATOR_API_KEY: 'canary-client-key',
+  ALERT_WEBHOOK_URL: 'https://hooks.example.com/services/canary-webhook-path?token=canary-webhook-token',
 };
 
 /** Every text that must not appear, also in its other encodings. */
 const FORBIDDEN = [
   ...Object.values(CANARIES),
   keyLine,
+  'canary-webhook-path',
+  'canary-webhook-token',
   Buffer.from(encryptionKey, 'base64').toString('hex'),
   Buffer.from(encryptionKey, 'base64').join(', '),
 ];

@@ -1,5 +1,6 @@
 // Settings put together: what they mean in combination, as one frozen value per concern. Secrets are apart.
 import type { Rule } from '../core/rule.ts';
+import { checkAlertAddress } from './alert-config.ts';
 import type { Findings } from './findings.ts';
 import { parseServiceAccountJson, type ServiceAccountKey } from './google-credentials.ts';
 import { type HttpConfig, httpConfig } from './http-config.ts';
@@ -45,6 +46,8 @@ export interface Config {
     /** 0: not checked. */
     readonly minFreeDiskBytes: number;
   };
+  /** Within this time changes are to be at the target. */
+  readonly lagObjectiveMs: number;
   readonly shutdownGraceMs: number;
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -63,6 +66,8 @@ export interface Secrets {
   readonly google: ServiceAccountKey | null;
   /** 32 bytes; null: upload sessions are not stored. */
   readonly encryptionKey: Secret<Uint8Array> | null;
+  /** The whole address; null: nobody is told. */
+  readonly alertWebhook: Secret | null;
 }
 
 const BACKOFF_CAP_MS = 300_000;
@@ -82,6 +87,7 @@ export function buildConfig(
       'SETTLE_GRACE_SEC',
       'is below 60: a write whose answer was lost may still land after the last look',
     );
+  checkAlertAddress(reading, findings);
   const config: Config = {
     rules: buildRules(reading, facts, findings),
     source: sourceConfig(reading, aws, findings),
@@ -103,12 +109,18 @@ export function buildConfig(
       receiptRetentionMs: values.RECEIPT_RETENTION_DAYS,
       minFreeDiskBytes: values.MIN_FREE_DISK_BYTES,
     },
+    lagObjectiveMs: values.LAG_OBJECTIVE_SEC,
     shutdownGraceMs: values.SHUTDOWN_GRACE_SEC,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT ?? (facts.isTerminal ? 'pretty' : 'json') },
   };
   return {
     config: freezeDeep(config),
-    secrets: { aws, google, encryptionKey: values.REPLICATOR_ENCRYPTION_KEY },
+    secrets: {
+      aws,
+      google,
+      encryptionKey: values.REPLICATOR_ENCRYPTION_KEY,
+      alertWebhook: values.ALERT_WEBHOOK_URL,
+    },
   };
 }
 

@@ -89,10 +89,11 @@ test('three settings are enough, and everything else has its documented default'
       settleGraceMs: 120_000,
     },
     storage: { dataDir: './data', minFreeDiskBytes: 256 * 1024 ** 2, receiptRetentionMs: 90 * 86_400_000 },
+    lagObjectiveMs: 900_000,
     shutdownGraceMs: 25_000,
     log: { level: 'info', format: 'json' },
   });
-  assert.deepEqual(secrets, { aws: null, google: null, encryptionKey: null });
+  assert.deepEqual(secrets, { aws: null, google: null, encryptionKey: null, alertWebhook: null });
   assert.deepEqual(warnings, []);
 });
 
@@ -261,7 +262,6 @@ test('settings of other versions are refused and their values not shown', () => 
     'SQS_QUEUE_URL',
     'SNS_TOPIC_ARNS',
     'REPLICATOR_WEBHOOK_SECRETS',
-    'ALERT_WEBHOOK_URL',
     'AWS_ROLE_ARN',
   ]) {
     const problem = onlyProblem({ [name]: 'postgres://user:hunter2@db/x' });

@@ -9,6 +9,7 @@ export const SECTIONS = {
   http: 'HTTP service',
   transfer: 'Transfers',
   storage: 'State on disk',
+  alerts: 'Alerts',
   log: 'Log',
   client: 'Commands that call a running service',
 } as const;

@@ -1,5 +1,6 @@
 // The one table of settings: a row says the name, how it is read, what it is without being set, and what it means.
 // Reading, `config print`, docs/configuration.md and .env.example all follow it.
+import { ALERT_SETTINGS } from './alert-settings.ts';
 import { parseApiKeys } from './api-keys.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 import {
@@ -202,6 +203,7 @@ export const SETTINGS = {
     defaultText: '90',
     example: '90',
   }),
+  ...ALERT_SETTINGS,
   LOG_LEVEL: withDefault(choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal']), 'info', {
     section: 'log',
     help: 'The least severe lines to write: trace, debug, info, warn, error or fatal.',
@@ -238,7 +240,6 @@ export const NOT_IN_THIS_VERSION = [
   'SQS_QUEUE_URL',
   'SNS_TOPIC_ARNS',
   'REPLICATOR_WEBHOOK_SECRETS',
-  'ALERT_WEBHOOK_URL',
   'AWS_ROLE_ARN',
 ] as const;
 

@@ -7,6 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Rule } from '../core/rule.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import type { AcceptChanges } from '../replication/accept-change.ts';
+import type { Alerts } from '../replication/alerts.ts';
 import type { ExplainObject } from '../replication/explain-object.ts';
 import type { HostState } from '../replication/host-watch.ts';
 import type { BodyHold, IntakeGate } from '../replication/intake-gate.ts';
@@ -82,6 +83,7 @@ export interface HttpServerDeps {
   /** Bounds what is under way; shared with the host watch, which closes it when the machine is in trouble. */
   readonly gate: IntakeGate;
   readonly hostState: () => HostState;
+  readonly alerts: Pick<Alerts, 'active' | 'receiver' | 'sendTest'>;
   readonly logger: HttpLogger;
   /** Replaces single limits; the rest keeps its default. */
   readonly limits?: Partial<HttpLimits>;

@@ -45,6 +45,7 @@ class FakeElement {
 }
 
 interface Lists {
+  alertElements(alerts: readonly object[], receiver: object | null): FakeElement[];
   transferRow(transfer: object, actions: object): FakeElement;
   quarantinedElement(record: object, onWhole: (id: string) => Promise<object | null>): FakeElement;
 }
@@ -56,7 +57,12 @@ before(async () => {
     createElement: (name: string) => new FakeElement(name),
     createTextNode: (text: string) => text,
   });
-  lists = (await import(new URL('page/transfer-list.js', import.meta.url).href)) as Lists;
+  const parts = await Promise.all(
+    ['transfer-list.js', 'alert-list.js'].map(
+      async (name) => (await import(new URL(`page/${name}`, import.meta.url).href)) as object,
+    ),
+  );
+  lists = Object.assign({}, ...parts) as Lists;
 });
 
 const fault = { title: 'Access is denied', message: 'no s3:GetObject', remedy: 'Grant it.' };
@@ -113,4 +119,31 @@ test('a quarantined record is shown by its beginning until all of it is asked fo
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(asked, ['q1']);
   assert.equal(element.all('pre')[0]?.text, 'äbc');
+});
+
+test('an alert is shown with what to do, since when, and whether somebody was told', () => {
+  const since = '2026-11-23T09:31:00.000Z';
+  const alert = {
+    title: 'The target is down',
+    detail: 'Transfers wait.',
+    remedy: 'Check DNS.',
+    since,
+    lastSentAt: null,
+  };
+  const shown = (told: object, receiver: object | null) =>
+    lists
+      .alertElements([{ ...alert, ...told }], receiver)
+      .map(({ text }) => text)
+      .join('|');
+  assert.match(
+    shown({}, null),
+    /The target is down\|Transfers wait\.\|What to do: Check DNS\.\|Since .*\|\.$/,
+  );
+  const receiver = { origin: 'https://h', failure: null };
+  assert.match(shown({}, receiver), /Not told yet\.$/);
+  assert.match(shown({ lastSentAt: since }, receiver), /Told \|.*\|\.$/);
+  assert.match(
+    shown({}, { ...receiver, failure: 'https://h answered 500' }),
+    /do not arrive: https:\/\/h answered 500\.$/,
+  );
 });

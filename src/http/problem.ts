@@ -133,6 +133,11 @@ export const REQUEST_PROBLEMS = {
     title: 'The headers are larger than 16 KiB',
     remedy: 'Send fewer or shorter headers.',
   },
+  no_alert_receiver: {
+    status: 409,
+    title: 'There is nobody to send alerts to',
+    remedy: 'Set ALERT_WEBHOOK_URL and restart the service.',
+  },
   internal_error: {
     status: 500,
     title: 'The service found an error of its own',
@@ -142,6 +147,11 @@ export const REQUEST_PROBLEMS = {
     status: 503,
     title: 'The queue cannot store anything now; nothing was accepted',
     remedy: 'Send the same request again after the time of the Retry-After header.',
+  },
+  alert_not_delivered: {
+    status: 502,
+    title: 'The receiver of alerts did not take the message',
+    remedy: 'Check ALERT_WEBHOOK_URL and its receiver, and the network in between.',
   },
   overloaded: {
     status: 503,

@@ -17,6 +17,7 @@ import { describeProblems, registerDocsPages, registerOpenApi, registerOpenApiRo
 import { guardBody, guardOrigin } from './origin-guard.ts';
 import { problemAnswer, rawProblemAnswer, RequestProblem, type RequestProblemCode } from './problem.ts';
 import { registerBackfillRoutes } from './routes/backfills.ts';
+import { registerAlertRoutes } from './routes/alerts.ts';
 import { registerEventsRoute } from './routes/events.ts';
 import { registerObjectRoutes } from './routes/objects.ts';
 import { registerParkedRoutes } from './routes/parked.ts';
@@ -108,6 +109,7 @@ function registerRoutes(app: HttpApp, deps: RouteDeps): void {
   registerParkedRoutes(app, deps);
   registerQuarantineRoute(app, deps);
   registerBackfillRoutes(app, deps);
+  registerAlertRoutes(app, deps);
   registerObjectRoutes(app, deps);
   registerRulesRoute(app, deps);
   registerStatusRoutes(app, deps);

@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import type { FaultCode } from '../core/faults.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
+import { type AlertMetrics, createAlertMetrics } from './alert-happenings.ts';
 import { createOverloadMetrics, type OverloadMetrics } from './overload-metrics.ts';
 import { createRunMetrics, type RunMetrics } from './run-metrics.ts';
 
@@ -28,6 +29,7 @@ export interface Metrics extends RunMetrics {
   leaseLost(): void;
   workerTroubled(): void;
   readonly overload: OverloadMetrics;
+  readonly alerts: AlertMetrics;
   /** The backlog is asked from this queue at every scrape. */
   watchQueue(queue: WatchedQueue): void;
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
@@ -69,6 +71,7 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     leaseLost: () => counters.leasesLost.inc(),
     workerTroubled: () => counters.workerErrors.inc(),
     overload: createOverloadMetrics(registry),
+    alerts: createAlertMetrics(registry),
     watchQueue: (queue) => {
       watched = queue;
     },

@@ -1,5 +1,6 @@
 // The live page: asks the API every two seconds while somebody looks, and shows what it says.
 import { forgetKey, get, hasKey, post, Refusal, rememberKey } from './api.js';
+import { alertElements } from './alert-list.js';
 import { buildElement, durationText } from './build-element.js';
 import { storyElement } from './object-story.js';
 import { parkedElements } from './parked-list.js';
@@ -21,6 +22,7 @@ let olderQuarantine = null;
 /** The last lists as text, so that an unchanged one leaves focus and selection alone. */
 let shownList = '';
 let shownParked = '';
+let shownAlerts = '';
 let timer = 0;
 /** Grows with every round: an answer of an older round is dropped. */
 let round = 0;
@@ -31,14 +33,16 @@ async function refresh() {
   const mine = round;
   let isLocked = false;
   try {
-    const [status, page, parked] = await Promise.all([
+    const [status, page, parked, alerts] = await Promise.all([
       get('v1/status'),
       get('v1/transfers', listParameters()),
       get('v1/parked'),
+      get('v1/alerts'),
     ]);
     if (mine !== round) return;
     showNotice('notice', null);
     showStatus(status);
+    showAlerts(alerts);
     showParked(parked);
     showList(page);
   } catch (error) {
@@ -110,6 +114,14 @@ function showStatus({ version, auth, uptimeMs, counts, oldestPending, ready, che
   }
   part('open-quarantine').hidden = counts.quarantined === 0;
   part('oldest-waiting').textContent = oldestPending === null ? 'none' : durationText(oldestPending.ageMs);
+}
+
+function showAlerts({ alerts, receiver }) {
+  const list = JSON.stringify({ alerts, receiver });
+  if (list === shownAlerts) return;
+  shownAlerts = list;
+  part('alerts-section').hidden = alerts.length === 0;
+  part('alerts').replaceChildren(...alertElements(alerts, receiver));
 }
 
 function showParked({ classes }) {

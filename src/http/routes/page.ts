@@ -13,6 +13,7 @@ const PAGE_FILES: Readonly<Record<string, string>> = {
   '/build-element.js': 'build-element.js',
   '/transfer-list.js': 'transfer-list.js',
   '/object-story.js': 'object-story.js',
+  '/alert-list.js': 'alert-list.js',
   '/parked-list.js': 'parked-list.js',
   '/favicon.svg': 'favicon.svg',
 };

@@ -112,6 +112,7 @@ export async function openTestApi(
     version: '0.1.0',
     isReady: async () => ({ ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] }),
     gate: new IntakeGate({ clock, happenings: SILENT_OVERLOAD }),
+    alerts: { active: () => [], receiver: () => null, sendTest: async () => null },
     hostState: () => ({ freeDiskBytes: 1_000_000_000, loopLagMs: 0 }),
     logger: { info: write('info'), warn: write('warn'), error: write('error') },
     ...deps,

@@ -1,0 +1,146 @@
+// Counts, hour by hour, how many changes reached the target, how many of them later than the objective, and how many
+// records were not understood. Kept in a durable note once a minute, so that a restart forgets a minute at most.
+import type { Clock } from '../core/clock.ts';
+import type { DurableNotes } from '../core/durable-notes.ts';
+import type { Happenings } from '../core/happenings.ts';
+import { fieldOf, jsonOf } from './note-json.ts';
+
+const HOUR_MS = 3_600_000;
+const KEPT_HOURS = 24;
+const NOTE = 'alerts/hours';
+
+interface Hour {
+  readonly hour: number;
+  finished: number;
+  late: number;
+  quarantined: number;
+}
+
+/** The last 24 hours, the running one included. The times are those of the first hour with such a change. */
+export interface DayTally {
+  readonly finished: number;
+  readonly late: number;
+  readonly firstLateMs: number | null;
+  readonly quarantined: number;
+  readonly firstQuarantinedMs: number | null;
+}
+
+export class LagTally {
+  readonly #clock: Clock;
+  readonly #objectiveMs: number;
+  #hours: Hour[] = [];
+  #isChanged = false;
+
+  constructor(options: { readonly clock: Clock; readonly objectiveMs: number }) {
+    this.#clock = options.clock;
+    this.#objectiveMs = options.objectiveMs;
+  }
+
+  /** `lagMs`: from the change to the verified target. */
+  finished(lagMs: number): void {
+    const hour = this.#now();
+    hour.finished += 1;
+    if (lagMs > this.#objectiveMs) hour.late += 1;
+  }
+
+  quarantined(): void {
+    this.#now().quarantined += 1;
+  }
+
+  lastDay(): DayTally {
+    const hours = this.#lastHours();
+    const sum = (of: (hour: Hour) => number) => hours.reduce((total, hour) => total + of(hour), 0);
+    const first = (of: (hour: Hour) => number) => {
+      const found = hours.find((hour) => of(hour) > 0);
+      return found === undefined ? null : found.hour * HOUR_MS;
+    };
+    return {
+      finished: sum(({ finished }) => finished),
+      late: sum(({ late }) => late),
+      firstLateMs: first(({ late }) => late),
+      quarantined: sum(({ quarantined }) => quarantined),
+      firstQuarantinedMs: first(({ quarantined }) => quarantined),
+    };
+  }
+
+  /** Adds what an earlier process counted. To be called once. */
+  async load(notes: DurableNotes): Promise<void> {
+    const note = await notes.read(NOTE);
+    for (const kept of note === null ? [] : hoursOf(note.value)) {
+      const same = this.#hours.find(({ hour }) => hour === kept.hour);
+      if (same === undefined) this.#hours.push(kept);
+      else {
+        same.finished += kept.finished;
+        same.late += kept.late;
+        same.quarantined += kept.quarantined;
+      }
+    }
+    this.#hours.sort((a, b) => a.hour - b.hour);
+  }
+
+  /** Writes the counts down where they changed. */
+  async save(notes: DurableNotes): Promise<void> {
+    if (!this.#isChanged) return;
+    this.#isChanged = false;
+    try {
+      const version = (await notes.read(NOTE))?.version ?? null;
+      if (!(await notes.write(NOTE, JSON.stringify(this.#lastHours()), version))) this.#isChanged = true;
+    } catch (error) {
+      this.#isChanged = true;
+      throw error;
+    }
+  }
+
+  #lastHours(): readonly Hour[] {
+    const now = this.#hourNow();
+    // Hours ahead of the clock are left by one that was wrong.
+    return this.#hours.filter(({ hour }) => hour > now - KEPT_HOURS && hour <= now);
+  }
+
+  #now(): Hour {
+    this.#isChanged = true;
+    const now = this.#hourNow();
+    const last = this.#hours.at(-1);
+    if (last?.hour === now) return last;
+    const begun: Hour = { hour: now, finished: 0, late: 0, quarantined: 0 };
+    this.#hours = [...this.#lastHours(), begun];
+    return begun;
+  }
+
+  #hourNow(): number {
+    return Math.floor(this.#clock.nowMs() / HOUR_MS);
+  }
+}
+
+/** The same happenings, counted. */
+export function tallied(happenings: Happenings, tally: LagTally): Happenings {
+  return {
+    ...happenings,
+    transferFinished: (event) => {
+      happenings.transferFinished(event);
+      const { outcome, receipt, isConfirmed } = event;
+      const isWritten = outcome === 'replicated' || outcome === 'metadata_updated';
+      // A last look that confirms tells the same end a second time.
+      if (receipt !== null && isWritten && !isConfirmed) tally.finished(receipt.lagMs);
+    },
+    recordQuarantined: (event) => {
+      happenings.recordQuarantined(event);
+      tally.quarantined();
+    },
+  };
+}
+
+function hoursOf(text: string): Hour[] {
+  const parsed = jsonOf(text);
+  if (!Array.isArray(parsed)) return [];
+  return parsed.flatMap((entry: unknown): Hour[] => {
+    const [hour, finished, late, quarantined] = ['hour', 'finished', 'late', 'quarantined'].map((name) =>
+      Number(fieldOf(entry, name)),
+    );
+    if (hour === undefined || finished === undefined || late === undefined || quarantined === undefined)
+      return [];
+    return [hour, finished, late, quarantined].every(Number.isSafeInteger)
+      ? [{ hour, finished, late, quarantined }]
+      : [];
+  });
+}
