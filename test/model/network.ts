@@ -1,6 +1,6 @@
 // The way between a process and a store or queue: a call becomes a request that arrives some time later, or never,
 // and an answer that comes back, or gets lost. Says what a caller may see; the stores decide what it means.
-import type { Process, Scheduler } from './scheduler.ts';
+import type { Process, Scheduler, Timekeeper } from './scheduler.ts';
 
 /** The longest a request lives in the network, also after its sender has given it up or died. */
 export const REQUEST_LIFE_MS = 9_000;
@@ -13,6 +13,10 @@ export type Trouble = 'refused' | 'no_answer';
 export interface Call<Answer> {
   readonly process: Process;
   readonly signal: AbortSignal | null;
+  /** The method of the port. */
+  readonly op: string;
+  /** What it is called with, as far as it says what will happen. */
+  readonly asks: unknown;
   /** True where the call changes something: then it may also take effect long after its caller gave it up. */
   readonly isEffect: boolean;
   /** What the history says about the call. */
@@ -22,6 +26,19 @@ export interface Call<Answer> {
   readonly show: (answer: Answer) => string;
   /** What the caller gets instead of an answer: returned, or thrown. */
   readonly troubled: (trouble: Trouble) => Answer;
+}
+
+/** The way as the simulated ports and services see it. */
+export interface Wire {
+  readonly scheduler: Timekeeper;
+  /** How many of a thousand bodies and uploads break or stand still on their way. */
+  readonly streamFaultPermille: number;
+  /** Sends a call of a live process; what a dead process wants never happens. */
+  send<Answer>(call: Call<Answer>): Promise<Answer>;
+  /** A process is gone: nothing reaches it any more. */
+  lose(process: Process): void;
+  /** A process stands still. */
+  pause(process: Process, ms: number): void;
 }
 
 /** A request that has not arrived yet. */
@@ -34,7 +51,7 @@ interface InFlight {
 const LATENCIES_MS = [0, 150, 700, 2_000];
 const LATENCY_WEIGHTS = [80, 10, 7, 3];
 
-export class Network {
+export class Network implements Wire {
   readonly scheduler: Scheduler;
   /** How many of a thousand calls go wrong; zero once the run becomes calm. */
   faultPermille = 0;

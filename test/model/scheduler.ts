@@ -26,6 +26,9 @@ const STEP_MS = 3;
 /** Sleeps end at multiples of this: workers that only keep time then wake together, which saves steps. */
 const TICK_MS = 500;
 
+/** What the simulated ports and services need of time and order. */
+export type Timekeeper = Pick<Scheduler, 'choices' | 'nowMs' | 'stepCount' | 'note' | 'schedule' | 'clockOf'>;
+
 export class Scheduler {
   readonly choices: Choices;
   readonly #order: Choices;

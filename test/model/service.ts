@@ -11,7 +11,7 @@ import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
 import { type AcceptChanges, createIntake } from '../../src/replication/accept-change.ts';
 import { ByteBudget } from '../../src/replication/byte-budget.ts';
 import { Worker } from '../../src/replication/worker.ts';
-import { DEADLINE_MS, type Network, REQUEST_LIFE_MS } from './network.ts';
+import type { Wire } from './network.ts';
 import { override } from './override.ts';
 import type { Memories, Planted, Ports } from './planted.ts';
 import type { Process } from './scheduler.ts';
@@ -19,17 +19,24 @@ import { Ledger, simulateQueue } from './simulated-queue.ts';
 import { simulateSource } from './simulated-source.ts';
 import { type EffectWitness, simulateTarget } from './simulated-target.ts';
 
-const LEASE_MS = 6_000;
-/** No attempt sends after its lease, so only what is on its way can still land. */
-const GRACE_MS = REQUEST_LIFE_MS + 500;
 const MAX_ATTEMPTS = 4;
 /** Objects up to this size are sent in one request. */
 const CHUNK_BYTES = 32;
 const engine = await openChecksumEngine();
 
+/** How long things last for a service. */
+export interface Spans {
+  readonly leaseMs: number;
+  /** Longer than any request lives: no attempt sends after its lease, so only what is on its way can still land. */
+  readonly graceMs: number;
+  /** After this a caller gives up waiting for an answer. */
+  readonly deadlineMs: number;
+}
+
 /** What all services of a run share. */
 export interface Surroundings {
-  readonly network: Network;
+  readonly network: Wire;
+  readonly spans: Spans;
   readonly memories: Memories;
   readonly rule: Rule;
   readonly planted: Planted | null;
@@ -41,7 +48,8 @@ export interface Surroundings {
   /** Where uploads end up, by their session. */
   readonly locations: Map<string, ObjectLocation>;
   readonly onAccepted: (keys: readonly string[]) => void;
-  readonly onBytesMoved: (key: string, bytes: number) => void;
+  /** Told of everything that a process says. */
+  readonly onHappening: (process: Process, name: keyof Happenings, event: unknown) => void;
   readonly judge: (check: () => void) => void;
 }
 
@@ -79,7 +87,7 @@ export class Service {
   #startCount = 0;
 
   constructor(name: string, surroundings: Surroundings) {
-    const { network, memories, planted } = surroundings;
+    const { network, memories, planted, spans } = surroundings;
     this.#name = name;
     this.#surroundings = surroundings;
     this.ledger = new Ledger(network, MAX_ATTEMPTS);
@@ -87,8 +95,8 @@ export class Service {
     const outside: Process = { name, isAlive: true, pausedUntilMs: 0 };
     const queue = openMemoryQueue({
       clock: network.scheduler.clockOf(outside),
-      leaseMs: LEASE_MS,
-      settleGraceMs: GRACE_MS,
+      leaseMs: spans.leaseMs,
+      settleGraceMs: spans.graceMs,
       smallMaxBytes: CHUNK_BYTES,
       newId: () => {
         idCount += 1;
@@ -110,7 +118,7 @@ export class Service {
 
   /** Starts one more process. */
   start(): void {
-    const { network, rule, planted, maxConcurrency } = this.#surroundings;
+    const { network, rule, planted, maxConcurrency, spans } = this.#surroundings;
     this.#startCount += 1;
     const process: Process = { name: `${this.#name}${this.#startCount}`, isAlive: true, pausedUntilMs: 0 };
     network.scheduler.note(() => `${process.name} starts`);
@@ -128,7 +136,7 @@ export class Service {
         clock,
         byteBudget: new ByteBudget(1_000),
         chunkBytes: CHUNK_BYTES,
-        effectDeadlineMs: DEADLINE_MS,
+        effectDeadlineMs: spans.deadlineMs,
         ...(planted?.decide === undefined ? {} : { decide: planted.decide }),
       },
       clock,
@@ -137,7 +145,7 @@ export class Service {
       maxConcurrency,
       maxAttempts: planted?.maxAttempts ?? MAX_ATTEMPTS,
       backoff: { baseMs: 400, capMs: 3_000 },
-      leaseMs: LEASE_MS,
+      leaseMs: spans.leaseMs,
     });
     const intake = createIntake({ rules: [rule], queue: ports.queue, happenings });
     this.#running.push({ process, worker, intake, isLeaving: false });
@@ -224,16 +232,19 @@ export class Service {
   }
 
   #happeningsOf(process: Process): Happenings {
-    const { network, onBytesMoved } = this.#surroundings;
+    const { network, onHappening } = this.#surroundings;
     const known: Partial<Happenings> = {
-      transferFinished: ({ source, bytesMoved }) => onBytesMoved(source.key, bytesMoved),
       leaseLost: ({ transferId }) =>
         network.scheduler.note(() => `${process.name} lost the lease of ${transferId}`),
       uploadResumed: ({ transferId, fromByte }) =>
         network.scheduler.note(() => `${process.name} goes on with ${transferId} at byte ${fromByte}`),
     };
     return new Proxy({} as Happenings, {
-      get: (_, name) => (Reflect.get(known, name) as unknown) ?? ((): void => {}),
+      get: (_, name) => (event: never) => {
+        const method = name as keyof Happenings;
+        known[method]?.(event);
+        onHappening(process, method, event);
+      },
     });
   }
 }

@@ -1,7 +1,7 @@
 // The queue as one process reaches it, and the ledger of what it promised: which changes were taken, whether anybody
 // looked after them, and how often an attempt failed.
 import type { ClaimedTransfer, Lease, TransferQueue } from '../../src/core/transfer-queue.ts';
-import type { Network, Trouble } from './network.ts';
+import type { Trouble, Wire } from './network.ts';
 import { override } from './override.ts';
 import type { Process } from './scheduler.ts';
 import { Violation } from './versions.ts';
@@ -18,13 +18,13 @@ interface KeyEntry {
 
 /** What one service's queue knows of each key, kept apart from the queue. */
 export class Ledger {
-  readonly #network: Network;
+  readonly #network: Wire;
   readonly #maxAttempts: number;
   readonly #entries = new Map<string, KeyEntry>();
   readonly #keyByTransferId = new Map<string, string>();
   readonly #latestTokens = new Map<string, number>();
 
-  constructor(network: Network, maxAttempts: number) {
+  constructor(network: Wire, maxAttempts: number) {
     this.#network = network;
     this.#maxAttempts = maxAttempts;
   }
@@ -102,7 +102,7 @@ export class Ledger {
 }
 
 interface QueueOptions {
-  readonly network: Network;
+  readonly network: Wire;
   readonly process: Process;
   /** The queue itself. */
   readonly store: TransferQueue;
@@ -116,6 +116,8 @@ interface QueueOptions {
 }
 
 type Send = <Answer>(
+  op: keyof TransferQueue,
+  asks: unknown,
   name: () => string,
   show: (answer: Answer) => string,
   perform: () => Promise<Answer>,
@@ -125,8 +127,8 @@ type Send = <Answer>(
 export function simulateQueue(options: QueueOptions): TransferQueue {
   const { network, process, store, onListening } = options;
   const { scheduler } = network;
-  const send: Send = (name, show, perform) =>
-    network.send({ process, signal: null, isEffect: true, name, show, perform, troubled });
+  const send: Send = (op, asks, name, show, perform) =>
+    network.send({ process, signal: null, op, asks, isEffect: true, name, show, perform, troubled });
   return override<TransferQueue>(store, {
     ...simulateWork(options, send),
     ...simulateEnds(options, send),
@@ -146,6 +148,8 @@ function simulateWork(options: QueueOptions, send: Send): Partial<TransferQueue>
   return {
     accept: (request) =>
       send(
+        'accept',
+        request.items,
         () => `accepts ${request.items.map(({ source }) => source.key).join()}`,
         (answer) => answer.map(({ transferId }) => transferId).join(),
         async () => {
@@ -158,6 +162,8 @@ function simulateWork(options: QueueOptions, send: Send): Partial<TransferQueue>
       ),
     claim: (room) =>
       send(
+        'claim',
+        limit,
         () => 'claims',
         showClaims,
         async () => {
@@ -168,12 +174,16 @@ function simulateWork(options: QueueOptions, send: Send): Partial<TransferQueue>
       ),
     renew: (lease) =>
       send(
+        'renew',
+        lease,
         () => `renews ${lease.transferId}`,
         (renewed) => (renewed === null ? 'lost' : 'renewed'),
         () => store.renew(lease),
       ),
     progress: (lease, report) =>
       send(
+        'progress',
+        [lease, report],
         () => `notes ${report.bytesDone} bytes of ${lease.transferId}`,
         String,
         () => store.progress(lease, report),
@@ -185,6 +195,8 @@ function simulateEnds({ store, ledger, judge }: QueueOptions, send: Send): Parti
   return {
     finish: (lease, end) =>
       send(
+        'finish',
+        [lease, end],
         () => `finishes ${lease.transferId} as ${end.outcome}${end.owed ? ', owed' : ''}`,
         (answer) => (answer.kind === 'finished' ? answer.status : answer.kind),
         async () => {
@@ -195,6 +207,8 @@ function simulateEnds({ store, ledger, judge }: QueueOptions, send: Send): Parti
       ),
     retry: (lease, end) =>
       send(
+        'retry',
+        [lease, end],
         () =>
           `gives ${lease.transferId} back for ${end.fault.code}${end.owed ? ', owed' : ''}, due in ${end.delayMs} ms`,
         String,
@@ -206,6 +220,8 @@ function simulateEnds({ store, ledger, judge }: QueueOptions, send: Send): Parti
       ),
     park: (lease, end) =>
       send(
+        'park',
+        [lease, end],
         () => `parks ${lease.transferId} for ${end.fault.code}${end.owed ? ', owed' : ''}`,
         String,
         async () => {
@@ -216,6 +232,8 @@ function simulateEnds({ store, ledger, judge }: QueueOptions, send: Send): Parti
       ),
     release: (lease, end) =>
       send(
+        'release',
+        [lease, end],
         () => `releases ${lease.transferId}${end.owed ? ', owed' : ''}`,
         String,
         () => store.release(lease, end),

@@ -2,13 +2,13 @@
 // or stand still in the middle.
 import { Fault } from '../../src/core/faults.ts';
 import type { ObjectSource, SourceLook, SourceRead } from '../../src/core/object-source.ts';
-import type { Network, Trouble } from './network.ts';
+import type { Trouble, Wire } from './network.ts';
 import { override } from './override.ts';
 import type { Process } from './scheduler.ts';
 
 /** `store` is the source itself; `isPoisoned` tells whose bytes can never be read. */
 export function simulateSource(
-  network: Network,
+  network: Wire,
   process: Process,
   store: ObjectSource,
   isPoisoned: (etag: string) => boolean,
@@ -18,6 +18,8 @@ export function simulateSource(
     look: (location, signal) =>
       network.send<SourceLook>({
         ...base,
+        op: 'look',
+        asks: location,
         signal,
         name: () => `looks at the source of ${location.key}`,
         perform: () => store.look(location, signal),
@@ -27,6 +29,8 @@ export function simulateSource(
       const { location, pin, startByte } = request;
       const read = await network.send<SourceRead>({
         ...base,
+        op: 'read',
+        asks: request,
         signal,
         name: () =>
           `reads ${location.key}${startByte > 0 ? ` from byte ${startByte}` : ''}${pin === null ? '' : ', pinned'}`,
@@ -53,7 +57,7 @@ function describe(state: { readonly etag: string; readonly lastModifiedMs: numbe
 }
 
 function withTroubledBody(
-  network: Network,
+  network: Wire,
   process: Process,
   read: Extract<SourceRead, { kind: 'body' }>,
   signal: AbortSignal,
@@ -79,7 +83,7 @@ function withTroubledBody(
   return { ...read, body: body() };
 }
 
-async function standStill(network: Network, process: Process, signal: AbortSignal): Promise<void> {
+async function standStill(network: Wire, process: Process, signal: AbortSignal): Promise<void> {
   const ms = 300 + network.scheduler.choices.part('bodies').pick(5) * 600;
   network.scheduler.note(() => `${process.name}: the body stands still for ${ms} ms`);
   await new Promise<void>((resolve, reject) => {

@@ -11,7 +11,7 @@ import type {
   UploadSendRequest,
 } from '../../src/core/object-target.ts';
 import type { MemoryTarget } from '../../src/stores/memory/memory-target.ts';
-import type { Call, Network, Trouble } from './network.ts';
+import type { Call, Trouble, Wire } from './network.ts';
 import { override } from './override.ts';
 import type { Process } from './scheduler.ts';
 import type { TargetSnapshot } from './versions.ts';
@@ -45,7 +45,7 @@ export async function snapshotOf(
 }
 
 interface TargetOptions {
-  readonly network: Network;
+  readonly network: Wire;
   readonly process: Process;
   /** The target that does the work; planted mistakes lie between it and `memory`, which holds the objects. */
   readonly store: ObjectTarget;
@@ -64,6 +64,8 @@ export function simulateTarget(options: TargetOptions): ObjectTarget {
     look: (location, signal) =>
       network.send<TargetLook>({
         process,
+        op: 'look',
+        asks: location,
         signal,
         isEffect: false,
         troubled: lookTroubled,
@@ -78,6 +80,7 @@ function simulateEffects(options: TargetOptions): Partial<ObjectTarget> {
   const { network, process, store, memory, witness, locations } = options;
   const effect = (
     name: string,
+    asks: unknown,
     location: ObjectLocation,
     signal: AbortSignal,
     examined: TargetToken | null,
@@ -86,6 +89,8 @@ function simulateEffects(options: TargetOptions): Partial<ObjectTarget> {
     witness.sent(process, location);
     return network.send<EffectAnswer>({
       process,
+      op: 'effect',
+      asks,
       signal,
       isEffect: true,
       troubled: effectTroubled,
@@ -101,22 +106,24 @@ function simulateEffects(options: TargetOptions): Partial<ObjectTarget> {
   };
   return {
     insert: (request, signal) =>
-      effect(`inserts at ${request.condition}`, request.location, signal, null, () =>
+      effect(`inserts at ${request.condition}`, request, request.location, signal, null, () =>
         store.insert(request, NEVER),
       ),
     updateMetadata: (request, signal) =>
-      effect(`updates metadata at ${request.token}`, request.location, signal, null, () =>
+      effect(`updates metadata at ${request.token}`, request, request.location, signal, null, () =>
         store.updateMetadata(request, NEVER),
       ),
     remove: (request, signal) =>
-      effect(`deletes at ${request.token}`, request.location, signal, request.token, () =>
+      effect(`deletes at ${request.token}`, request, request.location, signal, request.token, () =>
         store.remove(request, NEVER),
       ),
     finishUpload: (request, signal) => {
       const { uri } = request.session;
       const location = locations.get(uri);
       if (location === undefined) throw new Error('An upload was finished that nobody opened');
-      return effect(`finishes ${uri}`, location, signal, null, () => store.finishUpload(request, NEVER));
+      return effect(`finishes ${uri}`, request, location, signal, null, () =>
+        store.finishUpload(request, NEVER),
+      );
     },
   };
 }
@@ -129,6 +136,8 @@ function simulateUploads(options: TargetOptions): Partial<ObjectTarget> {
       witness.sent(process, request.location);
       return network.send({
         ...base,
+        op: 'openUpload',
+        asks: request,
         signal,
         name: () => `opens an upload at ${request.condition} of ${request.location.key}`,
         show: ({ uri }) => uri,
@@ -143,6 +152,8 @@ function simulateUploads(options: TargetOptions): Partial<ObjectTarget> {
     uploadProgress: (session, signal) =>
       network.send<UploadProgress>({
         ...base,
+        op: 'uploadProgress',
+        asks: session,
         signal,
         name: () => `asks for ${session.uri}`,
         show: showProgress,
@@ -151,6 +162,8 @@ function simulateUploads(options: TargetOptions): Partial<ObjectTarget> {
     cancelUpload: (session, signal) =>
       network.send({
         ...base,
+        op: 'cancelUpload',
+        asks: session,
         signal,
         isEffect: true,
         name: () => `cancels ${session.uri}`,
@@ -174,6 +187,8 @@ function sendCall(
   const whole = stillMs === null ? request.body : stalled(network, process, request.body, stillMs);
   return {
     process,
+    op: 'sendUpload',
+    asks: request,
     signal,
     isEffect: false,
     troubled: lookTroubled,
@@ -193,7 +208,7 @@ function sendCall(
 
 /** The connection keeps what was sent so far and takes nothing more for a while. */
 async function* stalled(
-  network: Network,
+  network: Wire,
   process: Process,
   body: AsyncIterable<Uint8Array>,
   ms: number,

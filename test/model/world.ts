@@ -1,24 +1,25 @@
 // A whole run: services, stores, triggers and everybody else, from the first change until all is quiet, then once
 // more with a change for every key as a reconcile would send it, and once more to see that nothing is done twice.
 import type { Change } from '../../src/core/change.ts';
-import type { ObjectLocation, TargetToken } from '../../src/core/object.ts';
+import type { Happenings } from '../../src/core/happenings.ts';
 import type { Rule } from '../../src/core/rule.ts';
 import { PLAIN_RULE } from '../../src/core/testing/samples.ts';
 import { MemorySource } from '../../src/stores/memory/memory-source.ts';
 import { MemoryTarget } from '../../src/stores/memory/memory-target.ts';
 import type { Choices } from './choices.ts';
-import { Network } from './network.ts';
+import { DEADLINE_MS, Network, REQUEST_LIFE_MS } from './network.ts';
 import { meddle, SourceWriter } from './outside.ts';
 import type { Planted } from './planted.ts';
+import { Referee, sourceOf, targetOf } from './referee.ts';
 import { drawScenario, type Scenario } from './scenario.ts';
 import { Scheduler } from './scheduler.ts';
-import { Service, type Surroundings } from './service.ts';
-import { snapshotOf } from './simulated-target.ts';
+import { Service, type Spans, type Surroundings } from './service.ts';
 import { Troubles } from './troubles.ts';
-import { type TargetSnapshot, Versions, Violation } from './versions.ts';
+import { Versions, Violation } from './versions.ts';
 
 /** A run that needs more steps than this does not come to rest. */
 const MAX_STEPS = 12_000;
+const SPANS: Spans = { leaseMs: 6_000, graceMs: REQUEST_LIFE_MS + 500, deadlineMs: DEADLINE_MS };
 /** A trigger sends an event again when nobody answered it for so long. */
 const REDELIVERY_MS = 4_000;
 const GAPS_MS: [number, ...number[]] = [10, 0, 200, 900, 2_500, 7_000];
@@ -53,15 +54,10 @@ class World {
   readonly #services: Service[];
   readonly #troubles: Troubles;
   readonly #rule: Rule;
-  /** By key: the moment of the source that the target must show, or a later one, as soon as nothing is pending. */
-  readonly #requiredMoments = new Map<string, number>();
-  /** Keys at whose target somebody else did something since the last accepted change. */
-  readonly #meddled = new Set<string>();
-  readonly #unchecked = new Set<string>();
+  readonly #referee: Referee;
   /** Effects that were asked for, by key. */
   readonly #effectCounts = new Map<string, number>();
   #isCalm = false;
-  #violation: Violation | null = null;
 
   constructor(choices: Choices, planted: Planted | null, keepsHistory: boolean) {
     this.#choices = choices.part('events');
@@ -77,6 +73,12 @@ class World {
     this.#source = new MemorySource({ clock, buckets: ['from'], chunkBytes: 10 });
     if (scenario.isVersioned) this.#source.setVersioning('from', 'enabled');
     const { scheduler } = this;
+    this.#referee = new Referee({
+      versions: this.#versions,
+      target: this.#target,
+      rule: this.#rule,
+      note: (text) => scheduler.note(text),
+    });
     this.#writer = new SourceWriter({
       scheduler,
       memory: this.#source,
@@ -124,6 +126,7 @@ class World {
   #surroundings(planted: Planted | null): Surroundings {
     return {
       network: this.#network,
+      spans: SPANS,
       memories: { source: this.#source, target: this.#target },
       rule: this.#rule,
       planted,
@@ -131,56 +134,24 @@ class World {
       isPoisoned: (etag) => this.#writer.isPoisoned(etag),
       isDenied: () => this.#troubles.isDenied,
       locations: new Map(),
-      judge: (check) => this.#judge(check),
+      judge: (check) => this.#referee.judge(check),
       witness: {
         sent: (process, { key }) => {
           this.#effectCounts.set(key, (this.#effectCounts.get(key) ?? 0) + 1);
           this.#troubles.spring(process, key);
         },
         sending: (process, { key }) => this.#troubles.springUpload(process, key),
-        landed: (location, before, after, examined) => this.#landed(location.key, before, after, examined),
+        landed: ({ key }, before, after, examined) => this.#referee.landed(key, before, after, examined),
       },
-      onBytesMoved: (key, bytes) => {
-        if (bytes > 0) this.#effectCounts.set(key, (this.#effectCounts.get(key) ?? 0) + 1);
-      },
-      onAccepted: (keys) => {
-        for (const key of keys) {
-          this.#meddled.delete(key);
-          this.#require(key, this.#versions.record(sourceOf(key)).now);
-        }
-      },
+      onHappening: (_, name, event) => this.#happened(name, event),
+      onAccepted: (keys) => this.#referee.accepted(keys),
     };
   }
 
-  #landed(
-    key: string,
-    before: TargetSnapshot | null,
-    after: TargetSnapshot | null,
-    examined: TargetToken | null,
-  ): void {
-    if (before?.token === after?.token) return;
-    const source = sourceOf(key);
-    this.scheduler.note(() => `TARGET ${key}: now ${this.#versions.label(source, after)}`);
-    this.#unchecked.add(key);
-    this.#judge(() => {
-      if (after !== null) this.#versions.judgeWrite(source, before, after);
-      else if (before !== null && examined !== null) this.#versions.judgeDelete(source, before, examined);
-    });
-  }
-
-  /** The first violation ends the run. */
-  #judge(check: () => void): void {
-    try {
-      check();
-    } catch (error) {
-      if (!(error instanceof Violation)) throw error;
-      this.#violation ??= error;
-    }
-  }
-
-  #require(key: string, moment: number): void {
-    this.#requiredMoments.set(key, Math.max(moment, this.#requiredMoments.get(key) ?? 0));
-    this.#unchecked.add(key);
+  #happened(name: keyof Happenings, event: unknown): void {
+    if (name !== 'transferFinished') return;
+    const { source, bytesMoved } = event as Parameters<Happenings['transferFinished']>[0];
+    if (bytesMoved > 0) this.#effectCounts.set(source.key, (this.#effectCounts.get(source.key) ?? 0) + 1);
   }
 
   #anyKey(): string {
@@ -217,7 +188,7 @@ class World {
 
   async #meddle(key: string): Promise<void> {
     const what = await meddle(this.scheduler, this.#target, targetOf(key));
-    this.#meddled.add(key);
+    this.#referee.meddled(key);
     this.scheduler.note(() => `TARGET ${key}: ${what}`);
   }
 
@@ -239,7 +210,7 @@ class World {
     intake({ changes: [changeOf(key, sizeBytes)], ignored: [], malformed: [] }).then(
       () => {
         giveUp();
-        return this.#require(key, moment);
+        return this.#referee.require(key, moment);
       },
       () => {
         giveUp();
@@ -262,34 +233,13 @@ class World {
     const lastStep = this.scheduler.stepCount + MAX_STEPS;
     while (!this.#isCalm || this.scheduler.isBusy || this.#services.some(({ ledger }) => ledger.hasPending)) {
       if (!(await this.scheduler.step())) throw new Violation('I7', 'work is pending and nobody does it');
-      await this.#checkCoverage();
-      if (this.#violation !== null) throw this.#violation;
-      if (this.scheduler.stepCount > lastStep) throw new Violation('I7', 'the service does not come to rest');
-    }
-  }
-
-  /** Where nothing is pending, the target shows every change that was accepted: I1 and I2 at any moment. */
-  async #checkCoverage(): Promise<void> {
-    // Two services without a common queue look at what the other did only when the next change comes.
-    if (this.#services.length > 1) return;
-    for (const key of this.#unchecked) {
-      const moment = this.#requiredMoments.get(key);
-      if (moment === undefined || this.#meddled.has(key)) {
-        this.#unchecked.delete(key);
-        continue;
+      // Two services without a common queue look at what the other did only when the next change comes.
+      const [service, other] = this.#services;
+      if (service !== undefined && other === undefined) {
+        await this.#referee.checkCoverage((key) => service.ledger.status(key));
       }
-      const status = this.#services[0]?.ledger.status(key);
-      if (status === 'pending') continue;
-      this.#unchecked.delete(key);
-      if (status === 'parked') continue;
-      const source = sourceOf(key);
-      const object = await snapshotOf(this.#target, targetOf(key));
-      if (this.#versions.covers(source, object, moment, this.#rule.deletes)) continue;
-      const what = this.#versions.label(source, object);
-      throw new Violation(
-        'I2',
-        `nothing is pending for ${key}, but the target is ${what}: older than an accepted change`,
-      );
+      if (this.#referee.violation !== null) throw this.#referee.violation;
+      if (this.scheduler.stepCount > lastStep) throw new Violation('I7', 'the service does not come to rest');
     }
   }
 
@@ -314,9 +264,7 @@ class World {
       if (this.#isHopeless(key) && status === 'parked') continue;
       if (status !== 'done')
         throw new Violation('I2', `${key} is ${status} although nothing is wrong with it`);
-      const object = await snapshotOf(this.#target, targetOf(key));
-      const difference = this.#versions.difference(sourceOf(key), object, this.#rule.deletes);
-      if (difference !== null) throw new Violation('I2', `at rest, ${key}: ${difference}`);
+      await this.#referee.requireEquality(key);
     }
   }
 
@@ -327,14 +275,6 @@ class World {
       }
     }
   }
-}
-
-function sourceOf(key: string): ObjectLocation {
-  return { bucket: 'from', key };
-}
-
-function targetOf(key: string): ObjectLocation {
-  return { bucket: 'to', key };
 }
 
 function changeOf(key: string, sizeBytes: number | null): Change {
