@@ -39,6 +39,8 @@ export interface Wire {
   lose(process: Process): void;
   /** A process stands still. */
   pause(process: Process, ms: number): void;
+  /** The queue tells a process that there may be work. */
+  heardOfWork?(process: Process): void;
 }
 
 /** A request that has not arrived yet. */

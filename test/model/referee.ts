@@ -47,9 +47,10 @@ export class Referee {
     return this.#violation;
   }
 
-  /** The moment that the target must show; null while nothing was accepted. */
-  requiredMoment(key: string): number | null {
-    return this.#requiredMoments.get(key) ?? null;
+  /** What later judgements of the key depend on, beside the source's history, as text. */
+  describe(key: string, object: TargetSnapshot | null): string {
+    const isUnchecked = this.#unchecked.has(key);
+    return `${this.#requiredMoments.get(key) ?? 0} ${isUnchecked} ${this.versions.isOurs(object)}`;
   }
 
   /** Runs a check and keeps its violation. */

@@ -7,7 +7,7 @@ import type { ObjectLocation } from '../../src/core/object.ts';
 import type { ObjectSource } from '../../src/core/object-source.ts';
 import type { Rule } from '../../src/core/rule.ts';
 import type { TransferQueue } from '../../src/core/transfer-queue.ts';
-import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
+import { type MemoryTransferQueue, openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
 import { type AcceptChanges, createIntake } from '../../src/replication/accept-change.ts';
 import { ByteBudget } from '../../src/replication/byte-budget.ts';
 import { Worker } from '../../src/replication/worker.ts';
@@ -79,6 +79,8 @@ function deniable(source: ObjectSource, isDenied: () => boolean): ObjectSource {
 
 export class Service {
   readonly ledger: Ledger;
+  /** The queue as it is, without the mistakes planted at it. */
+  readonly queue: MemoryTransferQueue;
   readonly #name: string;
   readonly #surroundings: Surroundings;
   readonly #queue: TransferQueue;
@@ -93,7 +95,7 @@ export class Service {
     this.ledger = new Ledger(network, MAX_ATTEMPTS);
     let idCount = 0;
     const outside: Process = { name, isAlive: true, pausedUntilMs: 0 };
-    const queue = openMemoryQueue({
+    this.queue = openMemoryQueue({
       clock: network.scheduler.clockOf(outside),
       leaseMs: spans.leaseMs,
       settleGraceMs: spans.graceMs,
@@ -103,7 +105,7 @@ export class Service {
         return `${name.toLowerCase()}${idCount}`;
       },
     });
-    this.#queue = planted?.queue?.(queue, memories) ?? queue;
+    this.#queue = planted?.queue?.(this.queue, memories) ?? this.queue;
   }
 
   /** The intake of one of the processes; null where none runs. */

@@ -1,10 +1,12 @@
-// npm run simulate -- --seeds N [--seed S] [--plant NAME]: searches for violations of the invariants in a simulated
+// npm run simulate -- --seeds N [--seed S] [--plant NAME], or --exhaustive: searches for violations of the invariants in a simulated
 // world. A failing seed prints its history, shortened, and is run again with --seed. With --planted, every planted
-// mistake must be found.
+// mistake must be found. With --exhaustive, every history of some small worlds is gone through.
 import { parseArgs } from 'node:util';
+import { explore, NOT_EXPLORED } from './exhaustive.ts';
 import { PLANTED_MISTAKES } from './planted-mistakes.ts';
 import type { Planted } from './planted.ts';
 import { searchSeeds, shortestHistory } from './search.ts';
+import { describeWorld, SMALL_WORLDS } from './small-worlds.ts';
 
 /** Seeds within which each planted mistake must be found. */
 const PLANTED_SEEDS = 20_000;
@@ -17,6 +19,9 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     plant: { type: 'string' },
     planted: { type: 'boolean', default: false },
+    exhaustive: { type: 'boolean', default: false },
+    /** How long the exhaustive search may take in all. */
+    minutes: { type: 'string', default: '5' },
   },
 });
 
@@ -57,6 +62,33 @@ async function findPlanted(firstSeed: number): Promise<boolean> {
   return areAllFound;
 }
 
+/** Every world gets the time that is left, divided by the worlds that are left; what it leaves over goes to the others. */
+async function exhaust(planted: Planted | null): Promise<boolean> {
+  const startedAtMs = performance.now();
+  const endAtMs = startedAtMs + Number(values.minutes) * 60_000;
+  let stateCount = 0;
+  let cutCount = 0;
+  for (const [place, world] of SMALL_WORLDS.entries()) {
+    const beganAtMs = performance.now();
+    const untilMs = beganAtMs + (2 * (endAtMs - beganAtMs)) / (SMALL_WORLDS.length - place + 1);
+    const found = await explore({ world, planted, goesOn: () => performance.now() < untilMs });
+    stateCount += found.states.size;
+    if (found.isCut) cutCount += 1;
+    const cut = found.isCut ? ', CUT' : '';
+    const figures = `${found.states.size} states, ${found.runCount} histories${cut}, ${seconds(beganAtMs)}`;
+    console.log(`${describeWorld(world)}: ${figures}`);
+    if (found.violation === null) continue;
+    console.log(`${found.history.join('\n')}\nViolated: ${found.violation.message}`);
+    return false;
+  }
+  console.log(`${SMALL_WORLDS.length} worlds, ${stateCount} states, ${seconds(startedAtMs)}, no violation`);
+  console.log(
+    cutCount === 0 ? 'No world was cut.' : `${cutCount} worlds were cut: they need more time than they had.`,
+  );
+  console.log(NOT_EXPLORED);
+  return true;
+}
+
 async function run(): Promise<boolean> {
   const firstSeed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
   if (values.planted) return findPlanted(firstSeed);
@@ -65,6 +97,7 @@ async function run(): Promise<boolean> {
     console.log(`No such mistake. Known: ${PLANTED_MISTAKES.map(({ name }) => name).join(', ')}`);
     return false;
   }
+  if (values.exhaustive) return exhaust(planted);
   const isSingle = values.seed !== undefined && !process.argv.includes('--seeds');
   return search(firstSeed, isSingle ? 1 : Number(values.seeds), planted);
 }

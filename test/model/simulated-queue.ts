@@ -38,6 +38,12 @@ export class Ledger {
     return [...this.#entries.values()].some(({ status }) => status === 'pending');
   }
 
+  /** What later checks of the key depend on, as text. */
+  describe(key: string): string {
+    const { status, acceptedAtStep, claimedAtStep, failureCount } = this.#entry(key);
+    return `${status} ${claimedAtStep < acceptedAtStep} ${failureCount}`;
+  }
+
   accepted(keys: readonly string[]): void {
     for (const key of keys) {
       const entry = this.#entry(key);
@@ -134,6 +140,7 @@ export function simulateQueue(options: QueueOptions): TransferQueue {
     ...simulateEnds(options, send),
     onWork: (listener) => {
       const end = store.onWork(() => {
+        network.heardOfWork?.(process);
         if (process.pausedUntilMs <= scheduler.nowMs) listener();
         else scheduler.schedule({ receiver: process, delayMs: 0, run: listener });
       });

@@ -92,6 +92,11 @@ export class Versions {
     return { stamp, version };
   }
 
+  /** True where the service wrote the object's bytes. */
+  isOurs(object: TargetSnapshot | null): boolean {
+    return object !== null && this.#ownGenerations.has(object.generation);
+  }
+
   /** How people call a target object. */
   label(source: ObjectLocation, object: TargetSnapshot | null): string {
     if (object === null) return 'absent';

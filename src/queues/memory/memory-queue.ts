@@ -62,12 +62,17 @@ interface MemoryQueueOptions {
   readonly newId: () => string;
 }
 
+/** The queue, and its rows as they are, oldest first, for simulations that compare states. */
+export interface MemoryTransferQueue extends TransferQueue {
+  rows(): readonly TransferRow<UploadCheckpoint>[];
+}
+
 /** Opens an empty queue. Nothing of it survives the process. */
-export function openMemoryQueue(options: MemoryQueueOptions): TransferQueue {
+export function openMemoryQueue(options: MemoryQueueOptions): MemoryTransferQueue {
   return new MemoryQueue(options);
 }
 
-class MemoryQueue implements TransferQueue {
+class MemoryQueue implements MemoryTransferQueue {
   readonly #clock: SteadyClock;
   readonly #leaseMs: number;
   readonly #settleGraceMs: number;
@@ -85,6 +90,10 @@ class MemoryQueue implements TransferQueue {
     this.#settleGraceMs = settleGraceMs;
     this.#smallMaxBytes = smallMaxBytes;
     this.#newId = newId;
+  }
+
+  rows(): readonly TransferRow<UploadCheckpoint>[] {
+    return [...this.#rows.values()];
   }
 
   async accept(request: {
