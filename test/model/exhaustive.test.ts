@@ -29,13 +29,18 @@ for (const world of [quiet, onePut]) {
   });
 }
 
-for (const name of ['dirty-cleared-at-finish', 'lease-not-checked', 'owed-forgotten']) {
+for (const [name, troubles] of [
+  ['dirty-cleared-at-finish', []],
+  ['lease-not-checked', ['pause']],
+  ['owed-forgotten', ['late']],
+  ['no-settling-after-takeover', ['crash']],
+] as const) {
   test(`the planted mistake ${name} is found in a small world`, async (context) => {
     const planted = PLANTED_MISTAKES.find((known) => known.name === name);
     assert.ok(planted);
-    const found = await explore({ world: fresh, planted });
+    const found = await explore({ world: { ...fresh, troubles }, planted });
     context.diagnostic(`${found.violation?.message ?? 'nothing'} after ${found.runCount} histories`);
     assert.ok(found.violation !== null);
-    assert.ok(found.history.some((line) => line.includes('TARGET') || line.includes('finishes')));
+    assert.ok(found.history.some((line) => line.includes('finishes')));
   });
 }

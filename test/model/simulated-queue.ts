@@ -170,7 +170,7 @@ function simulateWork(options: QueueOptions, send: Send): Partial<TransferQueue>
     claim: (room) =>
       send(
         'claim',
-        limit,
+        room,
         () => 'claims',
         showClaims,
         async () => {

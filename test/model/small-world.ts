@@ -351,7 +351,7 @@ export class SmallWorld {
       this.#arena.attemptEnded(process, (before) => `${before} ${fault.code}`);
     } else if (name === 'transferFinished') {
       this.#arena.attemptEnded(process, () => '');
-    } else if (name === 'leaseLost' || name === 'workerTroubled') {
+    } else if (name === 'transferReleased' || name === 'leaseLost' || name === 'workerTroubled') {
       this.#arena.attemptEnded(process, (before) => `${before} ${name}`);
     }
   }

@@ -93,7 +93,7 @@ class MemoryQueue implements MemoryTransferQueue {
   }
 
   rows(): readonly TransferRow<UploadCheckpoint>[] {
-    return [...this.#rows.values()];
+    return this.#rows.all();
   }
 
   async accept(request: {
