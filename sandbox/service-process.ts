@@ -47,7 +47,7 @@ export interface ServiceProcess {
 }
 
 /** What `npm start` runs, so that nothing is tested that users do not get. Small young space: less memory held. */
-function startArguments(): string[] {
+export function startArguments(): string[] {
   const [command, ...args] = packageJson.scripts.start.split(' ');
   if (command !== 'node') throw new Error('The start script is expected to run node');
   return args.map((arg) => (arg.endsWith('.ts') ? join(ROOT, arg) : arg));

@@ -12,6 +12,7 @@ const MIGRATIONS = fileURLToPath(new URL('../../../migrations/sqlite/', import.m
 const BUSY_TIMEOUT_MS = 500;
 
 /** Primary result codes of SQLite that have a remedy of their own. */
+const ERROR = 1;
 const BUSY = 5;
 const LOCKED = 6;
 const READ_ONLY = 8;
@@ -53,8 +54,13 @@ export function openDatabase(path: string): DatabaseSync {
     return database;
   } catch (error) {
     database?.close();
-    throw new Error(`The queue database ${path} cannot be used: ${explain(error)}`, { cause: error });
+    throw cannotBeUsed(path, error);
   }
+}
+
+/** The error of a database that cannot be opened or taken over: names the file, the reason and the remedy. */
+export function cannotBeUsed(path: string, cause: unknown): Error {
+  return new Error(`The queue database ${path} cannot be used: ${explain(cause)}`, { cause });
 }
 
 /**
@@ -140,6 +146,8 @@ function explain(error: unknown): string {
         'another process is using it. One process owns the file: stop the other one, or give this one ' +
         'a data folder of its own'
       );
+    // Our own statements are right: what they meet is a header or a version number that is not what we wrote.
+    case ERROR:
     case CORRUPT:
     case NOT_A_DATABASE:
       return damaged(reason);

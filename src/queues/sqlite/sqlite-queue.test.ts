@@ -181,6 +181,26 @@ test('a step of redriving a class ends where no more fit, whatever the filter le
   });
 });
 
+test('what an earlier process left cannot be put in order: refused with the name of the file, and free again', async () => {
+  await withTemporaryFolder(async (directory) => {
+    const first = await open(directory);
+    await acceptOne(first, 'a');
+    await claimOne(first);
+    await first.close();
+    const path = join(directory, 'queue.sqlite');
+    const database = openDatabase(path);
+    database.exec("CREATE TRIGGER full BEFORE UPDATE ON transfers BEGIN SELECT RAISE(ABORT, 'no room'); END");
+    database.close();
+    await assert.rejects(open(directory), /The queue database .*queue\.sqlite cannot be used: no room/);
+    const again = openDatabase(path);
+    again.exec('DROP TRIGGER full');
+    again.close();
+    const second = await open(directory);
+    assert.equal((await claimOne(second)).source.key, 'a');
+    await second.close();
+  });
+});
+
 test('a due time that a wrong clock left in the far future is pulled in at open', async () => {
   await withTemporaryFolder(async (directory) => {
     const clock = new ManualClock();

@@ -35,7 +35,7 @@ import { followUpTransfer, toTransfer } from '../transfer-row.ts';
 import { CommitGroup } from './commit-group.ts';
 import { Listing } from './listing.ts';
 import { Quarantine } from './quarantine.ts';
-import { fileGuard, openDatabase, prepareDataFolder } from './open-database.ts';
+import { cannotBeUsed, fileGuard, openDatabase, prepareDataFolder } from './open-database.ts';
 import {
   accept,
   claim,
@@ -89,7 +89,8 @@ export async function openSqliteQueue(options: SqliteQueueOptions): Promise<Sqli
     return new SqliteQueue(database, path, options);
   } catch (error) {
     database.close();
-    throw error;
+    // What an earlier process left is put in order first: that writes, and a disk may be full by now.
+    throw cannotBeUsed(path, error);
   }
 }
 
