@@ -23,6 +23,7 @@ import { openRuns, type OpenRuns } from './replication/open-runs.ts';
 import { LagTally, tallied } from './replication/lag-tally.ts';
 import { startPruning } from './replication/prune-history.ts';
 import { startRechecking } from './replication/recheck-parked.ts';
+import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
 import { googleAccessToken } from './stores/gcs/access-token.ts';
 import { openGcsTarget } from './stores/gcs/gcs-target.ts';
@@ -79,6 +80,9 @@ export async function openApp(options: {
     (pruning) => pruning.stop(),
   );
   opened.adopt(startRechecking({ queue, clock, happenings }), (rechecking) => rechecking.stop());
+  opened.adopt(startSweepingUploads({ queue, target: stores.target, clock, happenings }), (sweep) =>
+    sweep.stop(),
+  );
   const overload = await openOverload(config, { logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
   const runs = opened.adopt(await openRunsOver(config, parts), (open) => open.stop());

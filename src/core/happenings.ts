@@ -32,6 +32,25 @@ export interface Happenings {
   uploadResumed(
     event: TransferRef & { readonly fromByte: number; readonly sizeBytes: number; readonly reason: string },
   ): void;
+  /** At its pace the upload is not finished when its session ends. Told once an attempt. */
+  uploadTooSlow(
+    event: TransferRef & {
+      readonly bytesDone: number;
+      readonly sizeBytes: number;
+      readonly neededMs: number;
+      readonly leftMs: number;
+    },
+  ): void;
+  /**
+   * Stored uploads that nobody goes on with were given up: cancelled at the target, ended by themselves before, not
+   * to be opened with the present key, or left to end by themselves because the target did not take the cancel.
+   */
+  uploadsSwept(event: {
+    readonly cancelled: number;
+    readonly expired: number;
+    readonly unreadable: number;
+    readonly left: number;
+  }): void;
   /** `status` is what the row became: `settling` means one more look follows; `queued`, that a change waits. */
   transferFinished(
     event: TransferRef & {

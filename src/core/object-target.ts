@@ -91,6 +91,8 @@ export interface TargetCapabilities {
   readonly maxCustomMetadataBytes: number;
   /** Uploads are sent in multiples of this many bytes, the end of the object excepted. */
   readonly blockBytes: number;
+  /** So long after it was opened an upload ends by itself, finished or not. */
+  readonly uploadLifetimeMs: number;
 }
 
 export interface TargetListEntry {

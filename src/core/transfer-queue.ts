@@ -62,6 +62,8 @@ export interface Lease {
 /** Where a large upload stands, to continue after a crash. The session is a secret: encrypted at rest or not kept. */
 export interface UploadCheckpoint {
   readonly session: UploadSession;
+  /** When the session was opened: it does not live for ever. */
+  readonly openedAtMs: number;
   /** Where the session ends up, whatever the rule says meanwhile. */
   readonly target: ObjectLocation;
   readonly placement: Placement;
@@ -75,6 +77,12 @@ export interface UploadCheckpoint {
   readonly crc32c: number;
   /** Saved state of the running source checksum at `hashedBytes`; null where there is none. */
   readonly sourceChecksumState: string | null;
+}
+
+/** A stored upload that the queue does not keep any more. The checkpoint is null where this process cannot open it. */
+export interface ForgottenUpload {
+  readonly transferId: string;
+  readonly checkpoint: UploadCheckpoint | null;
 }
 
 export interface ClaimedTransfer {
@@ -261,5 +269,14 @@ export interface TransferQueue {
   parkedClasses(): Promise<readonly ParkedClass[]>;
   /** Removes done rows and quarantined records finished or received before `beforeMs`, a bounded number a call; returns how many. */
   prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number>;
+  /**
+   * Forgets the checkpoints of rows that wait or are parked and changed in no way since `beforeMs`, the longest
+   * untouched first, at most `limit`; returns them, for whoever gives their sessions up. In one step with the claims:
+   * no attempt gets a checkpoint that was returned here.
+   */
+  forgetStaleUploads(request: {
+    readonly beforeMs: number;
+    readonly limit: number;
+  }): Promise<readonly ForgottenUpload[]>;
   close(): Promise<void>;
 }

@@ -11,7 +11,7 @@ export interface CheckpointSealer {
 }
 
 const CIPHER = 'aes-256-gcm';
-const FORMAT = 1;
+const FORMAT = 2;
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;

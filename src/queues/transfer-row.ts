@@ -193,6 +193,11 @@ export function afterClassRedrive<Checkpoint>(
   return { ...dueAtOnce(row, now), status, outcome: null, attemptCount: 0 };
 }
 
+/** A row whose stored upload is given up: the next attempt begins with the first byte. */
+export function afterForgottenUpload<Checkpoint>(row: TransferRow<Checkpoint>): TransferRow<Checkpoint> {
+  return { ...row, checkpoint: null, bytesDone: 0 };
+}
+
 /** A due row, handed out: the token grows, and whatever was dirty is covered by this attempt. */
 export function afterClaim<Checkpoint>(
   row: TransferRow<Checkpoint>,

@@ -6,7 +6,9 @@ import type { ObjectLocation } from '../core/object.ts';
 import type { EffectAnswer } from '../core/object-target.ts';
 import type { Rule } from '../core/rule.ts';
 import type { Outcome, Receipt } from '../core/transfer.ts';
+
 import type { ClaimedTransfer, Lane, Lease, UploadCheckpoint } from '../core/transfer-queue.ts';
+import type { UploadTooSlow } from './upload-pace.ts';
 
 /** The lease ended, or is too close to its end to send an effect: somebody else owns the row, or will. */
 export class LeaseLost extends Error {
@@ -59,6 +61,7 @@ export class Attempt {
   readonly #clock: Clock;
   readonly #hasLargeSlot: () => boolean;
   readonly #onResumed: (fromByte: number, sizeBytes: number, reason: string) => void;
+  readonly #onTooSlow: (progress: ProgressReport, pace: UploadTooSlow) => void;
 
   constructor(options: {
     readonly claimed: ClaimedTransfer;
@@ -69,6 +72,7 @@ export class Attempt {
     /** True while one more large object may be copied. */
     readonly hasLargeSlot: () => boolean;
     readonly onResumed: (fromByte: number, sizeBytes: number, reason: string) => void;
+    readonly onTooSlow: (progress: ProgressReport, pace: UploadTooSlow) => void;
   }) {
     this.claimed = options.claimed;
     this.rule = options.rule;
@@ -79,6 +83,7 @@ export class Attempt {
     this.#clock = options.clock;
     this.#hasLargeSlot = options.hasLargeSlot;
     this.#onResumed = options.onResumed;
+    this.#onTooSlow = options.onTooSlow;
   }
 
   /** Throws LeaseLost unless an effect may be sent now. */
@@ -134,6 +139,11 @@ export class Attempt {
   /** Notes progress; the worker's heartbeat writes the latest one. */
   report(progress: ProgressReport): void {
     this.unsavedProgress = progress;
+  }
+
+  /** Tells that an upload will not be finished in time. */
+  tooSlow(progress: ProgressReport, pace: UploadTooSlow): void {
+    this.#onTooSlow(progress, pace);
   }
 
   /** Tells that an upload goes on at `fromByte` instead of starting again. */

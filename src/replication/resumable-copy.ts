@@ -10,6 +10,7 @@ import type { VerifiedLevel } from '../core/transfer.ts';
 import type { Attempt } from './attempt.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { ByteProof, canContinueProof } from './byte-proof.ts';
+import { UploadPace } from './upload-pace.ts';
 import {
   checkAnswer,
   type CopyResult,
@@ -35,7 +36,9 @@ interface Upload {
   readonly mapped: MappedMetadata;
   readonly condition: TargetCondition;
   readonly session: UploadSession;
+  readonly openedAtMs: number;
   readonly proof: ByteProof;
+  readonly pace: UploadPace;
   /** Bytes sent in full blocks; what is left commits the object. */
   readonly bulkBytes: number;
 }
@@ -57,6 +60,7 @@ export async function copyLargeObject(
       verify: attempt.rule.verify,
       saved: null,
     });
+    const openedAtMs = stores.clock.nowMs();
     const session = await stores.target.openUpload(
       {
         location: attempt.target,
@@ -67,7 +71,7 @@ export async function copyLargeObject(
       },
       attempt.signal,
     );
-    upload = assemble(stores, attempt, { state, mapped, condition, session, proof });
+    upload = assemble(stores, attempt, { state, mapped, condition, session, openedAtMs, proof });
   } catch (error) {
     read.discard();
     throw error;
@@ -84,7 +88,7 @@ export async function resumeLargeObject(
   attempt: Attempt,
   checkpoint: UploadCheckpoint,
 ): Promise<CopyResult | null> {
-  const { state, session, condition } = checkpoint;
+  const { state, session, openedAtMs, condition } = checkpoint;
   const { verify } = attempt.rule;
   if (!canContinueProof(stores.checksums, state, verify, checkpoint)) {
     await cancelQuietly(stores, attempt, session);
@@ -99,13 +103,21 @@ export async function resumeLargeObject(
   }
   const mapped = prepareCopy(stores, attempt, state);
   const proof = new ByteProof({ engine: stores.checksums, state, verify, saved: checkpoint });
-  const upload = assemble(stores, attempt, { state, mapped, condition, session, proof });
+  const upload = assemble(stores, attempt, { state, mapped, condition, session, openedAtMs, proof });
   attempt.resumed(
     Math.min(progress.persistedBytes, upload.bulkBytes),
     state.sizeBytes,
     'the transfer was interrupted',
   );
   return runUpload(upload, progress.persistedBytes, null);
+}
+
+/** A stored upload that an attempt ended without: the end forgets it, so this is the last who knows its session. */
+export async function cancelUnused(stores: Stores, attempt: Attempt): Promise<void> {
+  const { checkpoint } = attempt.claimed;
+  if (checkpoint === null || attempt.hasTriedCheckpoint) return;
+  attempt.hasTriedCheckpoint = true;
+  await cancelQuietly(stores, attempt, checkpoint.session);
 }
 
 /** An upload that nobody finishes is invisible and expires by itself, so a failing cancel fails nothing else. */
@@ -120,11 +132,12 @@ export async function cancelQuietly(stores: Stores, attempt: Attempt, session: U
 function assemble(
   stores: Stores,
   attempt: Attempt,
-  parts: Pick<Upload, 'state' | 'mapped' | 'condition' | 'session' | 'proof'>,
+  parts: Pick<Upload, 'state' | 'mapped' | 'condition' | 'session' | 'openedAtMs' | 'proof'>,
 ): Upload {
-  const { blockBytes } = stores.target.capabilities;
+  const { blockBytes, uploadLifetimeMs } = stores.target.capabilities;
   const bulkBytes = Math.floor(parts.state.sizeBytes / blockBytes) * blockBytes;
-  return { stores, attempt, ...parts, bulkBytes };
+  const pace = new UploadPace(stores.clock, parts.openedAtMs + uploadLifetimeMs);
+  return { stores, attempt, ...parts, pace, bulkBytes };
 }
 
 async function runUpload(
@@ -247,30 +260,40 @@ async function* hashed(
   bytes: AsyncIterable<Uint8Array>,
   startByte: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { stores, attempt, proof } = upload;
+  const { stores, attempt, proof, pace } = upload;
+  const { sizeBytes } = upload.state;
   let offset = startByte;
   let nextCheckpoint = offset + stores.chunkBytes;
   for await (const chunk of bytes) {
     proof.update(chunk, offset);
     offset += chunk.length;
     attempt.bytesMoved += chunk.length;
+    pace.moved(chunk.length);
     yield chunk;
     if (offset >= nextCheckpoint) {
       nextCheckpoint = offset + stores.chunkBytes;
-      attempt.report({
-        bytesDone: offset,
-        sizeBytes: upload.state.sizeBytes,
-        checkpoint: checkpointOf(upload),
-      });
+      const progress = { bytesDone: offset, sizeBytes, checkpoint: checkpointOf(upload) };
+      attempt.report(progress);
+      const tooSlow = pace.judge(sizeBytes - offset);
+      if (tooSlow !== null) attempt.tooSlow(progress, tooSlow);
     }
   }
 }
 
 function checkpointOf(upload: Upload): UploadCheckpoint {
-  const { session, condition, state, mapped, proof, attempt } = upload;
+  const { session, openedAtMs, condition, state, mapped, proof, attempt } = upload;
   const { target, rule } = attempt;
   const placement = placementOf(rule);
-  return { session, target, placement, condition, state, metadataDigest: mapped.digest, ...proof.save() };
+  return {
+    session,
+    openedAtMs,
+    target,
+    placement,
+    condition,
+    state,
+    metadataDigest: mapped.digest,
+    ...proof.save(),
+  };
 }
 
 /** The effect. A lost answer is asked for at the session before it counts as unanswered. */

@@ -9,6 +9,7 @@ import { ClaimLoop } from './claim-loop.ts';
 import { converge } from './converge.ts';
 import type { Stores } from './copy-object.ts';
 import { keepLeases, type Running } from './lease-keeper.ts';
+import { cancelUnused } from './resumable-copy.ts';
 import { EndRecorder, type EndRecorderOptions, SHUTDOWN } from './record-end.ts';
 
 export interface WorkerOptions extends EndRecorderOptions {
@@ -110,6 +111,8 @@ export class Worker {
       hasLargeSlot: () => this.#largeSlotsLeft() > 0,
       onResumed: (fromByte, sizeBytes, reason) =>
         happenings.uploadResumed({ ...ref, fromByte, sizeBytes, reason }),
+      onTooSlow: ({ bytesDone, sizeBytes }, pace) =>
+        happenings.uploadTooSlow({ ...ref, bytesDone, sizeBytes, ...pace }),
     });
     const running: Running = { attempt, abort, isBeating: false };
     this.#running.add(running);
@@ -135,6 +138,7 @@ export class Worker {
       const end = ruleMatches(attempt.rule, attempt.claimed.source)
         ? await converge(stores, attempt)
         : excluded(attempt);
+      await cancelUnused(stores, attempt);
       await this.#record(ref, () => this.#ends.finish(ref, attempt, end, clock.monotonicMs() - startedMs));
     } catch (error) {
       // An aborted attempt ends for the reason it was aborted for, whatever a driver made of it.

@@ -197,11 +197,12 @@ test('a line leads from every other event of a transfer to its id', () => {
   happenings.transferStarted({ ...ref, attempt: 2, isSettling: false, isOwed: false });
   happenings.uploadResumed({ ...ref, fromByte: 1, sizeBytes: 2, reason: 'connection cut' });
   happenings.transferReleased({ ...ref, reason: 'shutdown' });
+  happenings.uploadTooSlow({ ...ref, bytesDone: 1, sizeBytes: 2, neededMs: 4, leftMs: 3 });
   happenings.leaseLost(ref);
   for (const line of lines) assert.equal(line['transferId'], 't-1');
   assert.deepEqual(
     lines.map(({ level }) => level),
-    ['info', 'info', 'info', 'warn'],
+    ['info', 'info', 'info', 'warn', 'warn'],
   );
 });
 

@@ -28,15 +28,11 @@ export function createHappenings(deps: { readonly logger: Logger; readonly metri
   return {
     ...intakeHappenings(logger, metrics),
     ...finishHappenings(logger, metrics),
+    ...uploadHappenings(logger, metrics),
     transferStarted: (event) => {
       const { attempt, isSettling, isOwed } = event;
       const why = isSettling ? LAST_LOOK_NOTE : isOwed ? TAKEN_OVER_NOTE : null;
       logger.info({ ...factsOf(event), attempt, ...(why === null ? {} : { reason: why }) }, 'started');
-    },
-    uploadResumed: (event) => {
-      metrics.uploadResumed();
-      const { fromByte, sizeBytes, reason } = event;
-      logger.info({ ...factsOf(event), fromByte, sizeBytes, reason }, 'resumed: continues where it stopped');
     },
     transferRetrying: (event) => {
       const { fault, attemptCount, retryInMs } = event;
@@ -81,6 +77,29 @@ export function createHappenings(deps: { readonly logger: Logger; readonly metri
     workerTroubled: ({ doing, error }) => {
       metrics.workerTroubled();
       logger.error({ doing, err: error }, 'the worker is in trouble; no transfer is lost');
+    },
+  };
+}
+
+function uploadHappenings(
+  logger: Logger,
+  metrics: Metrics,
+): Pick<Happenings, 'uploadResumed' | 'uploadTooSlow' | 'uploadsSwept'> {
+  return {
+    uploadResumed: (event) => {
+      metrics.uploadResumed();
+      const { fromByte, sizeBytes, reason } = event;
+      logger.info({ ...factsOf(event), fromByte, sizeBytes, reason }, 'resumed: continues where it stopped');
+    },
+    uploadTooSlow: (event) => {
+      const { bytesDone, sizeBytes, neededMs, leftMs } = event;
+      logger.warn(
+        { ...factsOf(event), bytesDone, sizeBytes, neededMs, leftMs },
+        'too slow: at this pace the upload session ends before the object is copied, and it would begin again',
+      );
+    },
+    uploadsSwept: (counts) => {
+      logger.info(counts, 'stored uploads that nobody goes on with were given up');
     },
   };
 }

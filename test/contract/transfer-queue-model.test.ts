@@ -8,11 +8,20 @@ import fc from 'fast-check';
 import type { ChangeTransport } from '../../src/core/change.ts';
 import type { ClaimedTransfer, FinishAnswer, TransferQueue } from '../../src/core/transfer-queue.ts';
 import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
+import { openCheckpointSealer } from '../../src/queues/checkpoint-sealer.ts';
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import { ManualClock } from './manual-clock.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
 import { redriveAll } from './transfer-queue-parked.contract.ts';
-import { faultOf, GRACE_MS, itemOf, LEASE_MS, receiptOf, SMALL_MAX_BYTES } from './transfer-queue-samples.ts';
+import {
+  checkpointOf,
+  faultOf,
+  GRACE_MS,
+  itemOf,
+  LEASE_MS,
+  receiptOf,
+  SMALL_MAX_BYTES,
+} from './transfer-queue-samples.ts';
 
 /** A step names leases and ids by their place among those handed out so far, which is the same for both queues. */
 type Step =
@@ -31,7 +40,7 @@ type Step =
   | { readonly kind: 'park' | 'release'; readonly lease: number; readonly owed: boolean }
   | { readonly kind: 'redrive'; readonly id: number }
   | { readonly kind: 'redriveClass'; readonly limit: number; readonly keyPrefix: string }
-  | { readonly kind: 'prune'; readonly limit: number };
+  | { readonly kind: 'prune' | 'forgetStaleUploads'; readonly limit: number };
 
 const ID_FIELDS = new Set(['id', 'transferId', 'exampleTransferId']);
 
@@ -107,7 +116,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('prune' as const), limit: fc.integer({ min: 1, max: 3 }) }),
+    arbitrary: fc.record({
+      kind: fc.constantFrom('prune' as const, 'forgetStaleUploads' as const),
+      limit: fc.integer({ min: 1, max: 3 }),
+    }),
   },
 );
 
@@ -177,7 +189,14 @@ class Player {
       case 'renew':
         return lease && queue.renew(lease);
       case 'progress':
-        return lease && queue.progress(lease, { bytesDone: 2, sizeBytes: next.sizeBytes, checkpoint: null });
+        return (
+          lease &&
+          queue.progress(lease, {
+            bytesDone: 2,
+            sizeBytes: next.sizeBytes,
+            checkpoint: next.sizeBytes > SMALL_MAX_BYTES ? checkpointOf(2) : null,
+          })
+        );
       case 'finish': {
         const receipt = next.hasReceipt ? receiptOf(String(next.lease)) : null;
         const outcome = next.hasReceipt ? 'replicated' : 'already_current';
@@ -205,6 +224,8 @@ class Player {
         return redriveAll(queue, { faultCode: 'bug', keyPrefix: next.keyPrefix }, next.limit);
       case 'prune':
         return queue.prune({ beforeMs: this.#clock.nowMs(), limit: next.limit });
+      case 'forgetStaleUploads':
+        return queue.forgetStaleUploads({ beforeMs: this.#clock.nowMs(), limit: next.limit });
     }
   }
 
@@ -264,7 +285,7 @@ test('random histories end alike in the memory queue and in the SQLite queue', a
         path,
         clock: fileClock,
         maxRetryDelayMs: GRACE_MS,
-        sealer: null,
+        sealer: openCheckpointSealer(Buffer.alloc(32, 7)),
       });
       try {
         const players = [new Player(memory, memoryClock), new Player(file, fileClock)] as const;

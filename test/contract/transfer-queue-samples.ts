@@ -76,6 +76,7 @@ export function checkpointOf(hashedBytes: number): UploadCheckpoint {
     target: { bucket: 'to', key: 'a' },
     placement: { storageClass: null, kmsKeyName: null },
     session: { uri: 'https://upload.invalid/secret-session' },
+    openedAtMs: 1,
     condition: 'g1.1' as TargetToken,
     state: {
       etag: 'abc',

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { openCheckpointSealer } from '../../src/queues/checkpoint-sealer.ts';
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import { GRACE_MS, LEASE_MS, SMALL_MAX_BYTES } from './transfer-queue-samples.ts';
 import { transferQueueContract } from './transfer-queue.contract.ts';
@@ -22,6 +23,6 @@ transferQueueContract('SQLite', async (clock) => {
     settleGraceMs: GRACE_MS,
     smallMaxBytes: SMALL_MAX_BYTES,
     maxRetryDelayMs: 300_000,
-    sealer: null,
+    sealer: openCheckpointSealer(Buffer.alloc(32, 7)),
   });
 });

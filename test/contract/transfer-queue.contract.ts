@@ -9,6 +9,7 @@ import { laneTests } from './transfer-queue-lanes.contract.ts';
 import { readingTests } from './transfer-queue-reading.contract.ts';
 import { parkedTests } from './transfer-queue-parked.contract.ts';
 import type { Promised } from './transfer-queue-samples.ts';
+import { storedUploadTests } from './transfer-queue-stored-uploads.contract.ts';
 import { settlingTests } from './transfer-queue-settling.contract.ts';
 
 /** Registers the tests for one driver. `open`: an empty queue with LEASE_MS and GRACE_MS; the suite closes it. */
@@ -31,6 +32,7 @@ export function transferQueueContract(
   describe(`${driver} queue: lanes and priorities`, () => laneTests(promised));
   describe(`${driver} queue: ends of attempts`, () => attemptTests(promised));
   describe(`${driver} queue: owed effects`, () => settlingTests(promised));
+  describe(`${driver} queue: stored uploads`, () => storedUploadTests(promised));
   describe(`${driver} queue: parked transfers`, () => parkedTests(promised));
   describe(`${driver} queue: reading`, () => readingTests(promised));
 }

@@ -181,6 +181,8 @@ const SILENT_HAPPENINGS = {
   parkedRechecked() {},
   parkedClassRedriven() {},
   transferReleased() {},
+  uploadTooSlow() {},
+  uploadsSwept() {},
   leaseLost() {},
   workerTroubled() {},
 };

@@ -8,6 +8,7 @@ import {
   type AcceptItem,
   type ClaimedTransfer,
   type ClaimRoom,
+  type ForgottenUpload,
   type Lane,
   type Lease,
   type ParkedClass,
@@ -35,6 +36,7 @@ import {
   afterChange,
   afterClaim,
   afterClassRedrive,
+  afterForgottenUpload,
   afterRedrive,
   arrivalOf,
   followUpTransfer,
@@ -318,6 +320,25 @@ class MemoryQueue implements MemoryTransferQueue {
       .slice(0, request.limit);
     for (const row of old) this.#rows.remove(row);
     return old.length + this.#quarantine.prune(request.beforeMs, request.limit);
+  }
+
+  async forgetStaleUploads(request: {
+    readonly beforeMs: number;
+    readonly limit: number;
+  }): Promise<readonly ForgottenUpload[]> {
+    this.#begin();
+    checkLimit(request.limit);
+    const stale = this.#rows
+      .all()
+      .filter(({ status, checkpoint, updatedAtMs }) => {
+        return checkpoint !== null && status !== 'copying' && updatedAtMs < request.beforeMs;
+      })
+      .sort((a, b) => a.updatedAtMs - b.updatedAtMs || a.position - b.position)
+      .slice(0, request.limit);
+    return stale.map((row) => {
+      this.#rows.rewrite(row, afterForgottenUpload(row));
+      return { transferId: row.id, checkpoint: row.checkpoint };
+    });
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,7 @@ import type {
   AcceptItem,
   ClaimedTransfer,
   ClaimRoom,
+  ForgottenUpload,
   Lease,
   ParkedFilter,
   TransferQueue,
@@ -19,6 +20,7 @@ import {
   afterChange,
   afterClaim,
   afterClassRedrive,
+  afterForgottenUpload,
   afterRedrive,
   arrivalOf,
   idToFollow,
@@ -152,6 +154,18 @@ export function redriveClass(
   }
   const last = places.length < EXAMINED_PARKED_ROWS ? undefined : places.at(-1);
   return { redriven, nextCursor: last === undefined ? null : cursorAfter(last.seq) };
+}
+
+/** Forgets stored uploads that nobody works on, unchanged since a moment; returns them as far as they open. */
+export function forgetStaleUploads(
+  { table }: OperationContext,
+  request: { readonly beforeMs: number; readonly limit: number },
+  changes: RowChanges,
+): ForgottenUpload[] {
+  return table.withUpload(Math.ceil(request.beforeMs), request.limit).map((row) => {
+    table.replace(row, afterForgottenUpload(row), changes);
+    return { transferId: row.id, checkpoint: table.openCheckpoint(row) };
+  });
 }
 
 function leasedRow(table: TransferTable, lease: Lease): StoredRow | null {

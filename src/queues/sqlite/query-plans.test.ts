@@ -76,6 +76,7 @@ test(`every lookup among ${ROWS} rows is answered from an index`, () => {
     nextParkedFault: /COVERING INDEX transfers_parked \(fault_code>\?\)/,
     firstParked: /INDEX transfers_parked \(fault_code=\? AND rule_name=\?\)/,
     lastParked: /COVERING INDEX transfers_parked \(fault_code=\? AND rule_name=\?\)/,
+    withUpload: /INDEX transfers_with_upload \(updated_at<\?\)/,
     prune: /COVERING INDEX transfers_by_finish \(finished_at<\?\)/,
   };
   for (const [name, index] of Object.entries(expected)) {

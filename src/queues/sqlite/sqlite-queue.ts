@@ -11,6 +11,7 @@ import type {
   AcceptItem,
   ClaimedTransfer,
   ClaimRoom,
+  ForgottenUpload,
   Lease,
   ParkedClass,
   QuarantinedRecord,
@@ -40,6 +41,7 @@ import {
   accept,
   claim,
   endAttempt,
+  forgetStaleUploads,
   type OperationContext,
   progress,
   redrive,
@@ -277,6 +279,15 @@ class SqliteQueue implements SqliteStorage {
     ]);
     this.#quarantine.noted(-records);
     return rows + records;
+  }
+
+  async forgetStaleUploads(request: {
+    readonly beforeMs: number;
+    readonly limit: number;
+  }): Promise<readonly ForgottenUpload[]> {
+    checkLimit(request.limit);
+    const bounded = { ...request, limit: Math.min(request.limit, MAX_TRANSACTION_ROWS) };
+    return this.#group.run(bounded.limit, (changes) => forgetStaleUploads(this.#context, bounded, changes));
   }
 
   async close(): Promise<void> {

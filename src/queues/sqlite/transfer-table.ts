@@ -64,6 +64,9 @@ export const LOOKUPS = {
   lastParked:
     "SELECT updated_at FROM transfers WHERE status = 'parked' AND fault_code = ? AND rule_name = ? " +
     'ORDER BY updated_at DESC LIMIT 1',
+  withUpload:
+    `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_with_upload WHERE checkpoint IS NOT NULL ` +
+    "AND updated_at < ? AND status <> 'copying' ORDER BY updated_at, seq LIMIT ?",
   prune:
     'DELETE FROM transfers WHERE seq IN ' +
     '(SELECT seq FROM transfers WHERE finished_at < ? ORDER BY finished_at LIMIT ?)',
@@ -112,6 +115,7 @@ export class TransferTable {
       nextParkedFault: database.prepare(LOOKUPS.nextParkedFault),
       firstParked: database.prepare(LOOKUPS.firstParked),
       lastParked: database.prepare(LOOKUPS.lastParked),
+      withUpload: database.prepare(LOOKUPS.withUpload),
       prune: database.prepare(LOOKUPS.prune),
     };
     this.#insert = database.prepare(INSERT_ROW);
@@ -196,6 +200,11 @@ export class TransferTable {
       .filter((columns) => columns !== undefined)
       .map((columns) => integer(columns, 'wake_at'));
     return times.length === 0 ? null : Math.min(...times);
+  }
+
+  /** Rows with a stored upload that nobody works on, unchanged since a moment, longest untouched first. */
+  withUpload(beforeMs: number, limit: number): StoredRow[] {
+    return this.#lookups.withUpload.all(beforeMs, limit).map(toRow);
   }
 
   /** The newest receipt of the row's rule and source object. */

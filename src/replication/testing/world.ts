@@ -197,6 +197,8 @@ export class World {
       clock: this.clock,
       hasLargeSlot: () => true,
       onResumed: (fromByte) => void this.resumedFrom.push(fromByte),
+      onTooSlow: (progress, pace) =>
+        void this.told.push({ name: 'uploadTooSlow', event: { ...progress, ...pace } }),
     });
   }
 

@@ -10,6 +10,7 @@ import {
   cancelUpload,
   finishUpload,
   openUpload,
+  SESSION_LIFETIME_MS,
   sendUpload,
   uploadProgress,
 } from './upload-session.ts';
@@ -43,6 +44,7 @@ export async function openGcsTarget(
       maxObjectBytes: MAX_OBJECT_BYTES,
       maxCustomMetadataBytes: MAX_CUSTOM_METADATA_BYTES,
       blockBytes: BLOCK_BYTES,
+      uploadLifetimeMs: SESSION_LIFETIME_MS,
     },
     look: async (location, signal) => await look(connection, location, signal),
     insert: async (request, signal) => await insert(connection, request, signal),

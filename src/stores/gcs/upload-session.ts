@@ -27,6 +27,8 @@ import { type SessionAddress, sessionAddress } from './session-address.ts';
 
 /** Uploads are sent in multiples of this many bytes. */
 export const BLOCK_BYTES = 256 * 1024;
+/** A session URI expires a week after it was made. */
+export const SESSION_LIFETIME_MS = 7 * 86_400_000;
 
 /** 404: too old. 410: gone. 499: cancelled. */
 const LOST_STATUSES = new Set([404, 410, 499]);

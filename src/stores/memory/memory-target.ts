@@ -47,6 +47,7 @@ interface Upload {
 const MAX_OBJECT_BYTES = 5 * 1024 ** 4;
 const MAX_CUSTOM_METADATA_BYTES = 8192;
 const MAX_NAME_BYTES = 1024;
+const WEEK_MS = 7 * 86_400_000;
 const NO_METADATA: TargetMetadata = {
   contentType: null,
   cacheControl: null,
@@ -70,6 +71,7 @@ export class MemoryTarget implements ObjectTarget {
       maxObjectBytes: MAX_OBJECT_BYTES,
       maxCustomMetadataBytes: MAX_CUSTOM_METADATA_BYTES,
       blockBytes: options.blockBytes ?? 256 * 1024,
+      uploadLifetimeMs: WEEK_MS,
     };
   }
 
