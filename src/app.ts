@@ -16,7 +16,9 @@ import type { Alerts } from './replication/alerts.ts';
 import { createIntake } from './replication/accept-change.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
+import { DeleteBrake } from './replication/delete-brake.ts';
 import { createExplain } from './replication/explain-object.ts';
+import { HeldDeletes } from './replication/held-deletes.ts';
 import { type HostWatch, startHostWatch } from './replication/host-watch.ts';
 import { IntakeGate } from './replication/intake-gate.ts';
 import { openRuns, type OpenRuns } from './replication/open-runs.ts';
@@ -74,7 +76,13 @@ export async function openApp(options: {
   await using opened = new AsyncDisposableStack();
   const queue = opened.adopt(await openQueue(config, secrets), async (open) => open.close());
   metrics.watchQueue(queue);
-  const stores = await openStores(config, secrets, opened);
+  const deleteBrake = opened.adopt(
+    new DeleteBrake({ notes: queue.notes, clock, happenings }),
+    async (brake) => brake.close(),
+  );
+  const heldDeletes = new HeldDeletes({ rules, queue, brake: deleteBrake, clock, happenings });
+  metrics.watchBrakes(heldDeletes);
+  const stores = { ...(await openStores(config, secrets, opened)), deleteBrake };
   opened.adopt(
     startPruning({ queue, clock, happenings, retentionMs: config.storage.receiptRetentionMs }),
     (pruning) => pruning.stop(),
@@ -83,6 +91,7 @@ export async function openApp(options: {
   opened.adopt(startSweepingUploads({ queue, target: stores.target, clock, happenings }), (sweep) =>
     sweep.stop(),
   );
+  opened.adopt(heldDeletes.startSweeping(), (sweeping) => sweeping.stop());
   const overload = await openOverload(config, { logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
   const runs = opened.adopt(await openRunsOver(config, parts), (open) => open.stop());
@@ -92,7 +101,7 @@ export async function openApp(options: {
     opened,
   );
   worker.start();
-  const server = createServer(config, { ...parts, runs, alerts, version, ...overload });
+  const server = createServer(config, { ...parts, runs, heldDeletes, alerts, version, ...overload });
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(
     async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
@@ -180,14 +189,21 @@ function createWorker(config: Config, parts: Parts): Worker {
 function createServer(
   config: Config,
   parts: ToldParts &
-    Overload & { readonly runs: OpenRuns; readonly alerts: Alerts; readonly version: string },
+    Overload & {
+      readonly runs: OpenRuns;
+      readonly heldDeletes: HeldDeletes;
+      readonly alerts: Alerts;
+      readonly version: string;
+    },
 ): HttpApp {
-  const { queue, stores, runs, alerts, happenings, metrics, logger, version, gate, hostState } = parts;
+  const { queue, stores, runs, heldDeletes, alerts, happenings, metrics, logger, version } = parts;
+  const { gate, hostState } = parts;
   const { rules } = config;
   const { auth } = config.http;
   return createHttpServer({
     rules,
     queue,
+    heldDeletes,
     acceptChanges: createIntake({ rules, queue, happenings }),
     explain: createExplain({ rules, queue, source: stores.source, target: stores.target, clock }),
     runs,
@@ -234,7 +250,11 @@ async function openQueue(config: Config, secrets: Secrets): Promise<SqliteStorag
   });
 }
 
-async function openStores(config: Config, secrets: Secrets, opened: AsyncDisposableStack): Promise<Stores> {
+async function openStores(
+  config: Config,
+  secrets: Secrets,
+  opened: AsyncDisposableStack,
+): Promise<Omit<Stores, 'deleteBrake'>> {
   const { rules, transfer } = config;
   // Every running transfer has at most one request at each side; looks of the API come on top.
   const connections = transfer.maxConcurrency + 16;

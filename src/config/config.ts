@@ -7,7 +7,13 @@ import { type HttpConfig, httpConfig } from './http-config.ts';
 import { type MachineFacts, ownMemoryBytes } from './machine-facts.ts';
 import { quoteText, showFound } from './problem.ts';
 import { isGiven, type SettingsReading } from './read-settings.ts';
-import { BUCKET_SETTINGS, checkRules, type RuleDefaults, rulesFromVariables } from './rules.ts';
+import {
+  BUCKET_SETTINGS,
+  checkMirrorOwners,
+  checkRules,
+  type RuleDefaults,
+  rulesFromVariables,
+} from './rules.ts';
 import { readRulesFile } from './rules-file.ts';
 import type { Secret } from './secrets.ts';
 import { isLoopbackHost } from './setting-parsers.ts';
@@ -129,18 +135,28 @@ function buildRules(reading: SettingsReading, facts: MachineFacts, findings: Fin
   const defaults: RuleDefaults = {
     expectedOwner: values.S3_EXPECTED_OWNER,
     deletes: values.DELETES,
+    deleteBrake: {
+      count: values.DELETE_BRAKE_COUNT,
+      sharePercent: values.DELETE_BRAKE_SHARE,
+      windowMs: values.DELETE_BRAKE_WINDOW_SEC,
+    },
     adopt: values.ADOPT,
     verify: values.VERIFY,
   };
   const path = values.REPLICATOR_CONFIG;
   if (path === null) {
     const rules = rulesFromVariables(reading, defaults, findings);
-    // A wrong owner is told already; that it is missing for * would only follow from it.
-    if (!failed.has('S3_EXPECTED_OWNER'))
-      checkRules(
-        rules.map((rule) => ({ rule, place: 'S3_BUCKET' })),
-        findings,
-      );
+    // A wrong owner is told already; that it is missing would only follow from it.
+    if (failed.has('S3_EXPECTED_OWNER')) return rules;
+    checkRules(
+      rules.map((rule) => ({ rule, place: 'S3_BUCKET' })),
+      findings,
+    );
+    // All of them have the same owner: one problem is enough.
+    checkMirrorOwners(
+      rules.slice(0, 1).map((rule) => ({ rule, place: 'S3_EXPECTED_OWNER' })),
+      findings,
+    );
     return rules;
   }
   const both = BUCKET_SETTINGS.filter((name) => isGiven(reading, name));
@@ -155,6 +171,7 @@ function buildRules(reading: SettingsReading, facts: MachineFacts, findings: Fin
   if (text === null) return [];
   const placed = readRulesFile(path, text, defaults, findings);
   checkRules(placed, findings);
+  checkMirrorOwners(placed, findings);
   return placed.map(({ rule }) => rule);
 }
 

@@ -66,6 +66,7 @@ test('three settings are enough, and everything else has its documented default'
           kmsKeyName: null,
         },
         deletes: 'ignore',
+        deleteBrake: { count: 1000, sharePercent: 10, windowMs: 3_600_000 },
         adopt: 'checksum',
         verify: 'source',
         metadata: 'all',
@@ -111,7 +112,7 @@ test('every problem is reported at once, each with its setting and its fix', () 
     HOST: '0.0.0.0',
     AWS_SECRET_ACCESS_KEY: 'x',
     SQS_QUEUE_URL: 'https://sqs',
-    DELETES: 'mirror',
+    DELETES: 'sometimes',
   });
   assert.ok(loaded.kind === 'invalid');
   assert.deepEqual(loaded.problems.map(({ setting }) => setting).sort(), [
@@ -272,8 +273,31 @@ test('settings of other versions are refused and their values not shown', () => 
   valid({ AWS_ROLE_ARN: 'arn:aws:iam::111122223333:role/x', AWS_WEB_IDENTITY_TOKEN_FILE: '/token' });
 });
 
-test('mirrored deletes are refused with the reason', () => {
-  assert.match(onlyProblem({ DELETES: 'mirror' }).reason, /come with the delete brake/);
+test('mirrored deletes need the owner of the source, with a custom endpoint as well', () => {
+  for (const settings of [
+    { DELETES: 'mirror' },
+    { DELETES: 'mirror', S3_BUCKET: 'one-bucket, another-bucket' },
+    { DELETES: 'mirror', AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9000' },
+  ]) {
+    const problem = onlyProblem(settings);
+    assert.equal(problem.setting, 'S3_EXPECTED_OWNER');
+    assert.match(problem.reason, /mirrored deletes need the account/);
+  }
+  const { config } = valid({ DELETES: 'mirror', S3_EXPECTED_OWNER: '111122223333' });
+  assert.equal(config.rules[0]?.deletes, 'mirror');
+  assert.deepEqual(config.rules[0]?.deleteBrake, { count: 1000, sharePercent: 10, windowMs: 3_600_000 });
+});
+
+test('the delete brake is set by count, share and window', () => {
+  const { config } = valid({
+    DELETE_BRAKE_COUNT: '0',
+    DELETE_BRAKE_SHARE: '100',
+    DELETE_BRAKE_WINDOW_SEC: '86400',
+  });
+  assert.deepEqual(config.rules[0]?.deleteBrake, { count: 0, sharePercent: 100, windowMs: 86_400_000 });
+  assert.equal(onlyProblem({ DELETE_BRAKE_COUNT: '-1' }).setting, 'DELETE_BRAKE_COUNT');
+  assert.equal(onlyProblem({ DELETE_BRAKE_SHARE: '101' }).setting, 'DELETE_BRAKE_SHARE');
+  assert.equal(onlyProblem({ DELETE_BRAKE_WINDOW_SEC: '1' }).setting, 'DELETE_BRAKE_WINDOW_SEC');
 });
 
 test('the switch that turns certificate checks off is refused, also in .env', () => {

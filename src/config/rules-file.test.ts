@@ -57,6 +57,7 @@ test('the example of the documentation is valid and means what it says', () => {
       kmsKeyName: null,
     },
     deletes: 'ignore',
+    deleteBrake: { count: 1000, sharePercent: 10, windowMs: 3_600_000 },
     adopt: 'checksum',
     verify: 'strict',
     metadata: 'all',
@@ -123,7 +124,8 @@ test('every wrong field of every rule is reported in one go', () => {
   - name: bad name
     source: { bucket: s3://aaa, prefx: x, expectedOwner: 111122223333 }
     target: { bucket: bbb, storageClass: cheap, kmsKeyName: my-key }
-    deletes: mirror
+    deletes: sometimes
+    deleteBrake: { count: -1, sharePercent: many, windowSek: 60 }
     adopt: sometimes
     verify:
       - strict
@@ -135,7 +137,10 @@ test('every wrong field of every rule is reported in one go', () => {
   const expected = [
     /prefx|did you mean prefix/,
     /name is not a rule name/,
-    /deletes mirrored deletes come with the delete brake/,
+    /deletes is none/,
+    /count is not a whole number/,
+    /sharePercent is not a whole number/,
+    /deleteBrake has no field of this name; did you mean windowSec/,
     /adopt is none/,
     /verify is not a text/,
     /metadata is none/,
@@ -230,4 +235,23 @@ test('a file that is empty or no mapping says so, and not that it is missing', (
     assert.match(problem.setting, /^rules\.yaml:\d+:\d+$/);
     assert.match(problem.fix, /write rules:/);
   }
+});
+
+test('a rule that mirrors deletes names the owner of its source, and may set its own brake', () => {
+  const mirrored = rule('one', 'from-here', 'to-there', '    deletes: mirror\n');
+  assert.match(onlyProblem(`rules:\n${mirrored}`).reason, /mirrored deletes need the account/);
+  const [fromVariable] = rulesOf({ S3_EXPECTED_OWNER: '111122223333' }, `rules:\n${mirrored}`);
+  assert.equal(fromVariable?.deletes, 'mirror');
+  const limits = "    deletes: mirror\n    deleteBrake: { count: 50, sharePercent: '100', windowSec: 600 }\n";
+  const [own] = rulesOf(
+    { S3_EXPECTED_OWNER: '111122223333' },
+    `rules:\n${rule('one', 'from-here', 'to-there', limits)}`,
+  );
+  assert.deepEqual(own?.deleteBrake, { count: 50, sharePercent: 100, windowMs: 600_000 });
+  const part = '    deletes: mirror\n    deleteBrake: { count: 50 }\n';
+  const [partly] = rulesOf(
+    { S3_EXPECTED_OWNER: '111122223333', DELETE_BRAKE_SHARE: '5' },
+    `rules:\n${rule('one', 'from-here', 'to-there', part)}`,
+  );
+  assert.deepEqual(partly?.deleteBrake, { count: 50, sharePercent: 5, windowMs: 3_600_000 });
 });

@@ -1,6 +1,7 @@
 // The YAML file of rules (REPLICATOR_CONFIG). Every problem is reported with its line; unknown fields are refused,
 // because a field that is silently ignored changes what is replicated.
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
+import type { BrakeLimits } from '../core/delete-brake.ts';
 import type { Rule } from '../core/rule.ts';
 import type { Findings } from './findings.ts';
 import { nearestName } from './nearest-name.ts';
@@ -16,7 +17,14 @@ import {
   sourceBucket,
   targetBucket,
 } from './setting-parsers.ts';
-import { parseAdopt, parseDeletes, parseVerify } from './settings.ts';
+import {
+  parseAdopt,
+  parseBrakeCount,
+  parseBrakeShare,
+  parseBrakeWindow,
+  parseDeletes,
+  parseVerify,
+} from './settings.ts';
 
 const ruleName: Parse<string> = (text) =>
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)
@@ -41,13 +49,16 @@ export const RULE_FIELDS = {
   source: 'bucket (required; a name or *), prefix, suffix, expectedOwner (account id, in quotes).',
   target:
     'bucket (required), prefix (put before the key), stripPrefix (taken from the start of the key; source.prefix must begin with it), storageClass (STANDARD, NEARLINE, COLDLINE, ARCHIVE), kmsKeyName.',
-  deletes: 'ignore. Default: DELETES.',
+  deletes: 'ignore or mirror (needs source.expectedOwner). Default: DELETES.',
+  deleteBrake:
+    'count, sharePercent, windowSec: the limits of mirrored deletes of this rule. Default: DELETE_BRAKE_COUNT, DELETE_BRAKE_SHARE, DELETE_BRAKE_WINDOW_SEC.',
   adopt: 'checksum, size or never. Default: ADOPT.',
   verify: 'transfer, source or strict. Default: VERIFY.',
   metadata: 'all (content headers and user metadata) or headers. Default: all.',
 } as const;
 
 const SOURCE_FIELDS = ['bucket', 'prefix', 'suffix', 'expectedOwner'] as const;
+const BRAKE_FIELDS = ['count', 'sharePercent', 'windowSec'] as const;
 const TARGET_FIELDS = ['bucket', 'prefix', 'stripPrefix', 'storageClass', 'kmsKeyName'] as const;
 
 /**
@@ -111,6 +122,7 @@ function readRule(reader: FieldReader, node: Node | null, defaults: RuleDefaults
   const target = reader.map(fields.get('target') ?? null, 'target', TARGET_FIELDS, node);
   const name = reader.required(fields, 'name', ruleName, node);
   const deletes = reader.optional(fields, 'deletes', parseDeletes) ?? defaults.deletes;
+  const deleteBrake = readBrake(reader, fields.get('deleteBrake') ?? null, defaults.deleteBrake);
   const adopt = reader.optional(fields, 'adopt', parseAdopt) ?? defaults.adopt;
   const verify = reader.optional(fields, 'verify', parseVerify) ?? defaults.verify;
   const metadata = reader.optional(fields, 'metadata', choice(['all', 'headers'])) ?? 'all';
@@ -134,11 +146,23 @@ function readRule(reader: FieldReader, node: Node | null, defaults: RuleDefaults
       kmsKeyName: reader.optional(target, 'kmsKeyName', kmsKeyName),
     },
     deletes,
+    deleteBrake,
     adopt,
     verify,
     metadata,
   };
   return reader.problemCount === before ? rule : null;
+}
+
+function readBrake(reader: FieldReader, node: Node | null, defaults: BrakeLimits): BrakeLimits {
+  if (node === null || isEmpty(node)) return defaults;
+  const fields = reader.map(node, 'deleteBrake', BRAKE_FIELDS, null);
+  if (fields === null) return defaults;
+  return {
+    count: reader.optionalNumber(fields, 'count', parseBrakeCount) ?? defaults.count,
+    sharePercent: reader.optionalNumber(fields, 'sharePercent', parseBrakeShare) ?? defaults.sharePercent,
+    windowMs: reader.optionalNumber(fields, 'windowSec', parseBrakeWindow) ?? defaults.windowMs,
+  };
 }
 
 type RefuseAt = (node: Node | null, found: string | null, reason: string, fix: string) => void;
@@ -202,9 +226,24 @@ class FieldReader {
       this.#refuse(node, null, `${name} is not a text`, 'write one text; put numbers in quotes');
       return null;
     }
-    const parsed = parse(node.value);
+    return this.#parsed(node, name, node.value, parse);
+  }
+
+  /** As `optional`, of a number, in quotes or not. */
+  optionalNumber(fields: Fields, name: string, parse: Parse<number>): number | null {
+    const node = fields.get(name) ?? null;
+    if (node === null || isEmpty(node)) return null;
+    if (!isScalar(node) || (typeof node.value !== 'number' && typeof node.value !== 'string')) {
+      this.#refuse(node, null, `${name} is not a number`, 'write one number');
+      return null;
+    }
+    return this.#parsed(node, name, String(node.value), parse);
+  }
+
+  #parsed<T>(node: Node, name: string, text: string, parse: Parse<T>): T | null {
+    const parsed = parse(text);
     if (parsed.ok) return parsed.value;
-    this.#refuse(node, showFound(node.value, false), `${name} ${parsed.reason}`, parsed.fix);
+    this.#refuse(node, showFound(text, false), `${name} ${parsed.reason}`, parsed.fix);
     return null;
   }
 

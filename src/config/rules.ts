@@ -1,4 +1,5 @@
 // The rules of a configuration, from the bucket variables, and the checks that every set of rules must pass.
+import type { BrakeLimits } from '../core/delete-brake.ts';
 import { type DeletePolicy, RESERVED_PREFIX, type Rule, targetSpacesOverlap } from '../core/rule.ts';
 import type { Findings } from './findings.ts';
 import { quoteText, showFound } from './problem.ts';
@@ -9,6 +10,7 @@ import type { SettingName } from './settings.ts';
 export interface RuleDefaults {
   readonly expectedOwner: string | null;
   readonly deletes: DeletePolicy;
+  readonly deleteBrake: BrakeLimits;
   readonly adopt: Rule['adopt'];
   readonly verify: Rule['verify'];
 }
@@ -72,6 +74,7 @@ export function rulesFromVariables(
       kmsKeyName: null,
     },
     deletes: defaults.deletes,
+    deleteBrake: defaults.deleteBrake,
     adopt: defaults.adopt,
     verify: defaults.verify,
     metadata: 'all',
@@ -104,6 +107,22 @@ export function checkRules(placed: readonly PlacedRule[], findings: Findings): v
           'give them different target buckets, or target prefixes of which neither begins with the other',
         );
     }
+  }
+}
+
+/**
+ * Mirrored deletes need the account of the source: a bucket that was deleted and made again by somebody else looks
+ * empty, and every copy would follow.
+ */
+export function checkMirrorOwners(placed: readonly PlacedRule[], findings: Findings): void {
+  for (const { rule, place } of placed) {
+    if (rule.deletes !== 'mirror' || rule.source.expectedOwner !== null) continue;
+    findings.refuse(
+      place,
+      `deletes mirrored by ${quoteText(rule.name)}`,
+      'mirrored deletes need the account that owns the source: a bucket made again by someone else looks empty',
+      'set S3_EXPECTED_OWNER (in the file: source.expectedOwner) to the 12 digits of the account, or deletes to ignore',
+    );
   }
 }
 

@@ -12,9 +12,7 @@ import {
   key32Bytes,
   keyPart,
   listenHost,
-  type Parse,
   plainText,
-  refuse,
   secondsAsMs,
   secretText,
   sourceBuckets,
@@ -25,16 +23,11 @@ import { STORE_SETTINGS } from './store-settings.ts';
 
 const MIB = 1024 * 1024;
 
-const deletePolicy: Parse<'ignore'> = (text) =>
-  text.toLowerCase() === 'mirror'
-    ? refuse(
-        'mirrored deletes come with the delete brake and are not available in this version',
-        'set it to ignore, or remove it',
-      )
-    : choice(['ignore'])(text);
-
-/** The parser of `deletes`, shared with the rules file. */
-export const parseDeletes = deletePolicy;
+/** Parsers that the rules file shares. */
+export const parseDeletes = choice(['ignore', 'mirror']);
+export const parseBrakeCount = wholeNumber(0, 1_000_000_000);
+export const parseBrakeShare = wholeNumber(0, 100);
+export const parseBrakeWindow = secondsAsMs(60, 30 * 24 * 3600);
 export const parseAdopt = choice(['checksum', 'size', 'never']);
 export const parseVerify = choice(['transfer', 'source', 'strict']);
 
@@ -75,7 +68,7 @@ export const SETTINGS = {
   }),
   S3_EXPECTED_OWNER: optional(accountId, {
     section: 'buckets',
-    help: 'Account id that must own the source buckets; sent with every call to S3, so that a bucket deleted and made again by someone else is refused. Required for S3_BUCKET=*.',
+    help: 'Account id that must own the source buckets; sent with every call to S3, so that a bucket deleted and made again by someone else is refused. Required for S3_BUCKET=* and for DELETES=mirror.',
     defaultText: 'not checked',
     example: '111122223333',
   }),
@@ -99,9 +92,27 @@ export const SETTINGS = {
   }),
   DELETES: withDefault(parseDeletes, 'ignore', {
     section: 'policy',
-    help: 'What happens at the target when a source object is deleted. This version knows only ignore: the copy stays.',
+    help: 'What happens at the target when a source object is deleted: ignore (the copy stays) or mirror (the copy is deleted, if this service wrote it, and as long as the delete brake lets it). mirror needs S3_EXPECTED_OWNER.',
     defaultText: 'ignore',
     example: 'ignore',
+  }),
+  DELETE_BRAKE_COUNT: withDefault(parseBrakeCount, 1000, {
+    section: 'policy',
+    help: 'Mirrored deletes of one rule within DELETE_BRAKE_WINDOW_SEC, at most: past it further deletes are held until a person releases or rejects them. 0 holds every delete.',
+    defaultText: '1000',
+    example: '1000',
+  }),
+  DELETE_BRAKE_SHARE: withDefault(parseBrakeShare, 10, {
+    section: 'policy',
+    help: "The same limit in percent of the rule's objects; the lower of the two counts. Up to 10 deletes always pass it. 100 switches the share off.",
+    defaultText: '10',
+    example: '10',
+  }),
+  DELETE_BRAKE_WINDOW_SEC: withDefault(parseBrakeWindow, 3_600_000, {
+    section: 'policy',
+    help: 'Seconds of the sliding window in which mirrored deletes are counted.',
+    defaultText: '3600',
+    example: '3600',
   }),
   ...STORE_SETTINGS,
   REPLICATOR_API_KEYS: withDefault(parseApiKeys, [], {

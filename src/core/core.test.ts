@@ -23,6 +23,7 @@ function rule(source: Partial<Rule['source']> = {}, target: Partial<Rule['target
       ...target,
     },
     deletes: 'ignore',
+    deleteBrake: { count: 1000, sharePercent: 10, windowMs: 3_600_000 },
     adopt: 'checksum',
     verify: 'source',
     metadata: 'all',
@@ -145,7 +146,8 @@ test('a stamp comes back as it was written, for any key and rule name', () => {
       fc.string({ unit: 'binary' }),
       fc.string({ unit: 'binary' }),
       fc.boolean(),
-      (key, ruleName, adopted) => {
+      fc.boolean(),
+      (key, ruleName, adopted, rejected) => {
         const stamp: Stamp = {
           source: stampSource({ bucket: 'b', key }),
           ruleName,
@@ -158,6 +160,7 @@ test('a stamp comes back as it was written, for any key and rule name', () => {
           crc32c: adopted ? null : 'AAAAAA==',
           verified: adopted ? 'size' : 'source',
           adopted,
+          isKept: adopted && rejected,
         };
         const custom = writeStamp(stamp);
         const empty = {

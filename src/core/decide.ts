@@ -53,7 +53,7 @@ export function decide(input: DecideInput): Decision {
   }
   if (target === null) return { kind: 'copy', condition: 'absent' };
   if (stamp !== null && isSound(target, stamp, input.receiptCrc32c)) {
-    if (stampAgrees(stamp, state, input.metadataDigest)) {
+    if (!stamp.isKept && stampAgrees(stamp, state, input.metadataDigest)) {
       return { kind: 'agree', stamp, verified: stamp.verified };
     }
   }
@@ -62,7 +62,7 @@ export function decide(input: DecideInput): Decision {
   return {
     kind: 'update_metadata',
     token: target.token,
-    adopted: stamp === null ? true : stamp.adopted,
+    adopted: stamp === null ? true : stamp.adopted && !stamp.isKept,
     contentDiffers: digestMetadata(target.metadata) !== input.metadataDigest,
     verified: proof,
   };

@@ -209,7 +209,8 @@ export const FAULTS = {
   delete_brake: {
     disposition: 'park',
     title: 'Deletes of this rule are stopped by the brake',
-    remedy: 'Look at what would be deleted; release by redriving this class, or leave it.',
+    remedy:
+      'Look at what would be deleted ("replicator brake"), then let it happen or let the objects stay: "replicator brake release RULE" or "replicator brake reject RULE".',
   },
   unexpected: {
     disposition: 'retry',

@@ -1,6 +1,7 @@
 // Port: what replication has to tell, one method per business event. Telemetry turns each into a log line and
 // metrics at once; tests assert on it. No method throws or waits.
 import type { ChangeTransport } from './change.ts';
+import type { BrakeTrip } from './delete-brake.ts';
 import type { Fault, FaultCode } from './faults.ts';
 import type { ObjectLocation } from './object.ts';
 import type { Outcome, Receipt } from './transfer.ts';
@@ -73,6 +74,8 @@ export interface Happenings {
   parkedRechecked(event: ParkedClassRef & { readonly count: number }): void;
   /** The example ended in another way than before: the rest of its class is run again. */
   parkedClassRedriven(event: ParkedClassRef & { readonly redriven: number }): void;
+  /** From here on the deletes of this rule are held for a person. Told once for each trip. */
+  brakeTripped(event: { readonly ruleName: string; readonly trip: BrakeTrip }): void;
   /** Given back, nobody having failed: at shutdown, or to wait among the large objects. */
   transferReleased(event: TransferRef & { readonly reason: 'shutdown' | 'lane_full' }): void;
   leaseLost(event: TransferRef): void;

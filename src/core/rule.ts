@@ -1,4 +1,5 @@
 // A rule: what is replicated where. Matching and key mapping are pure and the same in every shell.
+import type { BrakeLimits } from './delete-brake.ts';
 import type { ObjectLocation } from './object.ts';
 
 export type DeletePolicy = 'ignore' | 'mirror';
@@ -30,6 +31,8 @@ export interface Rule {
     readonly kmsKeyName: string | null;
   };
   readonly deletes: DeletePolicy;
+  /** Past one of these, mirrored deletes are held for a person. */
+  readonly deleteBrake: BrakeLimits;
   readonly adopt: AdoptPolicy;
   readonly verify: VerifyPolicy;
   readonly metadata: MetadataPolicy;

@@ -22,8 +22,10 @@ export interface Stamp {
   readonly crc32c: string | null;
   /** How far the bytes were proved equal when this was written; no later look may claim more without a new proof. */
   readonly verified: VerifiedLevel;
-  /** True where the bytes were there before us: mirrored deletes never take such an object. */
+  /** Mirrored deletes never take such an object: its bytes were there before us, or a person rejected its delete. */
   readonly adopted: boolean;
+  /** True where it is adopted only because its delete was rejected: over when the source has the object again. */
+  readonly isKept: boolean;
 }
 
 /** The name of a source object inside a stamp. */
@@ -55,6 +57,7 @@ export function stampOf(options: {
     crc32c,
     verified,
     adopted,
+    isKept: false,
   };
 }
 
@@ -80,7 +83,7 @@ export function writeStamp(stamp: Stamp): Record<string, string> {
   if (stamp.versionId !== null) fields['replicator-source-version-id'] = stamp.versionId;
   if (stamp.checksum !== null) fields['replicator-source-checksum'] = stamp.checksum;
   if (stamp.crc32c !== null) fields['replicator-crc32c'] = stamp.crc32c;
-  if (stamp.adopted) fields['replicator-adopted'] = 'true';
+  if (stamp.adopted) fields['replicator-adopted'] = stamp.isKept ? 'kept' : 'true';
   return fields;
 }
 
@@ -108,7 +111,8 @@ export function readStamp(metadata: TargetMetadata): Stamp | null {
     checksum: field('source-checksum'),
     crc32c: field('crc32c'),
     verified: readLevel(field('verified')),
-    adopted: field('adopted') === 'true',
+    adopted: field('adopted') !== null,
+    isKept: field('adopted') === 'kept',
   };
 }
 

@@ -9,6 +9,7 @@ import type { TransferQueue } from '../core/transfer-queue.ts';
 import type { AcceptChanges } from '../replication/accept-change.ts';
 import type { Alerts } from '../replication/alerts.ts';
 import type { ExplainObject } from '../replication/explain-object.ts';
+import type { HeldDeletes } from '../replication/held-deletes.ts';
 import type { HostState } from '../replication/host-watch.ts';
 import type { BodyHold, IntakeGate } from '../replication/intake-gate.ts';
 import type { RunControl } from '../replication/run.ts';
@@ -64,6 +65,8 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
 export interface HttpServerDeps {
   readonly rules: readonly Rule[];
   readonly queue: TransferQueue;
+  /** The delete brakes of the rules, and what a person decides about what they hold. */
+  readonly heldDeletes: Pick<HeldDeletes, 'list' | 'decide'>;
   readonly acceptChanges: AcceptChanges;
   readonly explain: ExplainObject;
   readonly runs: { readonly backfill: RunControl };

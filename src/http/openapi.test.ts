@@ -27,6 +27,7 @@ const OPERATIONS = [
   'GET /v1/alerts',
   'GET /v1/backfills',
   'GET /v1/backfills/{id}',
+  'GET /v1/brakes',
   'GET /v1/objects/explain',
   'GET /v1/parked',
   'GET /v1/quarantine',
@@ -40,6 +41,7 @@ const OPERATIONS = [
   'POST /v1/events',
   'POST /v1/redrive',
   'POST /v1/replicate',
+  'POST /v1/rules/{name}/brake',
   'POST /v1/transfers/{id}/retry',
 ];
 

@@ -18,6 +18,7 @@ import { guardBody, guardOrigin } from './origin-guard.ts';
 import { problemAnswer, rawProblemAnswer, RequestProblem, type RequestProblemCode } from './problem.ts';
 import { registerBackfillRoutes } from './routes/backfills.ts';
 import { registerAlertRoutes } from './routes/alerts.ts';
+import { registerBrakeRoutes } from './routes/brakes.ts';
 import { registerEventsRoute } from './routes/events.ts';
 import { registerObjectRoutes } from './routes/objects.ts';
 import { registerParkedRoutes } from './routes/parked.ts';
@@ -107,6 +108,7 @@ function registerRoutes(app: HttpApp, deps: RouteDeps): void {
   registerEventsRoute(app, deps);
   registerTransferRoutes(app, deps);
   registerParkedRoutes(app, deps);
+  registerBrakeRoutes(app, deps);
   registerQuarantineRoute(app, deps);
   registerBackfillRoutes(app, deps);
   registerAlertRoutes(app, deps);

@@ -93,7 +93,7 @@ async function copyOptimistically(stores: Stores, attempt: Attempt): Promise<Att
     read.discard();
     return null;
   }
-  return endOf(await copySmallObject(stores, attempt, read, 'absent'));
+  return endOfCopy(stores, attempt, await copySmallObject(stores, attempt, read, 'absent'), 'absent');
 }
 
 /** One look at each side, and what follows from it. Null: look again. */
@@ -157,7 +157,10 @@ async function sourceAbsent(
     target,
     receiptCrc32c: receiptCrc32c(attempt, target),
   });
-  if (decision.kind === 'delete') return removeObject(stores, attempt, decision.token);
+  if (decision.kind === 'delete') {
+    if (target === null) throw new Error('An absent target cannot be deleted');
+    return removeObject(stores, attempt, target);
+  }
   if (target === null && attempt.unanswered?.effect === 'delete')
     return { outcome: 'deleted', receipt: null };
   attempt.note = goneNote(attempt.claimed.source.key);
@@ -234,7 +237,7 @@ async function copyOrContinue(
     if (isOurs) attempt.enterLargeLane(looked.state.sizeBytes);
     attempt.hasTriedCheckpoint = true;
     const result = isOurs ? await resumeLargeObject(stores, attempt, checkpoint) : null;
-    if (result !== null) return endOf(result);
+    if (result !== null) return endOfCopy(stores, attempt, result, condition);
     attempt.report({ bytesDone: 0, sizeBytes: looked.state.sizeBytes, checkpoint: null });
     if (!isOurs) await cancelQuietly(stores, attempt, checkpoint.session);
   }
@@ -252,8 +255,15 @@ function isSamePlace(checkpoint: UploadCheckpoint, attempt: Attempt): boolean {
   );
 }
 
-function endOf(result: CopyResult): AttemptEnd | null {
-  return result.kind === 'copied' ? { outcome: 'replicated', receipt: result.receipt } : null;
+function endOfCopy(
+  stores: Stores,
+  attempt: Attempt,
+  result: CopyResult,
+  condition: TargetCondition,
+): AttemptEnd | null {
+  if (result.kind !== 'copied') return null;
+  if (condition === 'absent') stores.deleteBrake.objectAppeared(attempt.rule.name);
+  return { outcome: 'replicated', receipt: result.receipt };
 }
 
 /**
@@ -282,7 +292,7 @@ async function copyFrom(
     }
   }
   if (read.state.sizeBytes <= stores.chunkBytes) {
-    return endOf(await copySmallObject(stores, attempt, read, condition));
+    return endOfCopy(stores, attempt, await copySmallObject(stores, attempt, read, condition), condition);
   }
   try {
     attempt.enterLargeLane(read.state.sizeBytes);
@@ -290,5 +300,5 @@ async function copyFrom(
     read.discard();
     throw error;
   }
-  return endOf(await copyLargeObject(stores, attempt, read, condition));
+  return endOfCopy(stores, attempt, await copyLargeObject(stores, attempt, read, condition), condition);
 }

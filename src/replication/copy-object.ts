@@ -21,6 +21,7 @@ import type { Attempt } from './attempt.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { ByteProof } from './byte-proof.ts';
+import type { DeleteBrake } from './delete-brake.ts';
 
 /** What every use case of an attempt works with. */
 export interface Stores {
@@ -29,6 +30,8 @@ export interface Stores {
   readonly checksums: ChecksumEngine;
   readonly clock: Clock;
   readonly byteBudget: ByteBudget;
+  /** Asked before every mirrored delete; told of every new object. */
+  readonly deleteBrake: Pick<DeleteBrake, 'ask' | 'objectAppeared'>;
   /** Largest object sent in one request, and the interval of checkpoints. */
   readonly chunkBytes: number;
   /** After this an unanswered effect is given up. The settle grace is at least twice as long. */

@@ -29,6 +29,7 @@ export function createHappenings(deps: { readonly logger: Logger; readonly metri
     ...intakeHappenings(logger, metrics),
     ...finishHappenings(logger, metrics),
     ...uploadHappenings(logger, metrics),
+    ...parkedHappenings(logger, metrics),
     transferStarted: (event) => {
       const { attempt, isSettling, isOwed } = event;
       const why = isSettling ? LAST_LOOK_NOTE : isOwed ? TAKEN_OVER_NOTE : null;
@@ -38,33 +39,6 @@ export function createHappenings(deps: { readonly logger: Logger; readonly metri
       const { fault, attemptCount, retryInMs } = event;
       metrics.transferRetried(fault.code);
       logger.warn({ ...factsOf(event), attemptCount, retryInMs, ...factsOfFault(fault) }, 'retrying');
-    },
-    transferParked: (event) => {
-      const { fault, attemptCount } = event;
-      metrics.transferEnded({ fault: fault.code });
-      logger.error(
-        {
-          ...factsOf(event),
-          attemptCount,
-          ...factsOfFault(fault),
-          remedy: FAULTS[fault.code].remedy,
-          // Only what nobody expected needs the place in the code.
-          ...(fault.code === 'bug' || fault.code === 'unexpected' ? { err: fault.cause ?? fault } : {}),
-        },
-        'failed: parked until a person redrives it',
-      );
-    },
-    parkedRechecked: ({ transferId, ruleName, faultCode, count }) => {
-      logger.info(
-        { transferId, rule: ruleName, fault: faultCode, parked: count },
-        'recheck: one of the parked transfers is tried again',
-      );
-    },
-    parkedClassRedriven: ({ transferId, ruleName, faultCode, redriven }) => {
-      logger.info(
-        { transferId, rule: ruleName, fault: faultCode, redriven },
-        'recheck: the reason is gone, the other parked transfers are run again',
-      );
     },
     transferReleased: (event) => {
       if (event.reason === 'shutdown') logger.info(factsOf(event), 'released: goes on at the next start');
@@ -121,6 +95,61 @@ function intakeHappenings(
     recordQuarantined: ({ reason, rawStart }) => {
       metrics.changeSeen('quarantined');
       logger.error({ reason, record: rawStart }, 'quarantined: a record could not be understood and is kept');
+    },
+  };
+}
+
+/** What waits for a person, and what is tried without one. */
+function parkedHappenings(
+  logger: Logger,
+  metrics: Metrics,
+): Pick<Happenings, 'brakeTripped' | 'transferParked' | 'parkedRechecked' | 'parkedClassRedriven'> {
+  return {
+    brakeTripped: ({ ruleName, trip }) => {
+      const { deletes, limit, windowMs, objects } = trip;
+      logger.error(
+        {
+          rule: ruleName,
+          deletes,
+          limit,
+          windowSec: windowMs / 1000,
+          objects,
+          remedy: FAULTS.delete_brake.remedy,
+        },
+        'delete brake tripped: deletes of this rule are held until a person releases or rejects them',
+      );
+    },
+    transferParked: (event) => {
+      const { fault, attemptCount } = event;
+      metrics.transferEnded({ fault: fault.code });
+      if (fault.code === 'delete_brake') {
+        // The trip was told once, as an error.
+        logger.info({ ...factsOf(event), ...factsOfFault(fault) }, 'held: the delete brake is tripped');
+        return;
+      }
+      logger.error(
+        {
+          ...factsOf(event),
+          attemptCount,
+          ...factsOfFault(fault),
+          remedy: FAULTS[fault.code].remedy,
+          // Only what nobody expected needs the place in the code.
+          ...(fault.code === 'bug' || fault.code === 'unexpected' ? { err: fault.cause ?? fault } : {}),
+        },
+        'failed: parked until a person redrives it',
+      );
+    },
+    parkedRechecked: ({ transferId, ruleName, faultCode, count }) => {
+      logger.info(
+        { transferId, rule: ruleName, fault: faultCode, parked: count },
+        'recheck: one of the parked transfers is tried again',
+      );
+    },
+    parkedClassRedriven: ({ transferId, ruleName, faultCode, redriven }) => {
+      logger.info(
+        { transferId, rule: ruleName, fault: faultCode, redriven },
+        'recheck: the reason is gone, the other parked transfers are run again',
+      );
     },
   };
 }

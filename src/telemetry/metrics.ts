@@ -14,6 +14,12 @@ type ChangeResult = 'accepted' | 'joined' | 'ignored' | 'quarantined';
 /** From seconds, which is what is promised, to hours, which is what an outage makes of it. */
 const LAG_BUCKETS_SEC = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400];
 
+interface WatchedBrakes {
+  list(): Promise<
+    readonly { readonly rule: { readonly name: string }; readonly brake: { readonly trip: object | null } }[]
+  >;
+}
+
 type WatchedQueue = Pick<TransferQueue, 'counts' | 'parkedClasses'>;
 
 /** Counts what happens and answers the text that Prometheus reads. */
@@ -32,6 +38,8 @@ export interface Metrics extends RunMetrics {
   readonly alerts: AlertMetrics;
   /** The backlog is asked from this queue at every scrape. */
   watchQueue(queue: WatchedQueue): void;
+  /** The delete brakes are asked from here at every scrape. */
+  watchBrakes(brakes: WatchedBrakes): void;
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -55,7 +63,9 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     registers,
   });
   const showBacklog = createBacklogGauges(registry, deps.clock);
+  const showBrakes = createBrakeGauge(registry);
   let watched: WatchedQueue | null = null;
+  let watchedBrakes: WatchedBrakes | null = null;
   return {
     ...createRunMetrics(registry),
     changeSeen: (result) => counters.changes.inc({ result }),
@@ -75,8 +85,12 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     watchQueue: (queue) => {
       watched = queue;
     },
+    watchBrakes: (brakes) => {
+      watchedBrakes = brakes;
+    },
     render: async () => {
       if (watched !== null) await showBacklog(watched);
+      if (watchedBrakes !== null) await showBrakes(watchedBrakes);
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
   };
@@ -174,6 +188,25 @@ function createBacklogGauges(registry: Registry, clock: Clock) {
     quarantined.set(counts === null ? Number.NaN : counts.quarantined);
     for (const [status, count] of Object.entries(counts?.byStatus ?? {})) backlog.set({ status }, count);
     for (const { faultCode, count } of classes) parked.inc({ fault: faultCode }, count);
+  };
+}
+
+function createBrakeGauge(registry: Registry) {
+  const tripped = new Gauge({
+    name: 'replicator_delete_brake_tripped',
+    help: '1 where mirrored deletes of the rule are held until a person releases or rejects them.',
+    labelNames: ['rule'],
+    registers: [registry],
+  });
+  return async (brakes: WatchedBrakes): Promise<void> => {
+    tripped.reset();
+    try {
+      for (const { rule, brake } of await brakes.list()) {
+        tripped.set({ rule: rule.name }, brake.trip === null ? 0 : 1);
+      }
+    } catch {
+      // No value says that it is not known; replicator_queue_answers tells why.
+    }
   };
 }
 

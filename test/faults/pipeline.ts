@@ -21,10 +21,12 @@ import type { Rule } from '../../src/core/rule.ts';
 import { PLAIN_RULE } from '../../src/core/testing/samples.ts';
 import type { TransferQueue } from '../../src/core/transfer-queue.ts';
 import type { Transfer } from '../../src/core/transfer.ts';
+import { openMemoryNotes } from '../../src/queues/memory/memory-notes.ts';
 import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
 import { createIntake, type IntakeAnswer } from '../../src/replication/accept-change.ts';
 import { ByteBudget } from '../../src/replication/byte-budget.ts';
 import type { Stores } from '../../src/replication/copy-object.ts';
+import { DeleteBrake } from '../../src/replication/delete-brake.ts';
 import { Worker } from '../../src/replication/worker.ts';
 import { type GcsTargetOptions, openGcsTarget } from '../../src/stores/gcs/gcs-target.ts';
 import { openS3Source, type S3SourceOptions } from '../../src/stores/s3/s3-source.ts';
@@ -146,6 +148,11 @@ export class Pipeline implements AsyncDisposable {
       checksums: await openChecksumEngine(),
       clock: hurried(clock),
       byteBudget: new ByteBudget(options.memoryBytes ?? 64 * 1024 * 1024),
+      deleteBrake: new DeleteBrake({
+        notes: openMemoryNotes(),
+        clock: SYSTEM_CLOCK,
+        happenings: { brakeTripped: () => {}, workerTroubled: () => {} },
+      }),
       chunkBytes: CHUNK_BYTES,
       effectDeadlineMs: 10_000,
     };

@@ -7,9 +7,11 @@ import type { ObjectLocation } from '../../src/core/object.ts';
 import type { ObjectSource } from '../../src/core/object-source.ts';
 import type { Rule } from '../../src/core/rule.ts';
 import type { TransferQueue } from '../../src/core/transfer-queue.ts';
+import { openMemoryNotes } from '../../src/queues/memory/memory-notes.ts';
 import { type MemoryTransferQueue, openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
 import { type AcceptChanges, createIntake } from '../../src/replication/accept-change.ts';
 import { ByteBudget } from '../../src/replication/byte-budget.ts';
+import { DeleteBrake } from '../../src/replication/delete-brake.ts';
 import { Worker } from '../../src/replication/worker.ts';
 import type { Wire } from './network.ts';
 import { override } from './override.ts';
@@ -84,6 +86,7 @@ export class Service {
   readonly #name: string;
   readonly #surroundings: Surroundings;
   readonly #queue: TransferQueue;
+  readonly #notes = openMemoryNotes();
   readonly #unlisten = new Map<Process, () => void>();
   #running: RunningProcess[] = [];
   #startCount = 0;
@@ -137,6 +140,7 @@ export class Service {
         checksums: engine,
         clock,
         byteBudget: new ByteBudget(1_000),
+        deleteBrake: new DeleteBrake({ notes: this.#notes, clock, happenings }),
         chunkBytes: CHUNK_BYTES,
         effectDeadlineMs: spans.deadlineMs,
         ...(planted?.decide === undefined ? {} : { decide: planted.decide }),

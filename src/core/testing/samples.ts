@@ -1,6 +1,10 @@
 // A rule and metadata without anything special, for tests to vary.
 import type { SourceMetadata } from '../object.ts';
+import type { BrakeLimits } from '../delete-brake.ts';
 import type { Rule } from '../rule.ts';
+
+/** A brake that no test trips by accident. */
+const WIDE_BRAKE: BrakeLimits = { count: 1_000_000, sharePercent: 100, windowMs: 3_600_000 };
 
 export const PLAIN_RULE: Rule = {
   name: 'default',
@@ -14,6 +18,7 @@ export const PLAIN_RULE: Rule = {
     kmsKeyName: null,
   },
   deletes: 'ignore',
+  deleteBrake: WIDE_BRAKE,
   adopt: 'checksum',
   verify: 'source',
   metadata: 'all',

@@ -95,13 +95,17 @@ function registerRedriveRoute(app: HttpApp, deps: RouteDeps): void {
       tags: ['transfers'],
       summary: 'Run all parked transfers of a reason again, now',
       description:
-        'Makes every parked transfer that matches due at once, in the order in which they began, with its attempts counted from zero. Ids stay. Fields combine; at least one is needed.',
+        'Makes every parked transfer that matches due at once, in the order in which they began, with its attempts counted from zero. Ids stay. Fields combine; at least one is needed. With fault delete_brake and no bucket or prefix this releases the delete brakes.',
       body: RedriveBody,
       response: { 202: RedriveAnswer.describe('Due now.') },
     },
     handler: async (request, reply) => {
       const answer = { redriven: 0, more: true };
       try {
+        // Without a release the held deletes would only be looked at and held again.
+        for (const ruleName of releasedBy(request.body, deps)) {
+          answer.redriven += await deps.heldDeletes.decide(ruleName, 'release', () => deps.closing.aborted);
+        }
         for await (const redriven of redriveParked(deps.queue, filterOf(request.body))) {
           answer.redriven += redriven;
           if (deps.closing.aborted) return await reply.code(202).send(answer);
@@ -124,6 +128,15 @@ function registerRedriveRoute(app: HttpApp, deps: RouteDeps): void {
       }
     },
   });
+}
+
+/** The rules whose delete brake is released by this request: it asks for all that the brake holds, by its fault. */
+function releasedBy(
+  { fault, rule, bucket, prefix }: z.output<typeof RedriveBody>,
+  deps: RouteDeps,
+): string[] {
+  if (fault !== 'delete_brake' || bucket !== undefined || prefix !== undefined) return [];
+  return deps.rules.map(({ name }) => name).filter((name) => rule === undefined || name === rule);
 }
 
 async function parkedToJson(

@@ -5,8 +5,11 @@ import type { Rule } from '../../core/rule.ts';
 import { PLAIN_RULE } from '../../core/testing/samples.ts';
 import type { ClaimedTransfer, TransferQueue } from '../../core/transfer-queue.ts';
 import type { Receipt } from '../../core/transfer.ts';
+import { openMemoryNotes } from '../../queues/memory/memory-notes.ts';
 import { openMemoryQueue } from '../../queues/memory/memory-queue.ts';
 import { createIntake } from '../../replication/accept-change.ts';
+import { DeleteBrake } from '../../replication/delete-brake.ts';
+import { HeldDeletes } from '../../replication/held-deletes.ts';
 import { IntakeGate } from '../../replication/intake-gate.ts';
 import { parseChangeDocument } from '../../triggers/s3-notification.ts';
 import type { HttpApp, HttpServerDeps } from '../http-deps.ts';
@@ -25,6 +28,7 @@ export interface TestApi {
   readonly port: number;
   readonly queue: TransferQueue;
   readonly clock: ManualClock;
+  readonly brake: DeleteBrake;
   readonly log: readonly LogLine[];
   /** Sends a request; `json` becomes the body with its content type. */
   call(method: string, path: string, request?: CallRequest): Promise<CallAnswer>;
@@ -91,12 +95,15 @@ export async function openTestApi(
       newId: () => `transfer-${++lastId}`,
     });
   const rules = deps.rules ?? [PHOTOS_RULE, DOCS_RULE];
+  const happenings = SILENT_HAPPENINGS;
+  const brake = new DeleteBrake({ notes: openMemoryNotes(), clock, happenings });
   const log: LogLine[] = [];
   const write = (level: LogLine['level']) => (facts: object, message: string) => {
     log.push({ level, facts: { ...facts }, message });
   };
   const app = createHttpServer({
     acceptChanges: createIntake({ rules, queue, happenings: SILENT_HAPPENINGS }),
+    heldDeletes: new HeldDeletes({ rules, queue, brake, clock, happenings }),
     explain: async (source) => ({ source, rules: [], reason: 'no rule covers this object' }),
     runs: { backfill: NO_RUNS },
     parseChangeDocument,
@@ -132,6 +139,7 @@ export async function openTestApi(
     port,
     queue,
     clock,
+    brake,
     log,
     call: async (method, path, request) => call(method, url + path, request),
     claimOne: async () => {
@@ -180,6 +188,7 @@ const SILENT_HAPPENINGS = {
   transferParked() {},
   parkedRechecked() {},
   parkedClassRedriven() {},
+  brakeTripped() {},
   transferReleased() {},
   uploadTooSlow() {},
   uploadsSwept() {},

@@ -10,6 +10,7 @@ import type { ObjectTarget } from '../../core/object-target.ts';
 import { mapTarget, type Rule } from '../../core/rule.ts';
 import { PLAIN_RULE } from '../../core/testing/samples.ts';
 import type { ClaimedTransfer, TransferQueue } from '../../core/transfer-queue.ts';
+import { openMemoryNotes } from '../../queues/memory/memory-notes.ts';
 import { openMemoryQueue } from '../../queues/memory/memory-queue.ts';
 import { MemorySource } from '../../stores/memory/memory-source.ts';
 import { MemoryTarget } from '../../stores/memory/memory-target.ts';
@@ -17,6 +18,7 @@ import { Attempt, type AttemptEnd } from '../attempt.ts';
 import { ByteBudget } from '../byte-budget.ts';
 import { converge } from '../converge.ts';
 import type { Stores } from '../copy-object.ts';
+import { DeleteBrake } from '../delete-brake.ts';
 
 export const SOURCE: ObjectLocation = { bucket: 'from', key: 'a/b c.txt' };
 export const TARGET: ObjectLocation = { bucket: 'to', key: 'a/b c.txt' };
@@ -104,6 +106,8 @@ export class World {
   readonly target = new MemoryTarget({ buckets: ['to'], blockBytes: BLOCK_BYTES });
   readonly queue: TransferQueue;
   readonly byteBudget = new ByteBudget(1000);
+  readonly notes = openMemoryNotes();
+  readonly deleteBrake: DeleteBrake;
   /** Store calls in their order, `source.read` and the like. */
   readonly calls: string[] = [];
   /** Happenings in their order. */
@@ -112,6 +116,7 @@ export class World {
   #lastId = 0;
 
   constructor() {
+    this.deleteBrake = this.openBrake();
     this.queue = openMemoryQueue({
       clock: this.clock,
       leaseMs: LEASE_MS,
@@ -122,6 +127,11 @@ export class World {
         return `transfer-${this.#lastId}`;
       },
     });
+  }
+
+  /** The brake as a new process finds it in the notes. */
+  openBrake(): DeleteBrake {
+    return new DeleteBrake({ notes: this.notes, clock: this.clock, happenings: this.happenings() });
   }
 
   put(text: string, user: Record<string, string> = {}): void {
@@ -140,6 +150,7 @@ export class World {
       checksums: engine,
       clock: this.clock,
       byteBudget: this.byteBudget,
+      deleteBrake: this.deleteBrake,
       chunkBytes: CHUNK_BYTES,
       effectDeadlineMs: 60_000,
     };
