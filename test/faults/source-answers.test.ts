@@ -237,6 +237,33 @@ test('an address that takes connections and never answers is given up', async ()
   assert.equal((await pipeline.ended('k')).outcome, 'replicated');
 });
 
+test('a document that trickles from either store is given up, and asked for again', async () => {
+  for (const [name, code] of [
+    ['gcs', 'target_error'],
+    ['s3', 'source_error'],
+  ] as const) {
+    let waitedMs = 0;
+    await using pipeline = await opened({ time: { monotonicMs: () => performance.now() + waitedMs } });
+    // A look at the target is a document, and so is a refusal of the source.
+    pipeline.s3.denyReads(SOURCE_BUCKET, name === 's3');
+    let isSending = false;
+    pipeline[name].watch(({ stage }) => void (isSending ||= stage === 'sending'));
+    pipeline[name].faults.add({
+      match: { method: 'GET' },
+      effect: { kind: 'trickle_response', afterBytes: 1, bytesPerSec: 20 },
+    });
+    await pipeline.take(notification(['k']));
+    await pipeline.until('the slow answer', () => (isSending ? true : null));
+    pipeline.s3.denyReads(SOURCE_BUCKET, false);
+    await pipeline.until('its end', () => {
+      waitedMs += 100;
+      return pipeline.retriedFaults().length > 0 ? true : null;
+    });
+    assert.equal((await pipeline.ended('k')).outcome, 'replicated');
+    assert.equal(pipeline.retriedFaults()[0], code);
+  }
+});
+
 async function closedPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

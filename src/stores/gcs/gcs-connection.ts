@@ -3,6 +3,7 @@
 import { Agent, type Dispatcher, errors } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
+import { isCreeping } from '../../core/pace.ts';
 import {
   brokenFault,
   detailsOfSubject,
@@ -148,7 +149,7 @@ export class GcsConnection {
             : (request.body.forUndici() as Dispatcher.DispatchOptions['body'] & {}),
         signal,
       });
-      return { status: statusCode, headers: answered, text: await readAll(body) };
+      return { status: statusCode, headers: answered, text: await this.#readAll(body) };
     } catch (error) {
       const failure = request.body === null ? null : request.body.failure;
       if (failure !== null) throw failure.error;
@@ -157,6 +158,21 @@ export class GcsConnection {
       if (error instanceof errors.InvalidArgumentError) throw error;
       throw new NoAnswer(brokenFault(error, request.subject));
     }
+  }
+
+  async #readAll(body: AsyncIterable<Uint8Array>): Promise<string> {
+    const startedMs = this.monotonicMs();
+    const chunks: Uint8Array[] = [];
+    let sizeBytes = 0;
+    for await (const chunk of body) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > MAX_ANSWER_BYTES)
+        throw new Error(`The answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+      chunks.push(chunk);
+      if (isCreeping(this.monotonicMs() - startedMs, sizeBytes, this.#options.timeouts.bodyIdleMs))
+        throw new Error(`The answer came too slowly: ${sizeBytes} bytes so far`);
+    }
+    return Buffer.concat(chunks).toString('utf8');
   }
 }
 
@@ -220,17 +236,6 @@ function overdue(request: GcsRequest, isSent: boolean): Error {
       { details: detailsOfSubject(request.subject) },
     ),
   );
-}
-
-async function readAll(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > MAX_ANSWER_BYTES) throw new Error(`The answer is longer than ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function hostOf(origin: string): string {

@@ -27,7 +27,7 @@ import {
   readRequest,
   stateOfWhole,
 } from './read-object.ts';
-import { dropBody, readText, type S3Answer, type S3Request, SignedRequests } from './signed-requests.ts';
+import { dropBody, type S3Answer, type S3Request, SignedRequests } from './signed-requests.ts';
 
 export interface S3SourceOptions {
   readonly region: string;
@@ -124,7 +124,7 @@ class S3Source implements OpenSource {
     if (answer.kind === 'error') throw this.#fault(answer.answer, request, 's3:ListBucket');
     let document: string;
     try {
-      document = await readText(answer.body, LIST_LIMIT_BYTES);
+      document = await this.#requests.readText(answer.body, LIST_LIMIT_BYTES);
     } catch (error) {
       signal.throwIfAborted();
       throw networkFault(error, `the list of ${bucket}`);

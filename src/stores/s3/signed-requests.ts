@@ -2,6 +2,8 @@
 // credentials are renewed and a wrong clock is put right by the store's own Date. Nothing else is repeated here.
 import { Agent, type Dispatcher } from 'undici';
 import type { Clock } from '../../core/clock.ts';
+import { Fault } from '../../core/faults.ts';
+import { isCreeping } from '../../core/pace.ts';
 import { type Addressing, canonicalQuery, createAddressing } from './addressing.ts';
 import type { AwsCredentials, CredentialsProvider } from './credentials.ts';
 import { type ErrorAnswer, readErrorAnswer } from './error-answer.ts';
@@ -60,6 +62,7 @@ export class SignedRequests {
   readonly #sign: Signer;
   readonly #credentials: CredentialsProvider;
   readonly #clock: Clock;
+  readonly #bodyIdleTimeoutMs: number;
   /** What has to be added to this machine's clock to get the store's. */
   #clockOffsetMs = 0;
 
@@ -68,6 +71,7 @@ export class SignedRequests {
     this.#sign = createSigner(options.region);
     this.#credentials = options.credentials;
     this.#clock = options.clock;
+    this.#bodyIdleTimeoutMs = options.bodyIdleTimeoutMs;
     this.#agent = new Agent({
       connections: options.connections,
       pipelining: 1,
@@ -104,6 +108,24 @@ export class SignedRequests {
         return answer;
       }
     }
+  }
+
+  /** The text of a small document. What follows after `limitBytes` is not read. */
+  async readText(body: ResponseBody, limitBytes: number): Promise<string> {
+    const startedMs = this.#clock.monotonicMs();
+    const chunks: Uint8Array[] = [];
+    let total = 0;
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk);
+      total += chunk.length;
+      if (total > limitBytes) break;
+      const elapsedMs = this.#clock.monotonicMs() - startedMs;
+      if (isCreeping(elapsedMs, total, this.#bodyIdleTimeoutMs))
+        throw new Fault('source_error', `A document of the source came too slowly: ${total} bytes so far`, {
+          details: { store: 'source' },
+        });
+    }
+    return Buffer.concat(chunks).toString('utf8');
   }
 
   /** Ends every connection, also those in use. */
@@ -148,7 +170,7 @@ export class SignedRequests {
           body: response.body,
         };
       }
-      const text = await readText(response.body, ERROR_DOCUMENT_LIMIT_BYTES);
+      const text = await this.readText(response.body, ERROR_DOCUMENT_LIMIT_BYTES);
       return { kind: 'error', answer: readErrorAnswer(response.statusCode, response.headers, text) };
     } catch (error) {
       signal.throwIfAborted();
@@ -163,18 +185,6 @@ const SMALL_REST_BYTES = 64 * 1024;
 export function dropBody(body: ResponseBody): void {
   if (body.destroyed) return;
   void body.dump({ limit: SMALL_REST_BYTES });
-}
-
-/** The text of a small document. What follows after `limitBytes` is not read. */
-export async function readText(body: ResponseBody, limitBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let total = 0;
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    chunks.push(chunk);
-    total += chunk.length;
-    if (total > limitBytes) break;
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
