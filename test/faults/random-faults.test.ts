@@ -177,6 +177,12 @@ class Changes {
   }
 }
 
+/** Running attempts are aborted, wherever they are, and go on in a new worker. */
+async function restart(service: Pipeline | undefined): Promise<void> {
+  await service?.stopWorker();
+  service?.startWorker();
+}
+
 /** Returns how many faults happened. */
 async function runWorld(seed: number): Promise<number> {
   const pick = choices(seed);
@@ -190,6 +196,7 @@ async function runWorld(seed: number): Promise<number> {
   });
   await using second = await Pipeline.open({ rules: [MIRROR], clouds: pipeline.clouds });
   const services = [pipeline, second];
+  if (pick(2) === 0) pipeline.s3.setVersioning(SOURCE_BUCKET, 'enabled');
   const changes = new Changes(pick, pipeline.s3, history, seed);
   let scripted = 0;
   const script = ({ faults }: SandboxServer, fault: ScriptedFault): void => {
@@ -211,6 +218,7 @@ async function runWorld(seed: number): Promise<number> {
         targetFault(pick, async () => changes.put()),
       );
     if (pick(2) === 0) await changes.deliverSome(services);
+    if (pick(20) === 0) await restart(services[pick(2)]);
     await sleep(pick(8));
   }
   const happened = scripted - pipeline.s3.faults.pending - pipeline.gcs.faults.pending;
