@@ -10,6 +10,7 @@ import type { Versions } from './versions.ts';
 const NEVER = new AbortController().signal;
 /** One size that is sent in one request, one that needs an upload. Equal sizes make mixtures hard to see. */
 const SIZES: [number, number] = [24, 101];
+const FOREIGN_BYTES = 23;
 
 interface Content {
   readonly bytes: Uint8Array;
@@ -106,7 +107,8 @@ export class SourceWriter {
   #overwrite(location: ObjectLocation): string {
     const fresh = this.#newContent();
     const [last = fresh] = this.#history.get(location.key) ?? [];
-    const bytes = Buffer.alloc(last.bytes.length, fresh.bytes[0]);
+    const lengthBytes = this.#extraBytes() === 0 ? last.bytes.length : fresh.bytes.length;
+    const bytes = Buffer.alloc(lengthBytes, fresh.bytes[0]);
     this.#put(location, { ...last, bytes });
     return 'new bytes of the same size';
   }
@@ -116,10 +118,18 @@ export class SourceWriter {
     const [, large] = SIZES;
     this.#count += 1;
     return {
-      bytes: Buffer.alloc(this.#scenario.isAboutUploads ? large : choices.oneOf(SIZES), 96 + this.#count),
+      bytes: Buffer.alloc(
+        (this.#scenario.isAboutUploads ? large : choices.oneOf(SIZES)) + this.#extraBytes(),
+        96 + this.#count,
+      ),
       isMultipart: choices.weighted([1, 1]) === 1,
       user: {},
     };
+  }
+
+  /** Makes each content another size where a size has to tell them apart. */
+  #extraBytes(): number {
+    return this.#scenario.adopt === 'size' ? this.#count : 0;
   }
 
   #put(location: ObjectLocation, content: Content): void {
@@ -149,7 +159,7 @@ export async function meddle(
   const bytes = memory.bytesOf(location);
   const kind = scheduler.choices.part('meddling').pick(4);
   if (look.kind === 'absent' || bytes === null || kind === 0) {
-    memory.foreignWrite(location, Buffer.alloc(24, '#'));
+    memory.foreignWrite(location, Buffer.alloc(FOREIGN_BYTES, '#'));
     return 'somebody writes other bytes';
   }
   if (kind === 1) {

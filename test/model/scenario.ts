@@ -12,6 +12,10 @@ export interface Scenario {
   readonly isVersioned: boolean;
   readonly deletes: 'ignore' | 'mirror';
   readonly verify: 'transfer' | 'source';
+  /** Where size is enough, equal sizes are equal bytes: nobody could tell otherwise. */
+  readonly adopt: 'checksum' | 'size' | 'never';
+  /** Processes may start with other rules than those before them. */
+  readonly changesRules: boolean;
   readonly mutationCount: number;
   /** How likely each kind of mutation is: new bytes, a deletion, the same again, other metadata, a version removed. */
   readonly mutationWeights: readonly number[];
@@ -40,6 +44,8 @@ export function drawScenario(choices: Choices): Scenario {
     isVersioned: choices.weighted([1, 1]) === 1,
     deletes: choices.weighted([1, 2]) === 0 ? 'ignore' : 'mirror',
     verify: choices.weighted([1, 1]) === 0 ? 'source' : 'transfer',
+    adopt: choices.oneOf(['checksum', 'checksum', 'size', 'never']),
+    changesRules: choices.weighted([4, 1]) === 1,
     mutationCount: 1 + choices.pick(7),
     mutationWeights: choices.oneOf([
       [5, 4, 2, 3, 4],

@@ -9,6 +9,8 @@ export interface Process {
   readonly name: string;
   isAlive: boolean;
   pausedUntilMs: number;
+  /** How far its machine's wall clock is off; none by default. Monotonic time is never off. */
+  wallOffsetMs?: number;
 }
 
 interface Pending {
@@ -109,7 +111,7 @@ export class Scheduler {
   /** The clock as one process sees it. */
   clockOf(process: Process): Clock {
     return {
-      nowMs: () => this.#nowMs,
+      nowMs: () => this.#nowMs + (process.wallOffsetMs ?? 0),
       monotonicMs: () => this.#nowMs,
       sleep: (ms, signal) => this.#sleep(process, ms, signal),
     };

@@ -20,6 +20,7 @@ const PARTS = [
   'source',
   'held',
   'meddling',
+  'rules',
 ];
 
 export interface SearchResult {

@@ -40,7 +40,8 @@ export interface Surroundings {
   readonly network: Wire;
   readonly spans: Spans;
   readonly memories: Memories;
-  readonly rule: Rule;
+  /** Asked at the start of each process. */
+  readonly ruleOfStart: () => Rule;
   readonly planted: Planted | null;
   readonly maxConcurrency: number;
   readonly witness: EffectWitness;
@@ -50,6 +51,7 @@ export interface Surroundings {
   /** Where uploads end up, by their session. */
   readonly locations: Map<string, ObjectLocation>;
   readonly onAccepted: (keys: readonly string[]) => void;
+  readonly onSkipped: (key: string) => void;
   /** Told of everything that a process says. */
   readonly onHappening: (process: Process, name: keyof Happenings, event: unknown) => void;
   readonly judge: (check: () => void) => void;
@@ -59,6 +61,7 @@ interface RunningProcess {
   readonly process: Process;
   readonly worker: Worker;
   readonly intake: AcceptChanges;
+  readonly rule: Rule;
   isLeaving: boolean;
 }
 
@@ -90,16 +93,18 @@ export class Service {
   readonly #unlisten = new Map<Process, () => void>();
   #running: RunningProcess[] = [];
   #startCount = 0;
+  /** Where the queue runs. */
+  readonly #machine: Process;
 
   constructor(name: string, surroundings: Surroundings) {
     const { network, memories, planted, spans } = surroundings;
     this.#name = name;
+    this.#machine = { name, isAlive: true, pausedUntilMs: 0 };
     this.#surroundings = surroundings;
     this.ledger = new Ledger(network, MAX_ATTEMPTS);
     let idCount = 0;
-    const outside: Process = { name, isAlive: true, pausedUntilMs: 0 };
     this.queue = openMemoryQueue({
-      clock: network.scheduler.clockOf(outside),
+      clock: network.scheduler.clockOf(this.#machine),
       leaseMs: spans.leaseMs,
       settleGraceMs: spans.graceMs,
       smallMaxBytes: CHUNK_BYTES,
@@ -123,7 +128,8 @@ export class Service {
 
   /** Starts one more process. */
   start(): void {
-    const { network, rule, planted, maxConcurrency, spans } = this.#surroundings;
+    const { network, planted, maxConcurrency, spans } = this.#surroundings;
+    const rule = this.#surroundings.ruleOfStart();
     this.#startCount += 1;
     const process: Process = { name: `${this.#name}${this.#startCount}`, isAlive: true, pausedUntilMs: 0 };
     network.scheduler.note(() => `${process.name} starts`);
@@ -154,7 +160,7 @@ export class Service {
       leaseMs: spans.leaseMs,
     });
     const intake = createIntake({ rules: [rule], queue: ports.queue, happenings });
-    this.#running.push({ process, worker, intake, isLeaving: false });
+    this.#running.push({ process, worker, intake, rule, isLeaving: false });
     worker.start();
   }
 
@@ -174,6 +180,46 @@ export class Service {
     const ms = 1_500 + network.scheduler.choices.part('troubles').pick(12) * 1_500;
     network.scheduler.note(() => `${victim.process.name} stands still for ${ms} ms`);
     network.pause(victim.process, ms);
+  }
+
+  /** The wall clock of a process's machine, or of the queue's, is set to another time. */
+  jumpClock(): void {
+    const choices = this.#surroundings.network.scheduler.choices.part('troubles');
+    const offsetMs = choices.oneOf([3_600_000, -3_600_000, 0]);
+    const victim = choices.weighted([1, 1]) === 0 ? this.#machine : this.#victim(null)?.process;
+    if (victim === undefined) return;
+    victim.wallOffsetMs = offsetMs;
+    this.#surroundings.network.scheduler.note(() => `the clock of ${victim.name} is ${offsetMs} ms off`);
+  }
+
+  /** Somebody redrives one transfer, any, or everything that is parked. */
+  async redrive(what: 'one' | 'class'): Promise<void> {
+    const { network } = this.#surroundings;
+    const { transfers } = await this.#queue.list({ filter: {}, cursor: null, limit: 20 });
+    if (what === 'one' && transfers.length > 0) {
+      const { id = '', source } =
+        transfers[network.scheduler.choices.part('troubles').pick(transfers.length)] ?? {};
+      network.scheduler.note(() => `somebody redrives ${id}`);
+      await this.#queue.redrive(id);
+      if (source !== undefined) this.ledger.accepted([source.key]);
+    }
+    if (what === 'one') return;
+    network.scheduler.note(() => 'somebody redrives what is parked');
+    const keys = transfers.filter(({ status }) => status === 'parked').map(({ source }) => source.key);
+    await this.#queue.redriveClass({ filter: {}, limit: 100, cursor: null });
+    this.ledger.accepted(keys);
+  }
+
+  /** What is done is forgotten. */
+  async prune(): Promise<void> {
+    const { scheduler } = this.#surroundings.network;
+    const removed = await this.#queue.prune({ beforeMs: Number.MAX_SAFE_INTEGER, limit: 100 });
+    scheduler.note(() => `${removed} done transfers are forgotten`);
+  }
+
+  /** Processes that run with another rule than this one die, and start again with it. */
+  restartUnless(rule: Rule): void {
+    for (const running of this.#running) if (running.rule !== rule) this.#remove(running);
   }
 
   /** A process is told to stop; another one starts when it has. */
@@ -210,8 +256,18 @@ export class Service {
   }
 
   #portsOf(process: Process): Ports {
-    const { network, memories, planted, witness, locations, isPoisoned, isDenied, onAccepted, judge } =
-      this.#surroundings;
+    const {
+      network,
+      memories,
+      planted,
+      witness,
+      locations,
+      isPoisoned,
+      isDenied,
+      onAccepted,
+      onSkipped,
+      judge,
+    } = this.#surroundings;
     const behind = { source: deniable(memories.source, isDenied), target: memories.target };
     const stores = planted?.stores?.(behind) ?? behind;
     const ports: Ports = {
@@ -230,6 +286,7 @@ export class Service {
         store: this.#queue,
         ledger: this.ledger,
         onAccepted,
+        onSkipped,
         judge,
         onListening: (end) => void this.#unlisten.set(process, end),
       }),

@@ -62,7 +62,7 @@ export class Ledger {
   }
 
   /** An attempt ended under its lease. I1: nothing may rest that nobody looked at since the last accepted change. */
-  ended(lease: Lease, status: string): void {
+  ended(lease: Lease, status: string): string {
     const key = this.#requireCurrent(lease);
     const entry = this.#entry(key);
     if (status === 'done' || status === 'parked') entry.status = status;
@@ -70,6 +70,7 @@ export class Ledger {
     if (entry.status !== 'pending' && entry.claimedAtStep < entry.acceptedAtStep) {
       throw new Violation('I1', `${key} is ${status}, but nobody looked since its last accepted change`);
     }
+    return key;
   }
 
   /** I7: a transfer that keeps failing is parked. */
@@ -115,6 +116,8 @@ interface QueueOptions {
   readonly ledger: Ledger;
   /** Told when changes are in the queue, before anybody is answered. */
   readonly onAccepted: (keys: readonly string[]) => void;
+  /** Told where a transfer ends because no rule covers its object. */
+  readonly onSkipped: (key: string) => void;
   /** Runs a check and keeps its violation. */
   readonly judge: (check: () => void) => void;
   /** Given the function that ends a subscription, for when the process dies. */
@@ -198,7 +201,7 @@ function simulateWork(options: QueueOptions, send: Send): Partial<TransferQueue>
   };
 }
 
-function simulateEnds({ store, ledger, judge }: QueueOptions, send: Send): Partial<TransferQueue> {
+function simulateEnds({ store, ledger, judge, onSkipped }: QueueOptions, send: Send): Partial<TransferQueue> {
   return {
     finish: (lease, end) =>
       send(
@@ -208,7 +211,12 @@ function simulateEnds({ store, ledger, judge }: QueueOptions, send: Send): Parti
         (answer) => (answer.kind === 'finished' ? answer.status : answer.kind),
         async () => {
           const answer = await store.finish(lease, end);
-          if (answer.kind === 'finished') judge(() => ledger.ended(lease, answer.status));
+          if (answer.kind === 'finished') {
+            judge(() => {
+              const key = ledger.ended(lease, answer.status);
+              if (end.outcome === 'skipped') onSkipped(key);
+            });
+          }
           return answer;
         },
       ),

@@ -202,7 +202,7 @@ export class SmallWorld {
       network: this.#arena,
       spans: ARENA_SPANS,
       memories: { source: this.#source, target: this.#target },
-      rule: this.#rule,
+      ruleOfStart: () => this.#rule,
       planted,
       maxConcurrency: 1,
       isPoisoned: () => false,
@@ -215,6 +215,7 @@ export class SmallWorld {
         landed: ({ key }, before, after, examined) => this.#referee.landed(key, before, after, examined),
       },
       onHappening: (process, name, event) => this.#happened(process, name, event),
+      onSkipped: () => {},
       onAccepted: (keys) => this.#referee.accepted(keys),
     };
   }

@@ -6,8 +6,8 @@ import type { Process } from './scheduler.ts';
 import type { Service } from './service.ts';
 
 /** How likely each trouble is, in the order of `#strike`. */
-const WEIGHTS = [1, 1, 4, 4, 2, 3, 1, 1, 4, 1];
-const UPLOAD_WEIGHTS = [1, 1, 1, 1, 1, 1, 1, 1, 1, 12];
+const WEIGHTS = [2, 2, 8, 8, 4, 6, 2, 2, 8, 2, 2, 2, 1, 2];
+const UPLOAD_WEIGHTS = [1, 1, 1, 1, 1, 1, 1, 1, 1, 12, 1, 1, 0, 1];
 
 type MutationKind = 'any' | 'overwrite';
 type Trap = 'crash' | 'pause' | 'late';
@@ -124,8 +124,17 @@ export class Troubles {
         return this.#deny(2_000);
       case 8:
         return void this.#traps.push('late');
-      default:
+      case 9:
         this.#uploadTrapCount += 1;
+        return;
+      case 10:
+        return service?.jumpClock();
+      case 11:
+        return void service?.redrive('one');
+      case 12:
+        return void service?.redrive('class');
+      default:
+        return void service?.prune();
     }
   }
 

@@ -68,7 +68,8 @@ class World {
     this.#network.faultPermille = scenario.faultPermille;
     this.#network.streamFaultPermille = scenario.streamFaultPermille;
     this.#network.hasLatency = scenario.hasLatency;
-    this.#rule = { ...PLAIN_RULE, deletes: scenario.deletes, verify: scenario.verify };
+    const { deletes, verify, adopt } = scenario;
+    this.#rule = { ...PLAIN_RULE, deletes, verify, adopt };
     const clock = this.scheduler.clockOf({ name: 'source', isAlive: true, pausedUntilMs: 0 });
     this.#source = new MemorySource({ clock, buckets: ['from'], chunkBytes: 10 });
     if (scenario.isVersioned) this.#source.setVersioning('from', 'enabled');
@@ -128,7 +129,7 @@ class World {
       network: this.#network,
       spans: SPANS,
       memories: { source: this.#source, target: this.#target },
-      rule: this.#rule,
+      ruleOfStart: () => this.#ruleOfStart(),
       planted,
       maxConcurrency: this.#scenario.maxConcurrency,
       isPoisoned: (etag) => this.#writer.isPoisoned(etag),
@@ -144,11 +145,34 @@ class World {
         landed: ({ key }, before, after, examined) => this.#referee.landed(key, before, after, examined),
       },
       onHappening: (_, name, event) => this.#happened(name, event),
+      // The rule of this process does not cover the object: nobody promises anything until the next change.
+      onSkipped: (key) => this.#referee.meddled(key),
       onAccepted: (keys) => this.#referee.accepted(keys),
     };
   }
 
+  /** The rule that a process starts with: an operator edits the file, and takes it back in the end. */
+  #ruleOfStart(): Rule {
+    if (!this.#scenario.changesRules || this.#isCalm) return this.#rule;
+    const { target, source, verify } = this.#rule;
+    switch (this.scheduler.choices.part('rules').weighted([4, 1, 1, 1])) {
+      case 1:
+        return { ...this.#rule, verify: verify === 'source' ? 'transfer' : 'source' };
+      case 2:
+        return { ...this.#rule, target: { ...target, storageClass: 'NEARLINE' } };
+      case 3:
+        return { ...this.#rule, source: { ...source, prefix: 'nothing/' } };
+      default:
+        return this.#rule;
+    }
+  }
+
   #happened(name: keyof Happenings, event: unknown): void {
+    if (holdsSession(event)) {
+      this.#referee.judge(() => {
+        throw new Violation('I9', `${name} tells an upload session`);
+      });
+    }
     if (name !== 'transferFinished') return;
     const { source, bytesMoved } = event as Parameters<Happenings['transferFinished']>[0];
     if (bytesMoved > 0) this.#effectCounts.set(source.key, (this.#effectCounts.get(source.key) ?? 0) + 1);
@@ -208,9 +232,9 @@ class World {
     const again = (): void => this.#deliver(service, key, sizeBytes);
     const giveUp = this.scheduler.schedule({ receiver: null, delayMs: REDELIVERY_MS, run: again });
     intake({ changes: [changeOf(key, sizeBytes)], ignored: [], malformed: [] }).then(
-      () => {
+      ({ accepted }) => {
         giveUp();
-        return this.#referee.require(key, moment);
+        return accepted > 0 ? this.#referee.require(key, moment) : undefined;
       },
       () => {
         giveUp();
@@ -223,6 +247,7 @@ class World {
     this.scheduler.note(() => 'from here on nothing goes wrong any more');
     this.#isCalm = true;
     this.#troubles.end();
+    for (const service of this.#services) service.restartUnless(this.#rule);
     this.#network.faultPermille = 0;
     this.#network.streamFaultPermille = 0;
     this.#network.hasLatency = false;
@@ -275,6 +300,13 @@ class World {
       }
     }
   }
+}
+
+/** True where an event would show the secret of an upload in a log line or a metric. */
+function holdsSession(event: unknown): boolean {
+  return JSON.stringify(event, (_, part: unknown) =>
+    part instanceof Error ? `${part.message} ${JSON.stringify(Object.entries(part))}` : part,
+  ).includes('memory:upload');
 }
 
 function changeOf(key: string, sizeBytes: number | null): Change {
