@@ -7,9 +7,10 @@ import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
 import type { Rule } from './core/rule.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
-import type { HttpApp, Readiness } from './http/http-deps.ts';
+import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
+import { openOverload, type Overload } from './open-overload.ts';
 import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
 import { openSqliteQueue, type SqliteStorage } from './queues/sqlite/sqlite-queue.ts';
 import type { Alerts } from './replication/alerts.ts';
@@ -19,8 +20,6 @@ import type { Stores } from './replication/copy-object.ts';
 import { DeleteBrake } from './replication/delete-brake.ts';
 import { createExplain } from './replication/explain-object.ts';
 import { HeldDeletes } from './replication/held-deletes.ts';
-import { type HostWatch, startHostWatch } from './replication/host-watch.ts';
-import { IntakeGate } from './replication/intake-gate.ts';
 import { openRuns, type OpenRuns } from './replication/open-runs.ts';
 import { LagTally, tallied } from './replication/lag-tally.ts';
 import { startPruning } from './replication/prune-history.ts';
@@ -33,11 +32,9 @@ import { awsCredentials } from './stores/s3/credentials.ts';
 import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
 import { createHappenings } from './telemetry/happenings.ts';
-import { openHostSensors } from './telemetry/host-sensors.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRunHappenings } from './telemetry/run-happenings.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
-import { createOverloadHappenings } from './telemetry/overload-metrics.ts';
 import { parseChangeDocument } from './triggers/s3-notification.ts';
 
 /** How long a claim lasts without a heartbeat. */
@@ -46,7 +43,6 @@ const LEASE_MS = 30_000;
 const MAX_EFFECT_MS = 60_000;
 /** Callers have this long to finish what they were sending when the service stops. */
 const CLOSE_CONNECTIONS_MS = 5_000;
-const READINESS_MS = 2_000;
 const TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
 export interface App {
@@ -92,14 +88,12 @@ export async function openApp(options: {
     sweep.stop(),
   );
   opened.adopt(heldDeletes.startSweeping(), (sweeping) => sweeping.stop());
-  const overload = await openOverload(config, { logger, metrics }, opened);
+  const overload = await openOverload(config, { queue, logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
   const runs = opened.adopt(await openRunsOver(config, parts), (open) => open.stop());
   const worker = createWorker(config, { queue, stores, happenings });
-  const alerts = openAlerts(
-    { config, secrets, version, queue, gate: overload.gate, tally, stores: () => [], logger, metrics },
-    opened,
-  );
+  const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
+  const alerts = openAlerts({ ...told, storeStates: () => [] }, opened);
   worker.start();
   const server = createServer(config, { ...parts, runs, heldDeletes, alerts, version, ...overload });
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
@@ -124,27 +118,6 @@ export async function openApp(options: {
       logger.info({}, 'stopped: everything accepted is kept');
     },
   };
-}
-
-interface Overload {
-  readonly gate: IntakeGate;
-  readonly hostState: HostWatch['state'];
-}
-
-/** The bounds of intake, and the watch over disk and process that closes it. */
-async function openOverload(
-  config: Config,
-  told: { readonly logger: Logger; readonly metrics: Metrics },
-  opened: AsyncDisposableStack,
-): Promise<Overload> {
-  const { dataDir, minFreeDiskBytes } = config.storage;
-  const happenings = createOverloadHappenings(told);
-  const gate = new IntakeGate({ limits: { bodyBytes: config.http.maxBodyBytes }, clock, happenings });
-  const sensors = opened.use(openHostSensors(dataDir));
-  const watch = await startHostWatch({ sensors, gate, clock, happenings, minFreeDiskBytes });
-  opened.defer(async () => watch.stop());
-  told.metrics.overload.watch(() => ({ ...watch.state(), ...gate.load }));
-  return { gate, hostState: () => watch.state() };
 }
 
 interface Parts {
@@ -197,7 +170,7 @@ function createServer(
     },
 ): HttpApp {
   const { queue, stores, runs, heldDeletes, alerts, happenings, metrics, logger, version } = parts;
-  const { gate, hostState } = parts;
+  const { gate, hostState, isReady } = parts;
   const { rules } = config;
   const { auth } = config.http;
   return createHttpServer({
@@ -215,7 +188,7 @@ function createServer(
     publicUrl: config.http.publicUrl,
     metrics: async () => metrics.render(),
     version,
-    isReady: readinessOf(queue, gate),
+    isReady,
     gate,
     hostState,
     alerts,
@@ -322,29 +295,4 @@ function describeRule(rule: Rule): string {
   const { source, target } = rule;
   const bucketPart = target.prependBucket ? '{bucket}/' : '';
   return `${rule.name}: s3://${source.bucket}/${source.prefix}*${source.suffix} -> gs://${target.bucket}/${target.prefix}${bucketPart}`;
-}
-
-/** The probe writes to the disk, and the path is open to everybody: one probe serves all who ask meanwhile. */
-function readinessOf(queue: TransferQueue, gate: IntakeGate): () => Promise<Readiness> {
-  let askedMs = Number.NEGATIVE_INFINITY;
-  let answer: Promise<Readiness> | null = null;
-  return async () => {
-    if (answer === null || clock.monotonicMs() - askedMs >= READINESS_MS) {
-      askedMs = clock.monotonicMs();
-      answer = probe(queue, gate);
-    }
-    return answer;
-  };
-}
-
-async function probe(queue: TransferQueue, gate: IntakeGate): Promise<Readiness> {
-  const full = gate.hostTroubles.find(({ reason }) => reason === 'disk_reserve') ?? null;
-  const disk = { name: 'disk', isOk: full === null, detail: full?.detail ?? null };
-  try {
-    await queue.checkWritable();
-    return { ready: disk.isOk, checks: [{ name: 'queue', isOk: true, detail: null }, disk] };
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    return { ready: false, checks: [{ name: 'queue', isOk: false, detail }, disk] };
-  }
 }

@@ -4,6 +4,7 @@ import type { DurableNotes } from './core/durable-notes.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
 import type { StoreSeen } from './replication/alert-conditions.ts';
 import { type Alerts, startAlerts } from './replication/alerts.ts';
+import type { HeldDeletes } from './replication/held-deletes.ts';
 import type { IntakeGate } from './replication/intake-gate.ts';
 import type { LagTally } from './replication/lag-tally.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
@@ -19,14 +20,15 @@ interface AlertParts {
   readonly queue: TransferQueue & { readonly notes: DurableNotes };
   readonly gate: IntakeGate;
   readonly tally: LagTally;
-  readonly stores: () => readonly StoreSeen[];
+  readonly heldDeletes: HeldDeletes;
+  readonly storeStates: () => readonly StoreSeen[];
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
 
 /** Begins to look and to tell; both end with `opened`. */
 export function openAlerts(parts: AlertParts, opened: AsyncDisposableStack): Alerts {
-  const { config, secrets, version, queue, gate, tally, stores, logger, metrics } = parts;
+  const { config, secrets, version, queue, gate, tally, heldDeletes, storeStates, logger, metrics } = parts;
   const address = secrets.alertWebhook;
   const sink =
     address === null
@@ -40,7 +42,9 @@ export function openAlerts(parts: AlertParts, opened: AsyncDisposableStack): Ale
     happenings: createAlertHappenings({ logger, metrics }),
     tally,
     objectiveMs: config.lagObjectiveMs,
-    stores,
+    stores: storeStates,
+    brakes: async () =>
+      (await heldDeletes.list()).map(({ brake: { ruleName, trip } }) => ({ ruleName, trip })),
     diskProblem: () => gate.hostTroubles.find(({ reason }) => reason === 'disk_reserve')?.detail ?? null,
     sink,
     service: { version, url: config.http.publicUrl },

@@ -68,11 +68,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   telemetry: ['core'],
   config: ['core'],
   'system-clock.ts': ['core'],
+  'open-overload.ts': ['core', 'replication', 'system-clock.ts', 'http', 'telemetry', 'config'],
   'open-alerts.ts': ['core', 'replication', 'system-clock.ts', 'telemetry', 'config'],
   'app.ts': [
     'core',
     'replication',
     'system-clock.ts',
+    'open-overload.ts',
     'open-alerts.ts',
     'checksums',
     'stores',

@@ -15,7 +15,7 @@ const COUNTS: QueueCounts = {
   oldestPendingChangeAtMs: null,
 };
 const QUIET: AlertFacts = {
-  queue: { counts: COUNTS, parked: [] },
+  queue: { counts: COUNTS, parked: [], brakes: [] },
   stores: [
     { store: 'source', down: null },
     { store: 'target', down: null },
@@ -38,24 +38,48 @@ test('nothing is wrong where nothing is', () => {
   assert.deepEqual(findConditions(QUIET), []);
 });
 
-test('each class of parked transfers is one trouble; deletes that the brake holds have words of their own', () => {
-  const parked = [
-    PARKED,
-    { ...PARKED, ruleName: 'docs' },
-    { ...PARKED, faultCode: 'delete_brake' as const, count: 1 },
-  ];
-  const found = findConditions({ ...QUIET, queue: { counts: COUNTS, parked } });
+test('each class of parked transfers is one trouble', () => {
+  const parked = [PARKED, { ...PARKED, ruleName: 'docs', count: 1 }];
+  const found = findConditions({ ...QUIET, queue: { counts: COUNTS, parked, brakes: [] } });
   assert.deepEqual(
     found.map(({ key, kind, count, sinceMs }) => ({ key, kind, count, sinceMs })),
     [
       { key: 'parked:access_denied:photos', kind: 'parked', count: 3, sinceMs: PARKED.firstAtMs },
-      { key: 'parked:access_denied:docs', kind: 'parked', count: 3, sinceMs: PARKED.firstAtMs },
-      { key: 'delete_brake:photos', kind: 'delete_brake', count: 1, sinceMs: PARKED.firstAtMs },
+      { key: 'parked:access_denied:docs', kind: 'parked', count: 1, sinceMs: PARKED.firstAtMs },
     ],
   );
   assert.match(found[0]?.remedy ?? '', /Grant the permission/);
-  assert.match(found[2]?.title ?? '', /brake holds the deletes of the rule "photos"/);
-  assert.match(found[2]?.detail ?? '', /^1 delete waits for a decision/);
+  assert.match(found[1]?.detail ?? '', /^1 transfer is parked/);
+});
+
+test('a brake is told in words of its own, with what it holds, also when that is nothing or its rule is gone', () => {
+  const trip = { atMs: NOW_MS - 5_000, deletes: 101, limit: 100, windowMs: HOUR_MS, objects: 1000 };
+  const held = { ...PARKED, faultCode: 'delete_brake' as const };
+  const found = findConditions({
+    ...QUIET,
+    queue: {
+      counts: COUNTS,
+      parked: [held, { ...held, ruleName: 'gone', count: 1 }],
+      brakes: [
+        { ruleName: 'photos', trip },
+        { ruleName: 'emptied', trip },
+        { ruleName: 'ready', trip: null },
+      ],
+    },
+  });
+  assert.deepEqual(
+    found.map(({ key, kind, count, sinceMs }) => ({ key, kind, count, sinceMs })),
+    [
+      { key: 'delete_brake:photos', kind: 'delete_brake', count: 3, sinceMs: trip.atMs },
+      { key: 'delete_brake:emptied', kind: 'delete_brake', count: 0, sinceMs: trip.atMs },
+      { key: 'delete_brake:gone', kind: 'delete_brake', count: 1, sinceMs: PARKED.firstAtMs },
+    ],
+  );
+  assert.equal(
+    found[0]?.detail,
+    '101 deletes came within 60 min; 100 may. 3 deletes wait for a decision. Nothing more is deleted, and copies go on.',
+  );
+  assert.match(found[0].remedy, /replicator brake release/);
 });
 
 test('a store that is down is told with its fault and since when', () => {
@@ -80,6 +104,7 @@ test('replication is late when the oldest change is older than the objective, an
           oldestPendingChangeAtMs: NOW_MS - ageMs,
         },
         parked: [],
+        brakes: [],
       },
     });
   assert.deepEqual(withOldest(900_000), []);

@@ -1,5 +1,6 @@
 // Decides what is wrong now, from facts alone: each trouble has a key that stays the same as long as it lasts.
 import type { Alert } from '../core/alert.ts';
+import type { BrakeTrip } from '../core/delete-brake.ts';
 import { type FaultCode, type FaultRecord, FAULTS } from '../core/faults.ts';
 import type { ParkedClass, QueueCounts } from '../core/transfer-queue.ts';
 import type { DayTally } from './lag-tally.ts';
@@ -16,10 +17,20 @@ export interface StoreSeen {
   readonly down: { readonly sinceMs: number; readonly fault: FaultRecord } | null;
 }
 
+/** The brake of a rule that mirrors deletes; `trip` null while deletes pass. */
+export interface BrakeSeen {
+  readonly ruleName: string;
+  readonly trip: BrakeTrip | null;
+}
+
 export interface AlertFacts {
   /** What the queue tells; a text is the reason why it does not. */
   readonly queue:
-    | { readonly counts: QueueCounts; readonly parked: readonly ParkedClass[] }
+    | {
+        readonly counts: QueueCounts;
+        readonly parked: readonly ParkedClass[];
+        readonly brakes: readonly BrakeSeen[];
+      }
     | { readonly problem: string };
   readonly stores: readonly StoreSeen[];
   /** What the disk of the queue lacks; null where it has its reserve. */
@@ -35,6 +46,7 @@ export function findConditions(facts: AlertFacts): readonly Condition[] {
     ...queueConditions(facts),
     ...diskConditions(facts),
     ...storeConditions(facts),
+    ...brakeConditions(facts),
     ...parkedConditions(facts),
     ...lagConditions(facts),
     ...lateShareConditions(facts),
@@ -97,29 +109,46 @@ function sentenceStart(title: string): string {
   return title.slice(0, 1).toLowerCase() + title.slice(1);
 }
 
-function parkedConditions({ queue }: AlertFacts): Condition[] {
-  if (!('parked' in queue)) return [];
-  return queue.parked.map((parked) => {
-    const { ruleName, faultCode, count, firstAtMs } = parked;
-    const known = { ...NOTHING, ruleName, faultCode, count, sinceMs: firstAtMs };
-    if (faultCode === 'delete_brake')
-      return {
-        ...known,
-        key: `delete_brake:${ruleName}`,
-        kind: 'delete_brake',
-        title: `The brake holds the deletes of the rule "${ruleName}"`,
-        detail: `${counted(count, 'delete waits', 'deletes wait')} for a decision. Nothing of it is deleted, and everything else goes on.`,
-        remedy: FAULTS.delete_brake.remedy,
-      };
+function brakeConditions({ queue }: AlertFacts): Condition[] {
+  if (!('brakes' in queue)) return [];
+  const held = queue.parked.filter(({ faultCode }) => faultCode === 'delete_brake');
+  const tripped = queue.brakes.flatMap(({ ruleName, trip }) => (trip === null ? [] : [{ ruleName, trip }]));
+  // A brake may be tripped with nothing held any more; and what it held may outlive its rule.
+  const ruleNames = new Set([...tripped, ...held].map(({ ruleName }) => ruleName));
+  return [...ruleNames].map((ruleName) => {
+    const trip = tripped.find((brake) => brake.ruleName === ruleName)?.trip ?? null;
+    const parked = held.find((other) => other.ruleName === ruleName) ?? null;
+    const count = parked?.count ?? 0;
     return {
-      ...known,
-      key: `parked:${faultCode}:${ruleName}`,
-      kind: 'parked',
-      title: `Parked in the rule "${ruleName}": ${sentenceStart(FAULTS[faultCode].title)}`,
-      detail: `${counted(count, 'transfer is', 'transfers are')} parked. Nothing is lost: they go on when they are run again.`,
-      remedy: remedyOf(faultCode),
+      ...NOTHING,
+      key: `delete_brake:${ruleName}`,
+      kind: 'delete_brake',
+      ruleName,
+      faultCode: 'delete_brake',
+      title: `The brake holds the deletes of the rule "${ruleName}"`,
+      detail: `${trip === null ? '' : `${trip.deletes} deletes came within ${minutes(trip.windowMs)}; ${trip.limit} may. `}${counted(count, 'delete waits', 'deletes wait')} for a decision. Nothing more is deleted, and copies go on.`,
+      remedy: FAULTS.delete_brake.remedy,
+      count,
+      sinceMs: trip?.atMs ?? parked?.firstAtMs ?? null,
     };
   });
+}
+
+function parkedConditions({ queue }: AlertFacts): Condition[] {
+  if (!('parked' in queue)) return [];
+  const parked = queue.parked.filter(({ faultCode }) => faultCode !== 'delete_brake');
+  return parked.map(({ ruleName, faultCode, count, firstAtMs }) => ({
+    ...NOTHING,
+    key: `parked:${faultCode}:${ruleName}`,
+    kind: 'parked',
+    ruleName,
+    faultCode,
+    title: `Parked in the rule "${ruleName}": ${sentenceStart(FAULTS[faultCode].title)}`,
+    detail: `${counted(count, 'transfer is', 'transfers are')} parked. Nothing is lost: they go on when they are run again.`,
+    remedy: remedyOf(faultCode),
+    count,
+    sinceMs: firstAtMs,
+  }));
 }
 
 function remedyOf(faultCode: FaultCode): string {
@@ -143,7 +172,7 @@ function lagConditions({ queue, objectiveMs, nowMs }: AlertFacts): Condition[] {
       title: 'Replication is late',
       detail: `The oldest change that is not covered is ${minutes(nowMs - oldestPendingChangeAtMs)} old; the objective is ${minutes(objectiveMs)}. ${counted(waiting, 'transfer is', 'transfers are')} not done.`,
       remedy:
-        'See which store is slow or down in /v1/status, and what is tried again in GET /v1/transfers. A large backfill waits long by its nature.',
+        'See which store is slow or down in /v1/status, and what is tried again in GET /v1/transfers. A backfill of large objects counts too.',
       count: waiting,
       sinceMs: oldestPendingChangeAtMs + objectiveMs,
     },

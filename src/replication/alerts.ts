@@ -5,7 +5,7 @@ import { backoffMs } from '../core/backoff.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { DurableNotes } from '../core/durable-notes.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
-import { type AlertFacts, findConditions, type StoreSeen } from './alert-conditions.ts';
+import { type AlertFacts, type BrakeSeen, findConditions, type StoreSeen } from './alert-conditions.ts';
 import { afterDelivery, afterLook, type AlertMemory, dueMessages, withoutEnded } from './alert-memory.ts';
 import { messageOf, type ServiceFacts, testMessage } from './alert-message.ts';
 import type { LagTally } from './lag-tally.ts';
@@ -27,6 +27,7 @@ interface AlertsOptions {
   readonly tally: LagTally;
   readonly objectiveMs: number;
   readonly stores: () => readonly StoreSeen[];
+  readonly brakes: () => Promise<readonly BrakeSeen[]>;
   /** What the disk of the queue lacks; null where it has its reserve. */
   readonly diskProblem: () => string | null;
   /** Null: alerts are only listed, counted and logged. */
@@ -138,7 +139,7 @@ class AlertWatch {
   }
 
   async #look(): Promise<AlertFacts> {
-    const { queue, stores, diskProblem, tally, objectiveMs, clock } = this.#options;
+    const { queue, stores, brakes: askBrakes, diskProblem, tally, objectiveMs, clock } = this.#options;
     const rest = {
       stores: stores(),
       diskProblem: diskProblem(),
@@ -146,8 +147,9 @@ class AlertWatch {
       objectiveMs,
     };
     try {
-      const [counts, parked] = await Promise.all([queue.counts(), queue.parkedClasses()]);
-      return { ...rest, queue: { counts, parked }, nowMs: clock.nowMs() };
+      const asked = [queue.counts(), queue.parkedClasses(), askBrakes()] as const;
+      const [counts, parked, brakes] = await Promise.all(asked);
+      return { ...rest, queue: { counts, parked, brakes }, nowMs: clock.nowMs() };
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       return { ...rest, queue: { problem }, nowMs: clock.nowMs() };

@@ -68,6 +68,7 @@ async function openWorld(t: TestContext, timeoutMs = 10_000) {
       tally: new LagTally({ clock, objectiveMs: 900_000 }),
       objectiveMs: 900_000,
       stores: () => stores,
+      brakes: async () => [],
       diskProblem: () => null,
       sink,
       service: { version: '1.2.3', url: null },
