@@ -45,7 +45,7 @@ export async function runLane(options: LaneOptions): Promise<LaneReport> {
   let done = 0;
   while (done < kills) {
     await using fire = await ReplicationUnderFire.start({
-      choices: choices.part('writes'),
+      choices,
       deletes: 'ignore',
       settings: {
         SETTLE_GRACE_SEC: String(SETTLE_GRACE_SEC),

@@ -12,6 +12,14 @@ import { CHUNK_SIZE_BYTES, SourceWriter } from './source-writer.ts';
 const LONGEST_REST_MS = 180_000;
 const TRANSFERS_AT_ONCE = 50;
 
+interface FireOptions {
+  readonly choices: Choices;
+  readonly deletes: DeletePolicy;
+  readonly settings: Record<string, string>;
+  /** See SourceWriter; without a limit where it is left out. */
+  readonly maxKeys?: number;
+}
+
 export class ReplicationUnderFire {
   readonly system: SystemUnderTest;
   readonly ledger: Ledger;
@@ -22,11 +30,16 @@ export class ReplicationUnderFire {
   #pid: number;
   #countedLog: readonly string[] | null = null;
 
-  private constructor(system: SystemUnderTest, ledger: Ledger, history: History, choices: Choices) {
+  private constructor(
+    system: SystemUnderTest,
+    ledger: Ledger,
+    history: History,
+    { choices, maxKeys = Number.POSITIVE_INFINITY }: FireOptions,
+  ) {
     this.system = system;
     this.ledger = ledger;
     this.history = history;
-    this.writer = new SourceWriter(system.clouds.s3, ledger, choices);
+    this.writer = new SourceWriter(system.clouds.s3, ledger, choices.part('writes'), maxKeys);
     this.client = new EventClient(() => system.service.url, ledger);
     this.#pid = system.service.pid;
     for (const store of ['s3', 'gcs'] as const)
@@ -36,12 +49,8 @@ export class ReplicationUnderFire {
       });
   }
 
-  static async start(options: {
-    readonly choices: Choices;
-    readonly deletes: DeletePolicy;
-    readonly settings: Record<string, string>;
-  }): Promise<ReplicationUnderFire> {
-    const { choices, deletes, settings } = options;
+  static async start(options: FireOptions): Promise<ReplicationUnderFire> {
+    const { deletes, settings } = options;
     const ledger = new Ledger(deletes);
     const history = new History();
     const system = await SystemUnderTest.start(
@@ -54,7 +63,7 @@ export class ReplicationUnderFire {
         },
       },
     );
-    return new ReplicationUnderFire(system, ledger, history, choices);
+    return new ReplicationUnderFire(system, ledger, history, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -65,6 +74,13 @@ export class ReplicationUnderFire {
   kill(why: string): void {
     this.history.note(`SIGKILL: ${why}`, true);
     process.kill(this.#pid, 'SIGKILL');
+  }
+
+  /** SIGTERM, and the end of the process. Throws where it ends with another exit code than 0. */
+  async stop(): Promise<void> {
+    this.history.note('SIGTERM', true);
+    const code = await this.system.service.stop();
+    if (code !== 0) throw new Error(`The service ended with exit code ${code} after SIGTERM`);
   }
 
   /** Starts the service on the same data folder. `onSpawned` is called before it is ready. */

@@ -20,8 +20,11 @@ export class SourceWriter {
   readonly #ledger: Ledger;
   readonly #choices: Choices;
   readonly #sizes = new Map<string, Size>();
+  readonly #maxKeys: number;
 
-  constructor(s3: TwoClouds['s3'], ledger: Ledger, choices: Choices) {
+  /** Once there are `maxKeys` keys, what would be a new one overwrites one of them. */
+  constructor(s3: TwoClouds['s3'], ledger: Ledger, choices: Choices, maxKeys: number) {
+    this.#maxKeys = maxKeys;
     this.#s3 = s3;
     this.#ledger = ledger;
     this.#choices = choices;
@@ -71,7 +74,8 @@ export class SourceWriter {
     const size = this.#choices.weighted([6, 1]) === 0 ? 'small' : 'large';
     switch (this.#choices.weighted([5, 5, 2, 1, 2])) {
       case 0:
-        return this.create(size);
+        if (this.#sizes.size < this.#maxKeys) return this.create(size);
+        return this.overwrite(await this.someKey(size));
       case 1:
         return this.overwrite(await this.someKey(size));
       case 2:
@@ -94,7 +98,7 @@ export class SourceWriter {
   }
 
   #bytes(size: Size): Buffer {
-    const { pick } = { pick: (count: number) => this.#choices.pick(count) };
+    const pick = (count: number): number => this.#choices.pick(count);
     // Some are empty; large ones are seldom whole blocks of an upload.
     if (size === 'small') return randomBytes(pick(8) === 7 ? 0 : pick(CHUNK_SIZE_BYTES / 4) + 1);
     return randomBytes(CHUNK_SIZE_BYTES * (5 + pick(5)) + (pick(4) === 3 ? 0 : pick(100_000)));
