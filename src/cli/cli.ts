@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { Command, Option } from '@commander-js/extra-typings';
 import { type CliDeps, type EndWith, KEY_SCOPES } from './cli-deps.ts';
+import { decideBrake, listBrakes } from './commands/brake.ts';
 import { printConfig } from './commands/config.ts';
 import { explainObject } from './commands/explain.ts';
 import { createKey } from './commands/keys.ts';
@@ -79,6 +80,7 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
     .option('--json', 'print JSON', false)
     .action((options) => createKey(options, deps));
   addServiceCommands(program, deps, endWith);
+  addBrakeCommands(program, deps);
   return program;
 }
 
@@ -140,6 +142,26 @@ function addServiceCommands(program: Command, deps: CliDeps, endWith: EndWith): 
     .action(async (record, { json, ...query }) =>
       record === undefined ? listQuarantine(query, json, deps) : showQuarantined(record, json, deps),
     );
+}
+
+/** The commands about held deletes. */
+function addBrakeCommands(program: Command, deps: CliDeps): void {
+  const brake = program
+    .command('brake')
+    .description('list the brakes of the rules that mirror deletes, or decide about the deletes they hold')
+    .option('--json', 'print JSON', false)
+    .action(async ({ json }) => listBrakes(json, deps));
+  // The option of the command itself: it is understood before and behind the name of what to do.
+  brake
+    .command('release')
+    .description('let the held deletes of a rule happen; each looks at both sides first')
+    .argument('<rule>', 'the name of the rule')
+    .action(async (rule) => decideBrake('release', rule, brake.opts().json, deps));
+  brake
+    .command('reject')
+    .description('let the objects of the held deletes stay at the target for good')
+    .argument('<rule>', 'the name of the rule')
+    .action(async (rule) => decideBrake('reject', rule, brake.opts().json, deps));
 }
 
 /** The commands that begin a run and follow it. */

@@ -13,8 +13,8 @@ class FakeElement {
 
   setAttribute(): void {}
 
-  append(child: FakeElement | string): void {
-    this.children.push(child);
+  append(...children: readonly (FakeElement | string)[]): void {
+    this.children.push(...children);
   }
 
   remove(): void {
@@ -45,6 +45,7 @@ class FakeElement {
 }
 
 interface Lists {
+  brakeElements(brakes: readonly object[], actions: object): FakeElement[];
   alertElements(alerts: readonly object[], receiver: object | null): FakeElement[];
   transferRow(transfer: object, actions: object): FakeElement;
   quarantinedElement(record: object, onWhole: (id: string) => Promise<object | null>): FakeElement;
@@ -58,7 +59,7 @@ before(async () => {
     createTextNode: (text: string) => text,
   });
   const parts = await Promise.all(
-    ['transfer-list.js', 'alert-list.js'].map(
+    ['transfer-list.js', 'alert-list.js', 'brake-list.js'].map(
       async (name) => (await import(new URL(`page/${name}`, import.meta.url).href)) as object,
     ),
   );
@@ -146,4 +147,26 @@ test('an alert is shown with what to do, since when, and whether somebody was to
     shown({}, { ...receiver, failure: 'https://h answered 500' }),
     /do not arrive: https:\/\/h answered 500\.$/,
   );
+});
+
+test('a brake that holds deletes says how many, and each decision needs a second press', async () => {
+  const calm = { rule: 'photos', deletes: 1, limit: 20, windowSec: 3600, objects: 200, held: 0 };
+  const decided: string[] = [];
+  const onDecide = async (rule: string, action: string): Promise<void> =>
+    void decided.push(`${action} ${rule}`);
+  const [ready] = lists.brakeElements([calm], { onDecide });
+  assert.match(ready?.text ?? '', /deletes pass\. .*1 within 3600 s, at most 20, of about 200 objects/);
+  assert.deepEqual(ready?.all('button'), []);
+  const tripped = { ...calm, trippedAt: transfer.updatedAt, deletes: 20, held: 60 };
+  const [element] = lists.brakeElements([tripped], { onDecide });
+  assert.match(element?.text ?? '', /deletes are held.*60 objects would be deleted/);
+  const [release, reject] = element?.all('button') ?? [];
+  assert.deepEqual([release?.text, reject?.text], ['Delete 60 objects', 'Keep 60 objects for good']);
+  release?.click();
+  await Promise.resolve();
+  assert.deepEqual([release?.text, decided], ['Delete 60 objects: press again', []]);
+  release?.click();
+  reject?.click();
+  reject?.click();
+  assert.deepEqual(decided, ['release photos', 'reject photos']);
 });

@@ -3,6 +3,7 @@ import { forgetKey, get, hasKey, post, Refusal, rememberKey } from './api.js';
 import { alertElements } from './alert-list.js';
 import { buildElement, durationText } from './build-element.js';
 import { storyElement } from './object-story.js';
+import { brakeElements } from './brake-list.js';
 import { parkedElements } from './parked-list.js';
 import { quarantinedElement, transferRow } from './transfer-list.js';
 
@@ -22,6 +23,7 @@ let olderQuarantine = null;
 /** The last lists as text, so that an unchanged one leaves focus and selection alone. */
 let shownList = '';
 let shownParked = '';
+let shownBrakes = '';
 let shownAlerts = '';
 let timer = 0;
 /** Grows with every round: an answer of an older round is dropped. */
@@ -33,16 +35,18 @@ async function refresh() {
   const mine = round;
   let isLocked = false;
   try {
-    const [status, page, parked, alerts] = await Promise.all([
+    const [status, page, parked, alerts, brakes] = await Promise.all([
       get('v1/status'),
       get('v1/transfers', listParameters()),
       get('v1/parked'),
       get('v1/alerts'),
+      get('v1/brakes'),
     ]);
     if (mine !== round) return;
     showNotice('notice', null);
     showStatus(status);
     showAlerts(alerts);
+    showBrakes(brakes);
     showParked(parked);
     showList(page);
   } catch (error) {
@@ -130,6 +134,21 @@ function showParked({ classes }) {
   shownParked = list;
   part('parked-section').hidden = classes.length === 0;
   part('parked').replaceChildren(...parkedElements(classes, { onRedrive: redriveClass }));
+}
+
+function showBrakes({ brakes }) {
+  const list = JSON.stringify(brakes);
+  if (list === shownBrakes) return;
+  shownBrakes = list;
+  part('brakes-section').hidden = brakes.length === 0;
+  part('brakes').replaceChildren(...brakeElements(brakes, { onDecide: decideBrake }));
+}
+
+async function decideBrake(rule, action) {
+  await act(async () => {
+    await post(`v1/rules/${encodeURIComponent(rule)}/brake`, { action });
+    await refresh();
+  }, 'admin');
 }
 
 async function redriveClass({ rule, fault }) {

@@ -20,7 +20,8 @@ function parkedElement(parked, onRedrive) {
       ? null
       : buildElement('p', { class: 'quiet' }, `For example: ${example.fault.message}`),
     facts,
-    redriveButton(parked, onRedrive),
+    // Held deletes are decided about with their brake, which is shown above.
+    fault.code === 'delete_brake' ? null : redriveButton(parked, onRedrive),
   );
 }
 

@@ -14,6 +14,7 @@ const PAGE_FILES: Readonly<Record<string, string>> = {
   '/transfer-list.js': 'transfer-list.js',
   '/object-story.js': 'object-story.js',
   '/alert-list.js': 'alert-list.js',
+  '/brake-list.js': 'brake-list.js',
   '/parked-list.js': 'parked-list.js',
   '/favicon.svg': 'favicon.svg',
 };
