@@ -90,7 +90,9 @@ export async function openApp(options: {
   opened.adopt(heldDeletes.startSweeping(), (sweeping) => sweeping.stop());
   const overload = await openOverload(config, { queue, logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
-  const runs = opened.adopt(await openRunsOver(config, parts), (open) => open.stop());
+  const runs = opened.adopt(await openRunsOver(config, { ...parts, ...overload, deleteBrake }), (open) =>
+    open.stop(),
+  );
   const worker = createWorker(config, { queue, stores, happenings });
   const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
   const alerts = openAlerts({ ...told, storeStates: () => [] }, opened);
@@ -133,7 +135,10 @@ interface ToldParts extends Parts {
 }
 
 /** Backfills and reconciles go on where they were. */
-async function openRunsOver(config: Config, parts: ToldParts): Promise<OpenRuns> {
+async function openRunsOver(
+  config: Config,
+  parts: ToldParts & Overload & { readonly deleteBrake: DeleteBrake },
+): Promise<OpenRuns> {
   const { queue, metrics, logger } = parts;
   return openRuns({
     ...parts,
@@ -143,6 +148,9 @@ async function openRunsOver(config: Config, parts: ToldParts): Promise<OpenRuns>
     random,
     newId: randomUUID,
     runHappenings: createRunHappenings({ logger, metrics }),
+    reconcileIntervalMs: config.reconcileIntervalMs,
+    mayFeed: () => parts.gate.hostTroubles.length === 0,
+    onCounted: (ruleName, objects) => parts.deleteBrake.objectsCounted(ruleName, objects),
   });
 }
 

@@ -54,6 +54,8 @@ export interface ObjectState {
   readonly customerKey?: boolean;
   /** Any ETag, without quotes, whatever the bytes. */
   readonly etag?: string;
+  /** When it was written, as far as S3 tells. */
+  readonly lastModifiedMs?: number;
   /** Metadata entries S3 says it could not return. */
   readonly missingMetadataCount?: number;
 }
@@ -248,6 +250,7 @@ function amendObject(bucket: Bucket, key: string, change: ObjectState): void {
           ? { kind: 'customer', keyMd5: 'a key that nobody holds' }
           : { kind: 'AES256' },
     etag: change.etag ?? object.etag,
+    lastModifiedMs: change.lastModifiedMs ?? object.lastModifiedMs,
     missingMetadataCount: change.missingMetadataCount ?? object.missingMetadataCount,
   });
 }

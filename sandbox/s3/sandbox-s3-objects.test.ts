@@ -306,7 +306,9 @@ test('archived, customer-encrypted and unreturnable states are seen by readers',
     httpError(400, 'Unknown'),
   );
   s3.setObjectState(Bucket, 'stateful', { customerKey: false, missingMetadataCount: 2, etag: 'anything-3' });
+  s3.setObjectState(Bucket, 'stateful', { lastModifiedMs: Date.UTC(2025, 3, 5) });
   const answer = await client.send(new HeadObjectCommand({ Bucket, Key: 'stateful' }));
   assert.equal(answer.MissingMeta, 2);
   assert.equal(answer.ETag, '"anything-3"');
+  assert.equal(answer.LastModified?.getTime(), Date.UTC(2025, 3, 5));
 });

@@ -9,7 +9,7 @@ import { createKey } from './commands/keys.ts';
 import { listParked, redriveParked } from './commands/parked.ts';
 import { listQuarantine, showQuarantined } from './commands/quarantine.ts';
 import { replicate } from './commands/replicate.ts';
-import { backfill } from './commands/runs.ts';
+import { backfill, reconcile } from './commands/runs.ts';
 import { listTransfers, redriveTransfer } from './commands/transfers.ts';
 import { CliFailure, EXIT, type ExitCode } from './exit-codes.ts';
 import { printJson, safeText } from './output.ts';
@@ -176,4 +176,12 @@ function addRunCommands(program: Command, deps: CliDeps, endWith: EndWith): void
     .option('--cancel <id>', 'end a backfill; what it fed goes on')
     .option('--json', 'print JSON', false)
     .action(async (place, options) => backfill(place, options, deps, endWith));
+  program
+    .command('reconcile')
+    .description('compare both sides by their listings, have what differs looked at, and follow it')
+    .option('--rule <name>', 'only this rule')
+    .option('--detach', 'do not follow it', false)
+    .option('--cancel <id>', 'end a reconcile; what it fed goes on')
+    .option('--json', 'print JSON', false)
+    .action(async (options) => reconcile(options, deps, endWith));
 }

@@ -12,11 +12,12 @@ import { runCli } from './cli.ts';
 async function open(
   t: TestContext,
   scan: RunsOptions['scan'],
+  kind: RunsOptions['kind'] = 'backfill',
 ): Promise<{ readonly api: TestApi; readonly world: RunWorld }> {
   const world = new RunWorld();
-  const backfill = await world.open({ scan, rules: [PHOTOS_RULE] });
+  const runs = await world.open({ scan, rules: [PHOTOS_RULE], kind });
   t.after(() => world.stop());
-  return { world, api: await openTestApi(t, { rules: [PHOTOS_RULE], runs: { backfill } }) };
+  return { world, api: await openTestApi(t, { rules: [PHOTOS_RULE], runs: { [kind]: runs } }) };
 }
 
 async function run(
@@ -141,4 +142,19 @@ test('arguments that contradict or name nothing are a usage failure', async (t) 
     assert.equal((await run(api.url, args)).exitCode, 2, args.join(' '));
   const noRule = await run(api.url, ['backfill', 's3://elsewhere']);
   assert.deepEqual([noRule.exitCode, /"elsewhere" belongs to no rule/.test(noRule.err)], [1, true]);
+});
+
+test('a reconcile is begun for every rule or one, followed to its end, and cancelled', async (t) => {
+  const { api, world } = await open(t, scanOf(['one', 'two']), 'reconcile');
+  const ending = endAll(world);
+  const { exitCode, out, err } = await run(api.url, ['reconcile']);
+  await ending.stop();
+  assert.equal(exitCode, 0, err);
+  assert.match(out, /^run-1 {2}completed {2}rule default, s3:\/\/photos\/\n {2}2 listed, 2 fed, 2 ended\n$/);
+  const unknown = await run(api.url, ['reconcile', '--rule', 'nobody']);
+  assert.deepEqual([unknown.exitCode, /there is no rule "nobody"/.test(unknown.err)], [1, true]);
+  const begun = await run(api.url, ['reconcile', '--rule', 'default', '--detach', '--json']);
+  const [{ id }] = (JSON.parse(begun.out) as { runs: [{ id: string }] }).runs;
+  assert.equal((await run(api.url, ['reconcile', '--cancel', id])).exitCode, 0);
+  assert.equal((await run(api.url, ['reconcile', '--cancel', id, '--rule', 'default'])).exitCode, 2);
 });

@@ -54,6 +54,8 @@ export interface Config {
   };
   /** Within this time changes are to be at the target. */
   readonly lagObjectiveMs: number;
+  /** Null: only on request. */
+  readonly reconcileIntervalMs: number | null;
   readonly shutdownGraceMs: number;
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -76,6 +78,7 @@ export interface Secrets {
   readonly alertWebhook: Secret | null;
 }
 
+const HOUR_MS = 3_600_000;
 const BACKOFF_CAP_MS = 300_000;
 const SAFE_SETTLE_GRACE_MS = 60_000;
 
@@ -116,6 +119,8 @@ export function buildConfig(
       minFreeDiskBytes: values.MIN_FREE_DISK_BYTES,
     },
     lagObjectiveMs: values.LAG_OBJECTIVE_SEC,
+    reconcileIntervalMs:
+      values.RECONCILE_INTERVAL_HOURS === 0 ? null : values.RECONCILE_INTERVAL_HOURS * HOUR_MS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_SEC,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT ?? (facts.isTerminal ? 'pretty' : 'json') },
   };

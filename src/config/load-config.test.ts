@@ -91,6 +91,7 @@ test('three settings are enough, and everything else has its documented default'
     },
     storage: { dataDir: './data', minFreeDiskBytes: 256 * 1024 ** 2, receiptRetentionMs: 90 * 86_400_000 },
     lagObjectiveMs: 900_000,
+    reconcileIntervalMs: 86_400_000,
     shutdownGraceMs: 25_000,
     log: { level: 'info', format: 'json' },
   });

@@ -114,6 +114,12 @@ export const SETTINGS = {
     defaultText: '3600',
     example: '3600',
   }),
+  RECONCILE_INTERVAL_HOURS: withDefault(wholeNumber(0, 8760), 24, {
+    section: 'policy',
+    help: 'Hours between two comparisons of both sides by their listings: objects that are missing at the target or differ there, because a notification was lost or came before the service, are copied. The first one is due an hour after the first start. 0: only on request.',
+    defaultText: '24',
+    example: '24',
+  }),
   ...STORE_SETTINGS,
   REPLICATOR_API_KEYS: withDefault(parseApiKeys, [], {
     section: 'http',

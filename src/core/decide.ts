@@ -78,7 +78,7 @@ export function ownStamp(source: ObjectLocation, target: TargetObject): Stamp | 
  * True where the object still is what its stamp says: size, CRC32C and mapped metadata. Somebody may have
  * rewritten the bytes and kept the custom metadata, or edited the metadata.
  */
-function isSound(target: TargetObject, stamp: Stamp, receiptCrc32c: string | null): boolean {
+export function isSound(target: TargetObject, stamp: Stamp, receiptCrc32c: string | null): boolean {
   return (
     isByteSound(target, stamp, receiptCrc32c) && digestMetadata(target.metadata) === stamp.metadataDigest
   );

@@ -60,6 +60,18 @@ export function mapTarget(rule: Rule, source: ObjectLocation): ObjectLocation {
 }
 
 /**
+ * How the rule maps the keys of one source bucket, as the beginnings that take each other's place: `fromPrefix + rest`
+ * becomes `toPrefix + rest`. So names at the target have the order of their keys at the source.
+ */
+export function prefixesOf(
+  rule: Rule,
+  bucket: string,
+): { readonly fromPrefix: string; readonly toPrefix: string } {
+  const { prefix, stripPrefix, prependBucket } = rule.target;
+  return { fromPrefix: stripPrefix, toPrefix: prefix + (prependBucket ? `${bucket}/` : '') };
+}
+
+/**
  * True where two different source objects could be mapped to one target name by these two rules, or one source
  * object twice: such rules would overwrite each other for ever and are refused.
  */

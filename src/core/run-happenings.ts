@@ -33,6 +33,8 @@ export interface RunHappenings {
   ): void;
   /** A transfer that a reconcile fed did change the target: a change had been lost. */
   differenceHealed(event: RunRef & { readonly transferId: string; readonly outcome: Outcome }): void;
+  /** Known from before a restart. */
+  reconcileKnown(event: { readonly ruleName: string; readonly completedAtMs: number }): void;
   runEnded(
     event: RunRef & {
       readonly state: 'completed' | 'failed' | 'cancelled';

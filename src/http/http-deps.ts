@@ -12,7 +12,7 @@ import type { ExplainObject } from '../replication/explain-object.ts';
 import type { HeldDeletes } from '../replication/held-deletes.ts';
 import type { HostState } from '../replication/host-watch.ts';
 import type { BodyHold, IntakeGate } from '../replication/intake-gate.ts';
-import type { RunControl } from '../replication/run.ts';
+import type { RunControl, RunKind } from '../replication/run.ts';
 import type { ApiKey, AuthMode, Caller, RouteScope } from './auth.ts';
 
 /** Where log lines go: facts first, then the sentence. Escaping is the logger's work. */
@@ -69,7 +69,7 @@ export interface HttpServerDeps {
   readonly heldDeletes: Pick<HeldDeletes, 'list' | 'decide'>;
   readonly acceptChanges: AcceptChanges;
   readonly explain: ExplainObject;
-  readonly runs: { readonly backfill: RunControl };
+  readonly runs: Readonly<Record<RunKind, RunControl>>;
   /** From any document to its changes. Throws nothing: what it cannot read is malformed. */
   readonly parseChangeDocument: (document: unknown) => ParsedChanges;
   readonly clock: Clock;

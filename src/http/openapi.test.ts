@@ -20,6 +20,7 @@ interface Document {
 
 const OPERATIONS = [
   'DELETE /v1/backfills/{id}',
+  'DELETE /v1/reconciles/{id}',
   'GET /healthz',
   'GET /metrics',
   'GET /openapi.json',
@@ -32,6 +33,8 @@ const OPERATIONS = [
   'GET /v1/parked',
   'GET /v1/quarantine',
   'GET /v1/quarantine/{id}',
+  'GET /v1/reconciles',
+  'GET /v1/reconciles/{id}',
   'GET /v1/rules',
   'GET /v1/status',
   'GET /v1/transfers',
@@ -39,6 +42,7 @@ const OPERATIONS = [
   'POST /v1/alerts/test',
   'POST /v1/backfills',
   'POST /v1/events',
+  'POST /v1/reconciles',
   'POST /v1/redrive',
   'POST /v1/replicate',
   'POST /v1/rules/{name}/brake',

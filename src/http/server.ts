@@ -24,6 +24,7 @@ import { registerObjectRoutes } from './routes/objects.ts';
 import { registerParkedRoutes } from './routes/parked.ts';
 import { registerPageFiles, registerPageRoutes } from './routes/page.ts';
 import { registerQuarantineRoute } from './routes/quarantine.ts';
+import { registerReconcileRoutes } from './routes/reconciles.ts';
 import { registerReplicateRoute } from './routes/replicate.ts';
 import { registerRulesRoute } from './routes/rules.ts';
 import { registerHealthRoutes, registerStatusRoutes } from './routes/status.ts';
@@ -112,6 +113,7 @@ function registerRoutes(app: HttpApp, deps: RouteDeps): void {
   registerQuarantineRoute(app, deps);
   registerBackfillRoutes(app, deps);
   registerAlertRoutes(app, deps);
+  registerReconcileRoutes(app, deps);
   registerObjectRoutes(app, deps);
   registerRulesRoute(app, deps);
   registerStatusRoutes(app, deps);

@@ -26,14 +26,15 @@ export interface FedTransfer {
   readonly joined: boolean;
 }
 
-/** Resolves when there is room for a page. Answers true where it had to wait for it. */
+/** Resolves when there is room for a page, and nothing else against it. Answers true where it had to wait for it. */
 export async function waitForRoom(
-  { queue, clock }: Pick<FeedDeps, 'queue' | 'clock'>,
+  deps: Pick<FeedDeps, 'queue' | 'clock'> & { readonly mayFeed?: () => boolean },
   signal: AbortSignal,
 ): Promise<boolean> {
+  const { queue, clock, mayFeed } = deps;
   for (let hasWaited = false; ; hasWaited = true) {
     const { byStatus } = await queue.counts();
-    if (byStatus.queued < MAX_WAITING_TRANSFERS) return hasWaited;
+    if (byStatus.queued < MAX_WAITING_TRANSFERS && (mayFeed?.() ?? true)) return hasWaited;
     await clock.sleep(LOOK_AGAIN_MS, signal);
   }
 }

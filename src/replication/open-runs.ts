@@ -7,6 +7,9 @@ import type { RunHappenings } from '../core/run-happenings.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import { scanExisting } from './backfill.ts';
 import type { Stores } from './copy-object.ts';
+import { findBuckets, scanDifferences } from './reconcile.ts';
+import { ReconcileSchedule } from './reconcile-schedule.ts';
+import type { Run } from './run.ts';
 import { Runs } from './runs.ts';
 
 export interface OpenRunsOptions {
@@ -19,24 +22,46 @@ export interface OpenRunsOptions {
   readonly newId: () => string;
   readonly happenings: Happenings;
   readonly runHappenings: RunHappenings;
+  /** Between two scheduled reconciles of a rule; null: only on request. */
+  readonly reconcileIntervalMs: number | null;
+  /** False while nothing should be added to the queue. */
+  readonly mayFeed: () => boolean;
+  /** A reconcile has counted the objects of ours that the whole rule has at the target. */
+  readonly onCounted: (ruleName: string, objects: number) => Promise<void>;
 }
 
 export interface OpenRuns {
   readonly backfill: Runs;
+  readonly reconcile: Runs;
   /** What is kept goes on at the next start. Resolves when nothing runs any more. */
   stop(): Promise<void>;
 }
 
 /** Goes on with the runs that are kept. Rejects where the notes cannot be read. */
 export async function openRuns(options: OpenRunsOptions): Promise<OpenRuns> {
-  const { stores, ...shared } = options;
+  const { stores, reconcileIntervalMs, onCounted, ...shared } = options;
+  const { queue, clock } = shared;
+  const schedule = await ReconcileSchedule.open({ ...shared, intervalMs: reconcileIntervalMs });
   const backfill = await Runs.open({
     ...shared,
     kind: 'backfill',
     scan: (request, signal) => scanExisting(stores.source, request, signal),
   });
+  const { source, target } = stores;
+  const reconcile = await Runs.open({
+    ...shared,
+    kind: 'reconcile',
+    scan: (request, signal) => scanDifferences({ source, target, queue, clock }, request, signal),
+    findBuckets: (rule, signal) => findBuckets(target, rule, signal),
+    onEnded: async (run: Run) => {
+      await schedule.ended(run);
+      if (run.state === 'completed') await onCounted(run.ruleName, run.counts.held);
+    },
+  });
+  schedule.start(reconcile);
   return {
     backfill,
-    stop: () => backfill.stop(),
+    reconcile,
+    stop: async () => void (await Promise.all([schedule.stop(), backfill.stop(), reconcile.stop()])),
   };
 }

@@ -44,8 +44,10 @@ export interface RunsOptions {
   readonly scan: (request: ScanRequest, signal: AbortSignal) => AsyncIterator<ScanPage>;
   /** The source buckets of a rule that is for every bucket. */
   readonly findBuckets?: (rule: Rule, signal: AbortSignal) => Promise<readonly string[]>;
-  /** A run came to an end other than by an error. */
-  readonly onCompleted?: (run: Run) => Promise<void>;
+  /** A run has come to its end, whichever. */
+  readonly onEnded?: (run: Run) => Promise<void>;
+  /** False while nothing should be added to the queue, such as a disk that is almost full. */
+  readonly mayFeed?: () => boolean;
 }
 
 /** Works on runs until it is stopped. */
@@ -280,7 +282,6 @@ export class Runs implements RunControl {
   async #completeIfDrained(record: RunRecord): Promise<void> {
     if (record.run.state !== 'draining' || record.openCount > 0) return;
     await this.#end(record, 'completed', null);
-    await this.#options.onCompleted?.(record.run);
   }
 
   async #end(
@@ -296,6 +297,7 @@ export class Runs implements RunControl {
     const durationMs = endedAtMs - createdAtMs;
     runHappenings.runEnded({ ...refOf(record.run), state, counts: numbers, fault, durationMs, endedAtMs });
     await this.#guarded('keeping the end of a run', async () => record.keep());
+    await this.#guarded('following the end of a run', async () => this.#options.onEnded?.(record.run));
     const ended = this.#records.filter(({ run }) => hasRunEnded(run));
     for (const old of ended.slice(0, -SHOWN_ENDED_RUNS)) {
       this.#records.splice(this.#records.indexOf(old), 1);

@@ -52,6 +52,7 @@ export function createRunHappenings(deps: {
         'healed: a change of this object had been lost',
       );
     },
+    reconcileKnown: ({ ruleName, completedAtMs }) => metrics.reconcileCompleted(ruleName, completedAtMs),
     runEnded: (event) => {
       const { kind, ruleName, state, counts, fault, durationMs, endedAtMs } = event;
       if (kind === 'reconcile' && state === 'completed') metrics.reconcileCompleted(ruleName, endedAtMs);

@@ -1,5 +1,5 @@
-// replicator backfill: asks the service for a run and follows it to its end. The service works on it by itself;
-// whoever stops following stops nothing.
+// replicator backfill and replicator reconcile: ask the service for a run and follow it to its end. The service works
+// on it by itself; whoever stops following stops nothing.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { CliDeps, EndWith } from '../cli-deps.ts';
@@ -69,6 +69,23 @@ export async function backfill(
     ...(prefix === undefined ? {} : { prefix }),
   };
   await startAndFollow(path, body, options, deps, endWith);
+}
+
+/** Begins the reconciles of one rule or of all, or cancels one. Throws a usage failure where the options contradict. */
+export async function reconcile(
+  options: Following & { readonly rule?: string | undefined; readonly cancel?: string | undefined },
+  deps: CliDeps,
+  endWith: EndWith,
+): Promise<void> {
+  const path = '/v1/reconciles';
+  const { rule, cancel } = options;
+  if (cancel !== undefined) {
+    if (rule !== undefined)
+      throw new CliFailure(EXIT.usage, 'invalid_usage', '--cancel takes the id of a run and nothing else.');
+    await cancelRun(path, cancel, options.json, deps);
+    return;
+  }
+  await startAndFollow(path, rule === undefined ? {} : { rule }, options, deps, endWith);
 }
 
 /** `s3://bucket` or `s3://bucket/prefix`, taken literally. */

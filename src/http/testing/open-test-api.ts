@@ -78,11 +78,12 @@ export function receiptOf(fields: Partial<Receipt> = {}): Receipt {
   };
 }
 
+type ReplacedDeps = Omit<Partial<HttpServerDeps>, 'runs'> & {
+  readonly runs?: Partial<HttpServerDeps['runs']>;
+};
+
 /** Opens the API for one test and closes it when the test ends. `deps` replaces single dependencies. */
-export async function openTestApi(
-  t: TestContext,
-  deps: Partial<HttpServerDeps> & { readonly queue?: TransferQueue } = {},
-): Promise<TestApi> {
+export async function openTestApi(t: TestContext, deps: ReplacedDeps = {}): Promise<TestApi> {
   const clock = new ManualClock();
   let lastId = 0;
   const queue =
@@ -105,7 +106,6 @@ export async function openTestApi(
     acceptChanges: createIntake({ rules, queue, happenings: SILENT_HAPPENINGS }),
     heldDeletes: new HeldDeletes({ rules, queue, brake, clock, happenings }),
     explain: async (source) => ({ source, rules: [], reason: 'no rule covers this object' }),
-    runs: { backfill: NO_RUNS },
     parseChangeDocument,
     clock,
     apiKeys: [],
@@ -125,6 +125,7 @@ export async function openTestApi(
     ...deps,
     rules,
     queue,
+    runs: { backfill: NO_RUNS, reconcile: NO_RUNS, ...deps.runs },
   });
   t.after(async () => {
     await app.close();
