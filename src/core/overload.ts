@@ -30,7 +30,12 @@ export interface HostSensors {
 export interface OverloadHappenings {
   intakeRefused(reason: RefusalReason): void;
   /** The first refusal, or the trouble that will cause refusals. */
-  overloadBegan(event: { readonly reason: RefusalReason; readonly detail: string }): void;
+  overloadBegan(event: {
+    readonly reason: RefusalReason;
+    readonly detail: string;
+    /** What failed; undefined where nothing did. */
+    readonly error?: unknown;
+  }): void;
   overloadEnded(event: {
     readonly reason: RefusalReason;
     readonly refused: number;

@@ -26,7 +26,7 @@ export async function acceptDurably(
   try {
     return await deps.acceptChanges(parsed);
   } catch (cause) {
-    gate.queueFailed();
+    gate.queueFailed(cause);
     throw new RequestProblem('queue_unavailable', 'Nothing of this request was accepted.', {
       cause,
       headers: { 'retry-after': String(RETRY_AFTER_SEC) },

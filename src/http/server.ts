@@ -173,6 +173,13 @@ function requestIdOf(request: IncomingMessage): string {
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
+/** Counted by the gate, which tells when they begin and end: a line for each would be a flood of its own. */
+const TOLD_BY_GATE: ReadonlySet<string> = new Set<RequestProblemCode>([
+  'overloaded',
+  'disk_reserve',
+  'queue_unavailable',
+]);
+
 function answerError(
   deps: Pick<HttpServerDeps, 'logger'>,
   error: unknown,
@@ -189,8 +196,7 @@ function answerError(
     status: answer.status,
     code,
   };
-  // Counted by the gate, which tells when it begins and ends: a line for each would be a flood of its own.
-  const isToldByGate = code === 'overloaded' || code === 'disk_reserve';
+  const isToldByGate = TOLD_BY_GATE.has(code);
   if (answer.status >= 500 && !isToldByGate)
     deps.logger.error({ ...facts, err: causeOf(error) }, 'request failed');
   else if (answer.status === 401 || answer.status === 403 || answer.status === 421) {

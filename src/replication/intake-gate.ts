@@ -123,9 +123,9 @@ export class IntakeGate {
     this.#refuse('connections', 'All connections that may be open are open.');
   }
 
-  /** The queue could not store a request. It is told where it is answered; here it is counted. */
-  queueFailed(): void {
-    this.#happenings.intakeRefused('queue');
+  /** The queue could not store a request; `error` says why. */
+  queueFailed(error: unknown): void {
+    this.#refuse('queue', error instanceof Error ? error.message : String(error), error);
   }
 
   /** Said by the host watch: from now on changes are refused for this reason. */
@@ -159,21 +159,21 @@ export class IntakeGate {
     return null;
   }
 
-  #refuse(reason: RefusalReason, detail: string): Refusal {
+  #refuse(reason: RefusalReason, detail: string, error?: unknown): Refusal {
     this.#happenings.intakeRefused(reason);
-    const episode = this.#begin(reason, detail);
+    const episode = this.#begin(reason, detail, error);
     episode.refused += 1;
     episode.lastMs = this.#clock.monotonicMs();
     return { reason, detail };
   }
 
-  #begin(reason: RefusalReason, detail: string): Episode {
+  #begin(reason: RefusalReason, detail: string, error?: unknown): Episode {
     const running = this.#episodes.get(reason);
     if (running !== undefined) return running;
     const nowMs = this.#clock.monotonicMs();
     const episode = { beganMs: nowMs, lastMs: nowMs, refused: 0 };
     this.#episodes.set(reason, episode);
-    this.#happenings.overloadBegan({ reason, detail });
+    this.#happenings.overloadBegan({ reason, detail, ...(error === undefined ? {} : { error }) });
     return episode;
   }
 

@@ -69,7 +69,7 @@ const REMEDY: Record<RefusalReason, string> = {
   connections: 'Raise the limit of open files of the process, or let senders keep fewer connections open.',
   disk_reserve: 'Free space on the disk of REPLICATOR_DATA_DIR: changes are accepted again by themselves.',
   event_loop: 'Give the process more processor time.',
-  queue: 'See the line of the failed request.',
+  queue: 'Check the disk of REPLICATOR_DATA_DIR. Senders come again by themselves; so does the service.',
 };
 
 /** Writes each change of state to the log, and counts every refusal. */
@@ -80,11 +80,17 @@ export function createOverloadHappenings(deps: {
   const { logger, metrics } = deps;
   return {
     intakeRefused: (reason) => metrics.overload.refused(reason),
-    overloadBegan: ({ reason, detail }) =>
-      logger.warn(
-        { reason, detail, remedy: REMEDY[reason] },
-        'overload begins: requests are refused; what was accepted is kept',
-      ),
+    overloadBegan: ({ reason, detail, error }) => {
+      const facts = {
+        reason,
+        detail,
+        remedy: REMEDY[reason],
+        ...(error === undefined ? {} : { err: error }),
+      };
+      if (reason === 'queue')
+        logger.error(facts, 'the queue cannot store: requests are refused; what was accepted is kept');
+      else logger.warn(facts, 'overload begins: requests are refused; what was accepted is kept');
+    },
     overloadEnded: ({ reason, refused, durationMs }) =>
       logger.info(
         { reason, refused, durationMs: Math.round(durationMs) },

@@ -1,6 +1,7 @@
 // The HTTP API over the memory queue, listening on a free port of loopback: what the tests of this folder talk to.
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { OverloadHappenings } from '../../core/overload.ts';
 import type { Rule } from '../../core/rule.ts';
 import { PLAIN_RULE } from '../../core/testing/samples.ts';
 import type { ClaimedTransfer, TransferQueue } from '../../core/transfer-queue.ts';
@@ -118,7 +119,7 @@ export async function openTestApi(t: TestContext, deps: ReplacedDeps = {}): Prom
     }),
     version: '0.1.0',
     isReady: async () => ({ ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] }),
-    gate: new IntakeGate({ clock, happenings: SILENT_OVERLOAD }),
+    gate: loggingGate(clock, write('error')),
     alerts: { active: () => [], receiver: () => null, sendTest: async () => null },
     hostState: () => ({ freeDiskBytes: 1_000_000_000, loopLagMs: 0 }),
     logger: { info: write('info'), warn: write('warn'), error: write('error') },
@@ -168,6 +169,12 @@ async function call(method: string, url: string, request: CallRequest = {}): Pro
     text,
     json: isJson && text !== '' ? (JSON.parse(text) as Record<string, unknown>) : null,
   };
+}
+
+function loggingGate(clock: ManualClock, log: (facts: object, message: string) => void): IntakeGate {
+  const overloadBegan: OverloadHappenings['overloadBegan'] = ({ reason, error }) =>
+    log({ reason, err: error }, 'overload begins');
+  return new IntakeGate({ clock, happenings: { ...SILENT_OVERLOAD, overloadBegan } });
 }
 
 const SILENT_OVERLOAD = {
