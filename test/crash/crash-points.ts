@@ -22,7 +22,7 @@ export type Sign =
   | { readonly kind: 'random'; readonly withinMs: number };
 
 /** What the client does so that the step is reached. `interrupted`: a large object of which a part was copied. */
-export type Work = 'create' | 'overwrite' | 'metadata' | 'large' | 'interrupted';
+export type Work = 'create' | 'overwrite' | 'metadata' | 'delete' | 'large' | 'interrupted';
 
 export interface CrashPoint {
   readonly name: string;
@@ -55,6 +55,10 @@ const REQUESTS = {
   'session bytes': { store: 'gcs', matches: isSession(/^bytes \d+-\d+\/\*$/) },
   'session query': { store: 'gcs', matches: isSession(/^bytes \*\/\*$/) },
   finish: { store: 'gcs', matches: isSession(/^bytes (\*|\d+-\d+)\/\d+$/) },
+  delete: {
+    store: 'gcs',
+    matches: ({ method, rawUrl }) => method === 'DELETE' && rawUrl.startsWith('/storage/v1/b/'),
+  },
   'metadata update': { store: 'gcs', matches: ({ method }) => method === 'PATCH' },
 } as const satisfies Record<string, Match>;
 
@@ -133,6 +137,10 @@ export const CRASH_POINTS: readonly CrashPoint[] = [
   late('metadata update', 'metadata'),
   at('metadata update', 'done', 'done, not answered', 'metadata'),
   at('metadata update', 'answered', 'answered, not recorded', 'metadata'),
+  at('delete', 'arrived', 'never arrives', 'delete'),
+  late('delete', 'delete'),
+  at('delete', 'done', 'done, not answered', 'delete'),
+  at('delete', 'answered', 'answered, not recorded', 'delete'),
   at('session open', 'arrived', 'never arrives', 'large'),
   at('session open', 'done', 'done, not answered', 'large'),
   at('session bytes', 'arrived', 'asked', 'large'),

@@ -5,6 +5,7 @@ import { Choices } from '../model/choices.ts';
 import { SOURCE_BUCKET } from '../system/service-under-test.ts';
 import { CRASH_POINTS, type CrashPoint, type Work } from './crash-points.ts';
 import type { Change } from './event-client.ts';
+import type { DeletePolicy } from './ledger.ts';
 import { ReplicationUnderFire } from './replication-under-fire.ts';
 import { type Armed, armSign } from './sign-watcher.ts';
 
@@ -24,29 +25,33 @@ export interface LaneReport {
   readonly history: readonly string[];
 }
 
-interface LaneOptions {
+export interface LaneOptions {
   readonly name: string;
   readonly kills: number;
   readonly seed: number;
   /** Null: sessions are not kept. */
   readonly encryptionKey: string | null;
+  readonly deletes: DeletePolicy;
   readonly tell: (line: string) => void;
 }
 
 /** Kills the service `kills` times; ends early at the first rest that shows a violation. */
 export async function runLane(options: LaneOptions): Promise<LaneReport> {
-  const { name, kills, seed, encryptionKey, tell } = options;
+  const { name, kills, seed, encryptionKey, deletes, tell } = options;
   const report = { kills: new Map(), missed: new Map(), totals: new Map() };
   const choices = Choices.ofSeed(seed).part(name);
   const nextPoint = endlessly(
-    CRASH_POINTS.filter((point) => encryptionKey !== null || point.needsStoredSession !== true),
+    CRASH_POINTS.filter(
+      ({ needsStoredSession = false, work }) =>
+        (encryptionKey !== null || !needsStoredSession) && (deletes === 'mirror' || work !== 'delete'),
+    ),
     choices,
   );
   let done = 0;
   while (done < kills) {
     await using fire = await ReplicationUnderFire.start({
       choices,
-      deletes: 'ignore',
+      deletes,
       settings: {
         SETTLE_GRACE_SEC: String(SETTLE_GRACE_SEC),
         ...(encryptionKey === null ? {} : { REPLICATOR_ENCRYPTION_KEY: encryptionKey }),
@@ -204,6 +209,7 @@ class Rounds {
     }
     const key = await writer.someKey('small');
     await this.#bringToTarget(key);
+    if (work === 'delete') return writer.remove(key);
     return work === 'overwrite' ? writer.overwrite(key) : writer.changeMetadata(key);
   }
 

@@ -12,6 +12,18 @@ import { CHUNK_SIZE_BYTES, SourceWriter } from './source-writer.ts';
 const LONGEST_REST_MS = 180_000;
 const TRANSFERS_AT_ONCE = 50;
 
+const SETTINGS_OF: Record<DeletePolicy, Record<string, string>> = {
+  ignore: {},
+  mirror: {
+    DELETES: 'mirror',
+    // The account that the sandbox says it is.
+    S3_EXPECTED_OWNER: '123456789012',
+    // The brake has tests of its own; here nobody is there to release it.
+    DELETE_BRAKE_COUNT: '1000000',
+    DELETE_BRAKE_SHARE: '100',
+  },
+};
+
 interface FireOptions {
   readonly choices: Choices;
   readonly deletes: DeletePolicy;
@@ -54,7 +66,12 @@ export class ReplicationUnderFire {
     const ledger = new Ledger(deletes);
     const history = new History();
     const system = await SystemUnderTest.start(
-      { CHUNK_SIZE_BYTES: String(CHUNK_SIZE_BYTES), RETRY_BACKOFF_SEC: '0.05', ...settings },
+      {
+        CHUNK_SIZE_BYTES: String(CHUNK_SIZE_BYTES),
+        RETRY_BACKOFF_SEC: '0.05',
+        ...SETTINGS_OF[deletes],
+        ...settings,
+      },
       {
         onTargetChange: (key, object) => {
           ledger.noteTarget(key, object);

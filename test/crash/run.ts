@@ -1,10 +1,10 @@
 // npm run test:crash -- [--kills N] [--seed S]: kills the real service with SIGKILL at every step of a transfer and at
 // any moment, while a client goes on writing and announcing. Afterwards every change answered with 2xx is at the
 // target, byte for byte and in the newest version; nothing is there twice, mixed, or older than before. Two lanes run
-// side by side: with an encryption key (upload sessions are kept) and without one.
+// side by side: with an encryption key (upload sessions are kept) and deletes ignored; without one and deletes mirrored.
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { type LaneReport, runLane } from './lane.ts';
+import { type LaneOptions, type LaneReport, runLane } from './lane.ts';
 
 const { values } = parseArgs({
   options: {
@@ -33,9 +33,10 @@ async function run(): Promise<boolean> {
   const kills = Number(values.kills);
   const startedMs = performance.now();
   tell(`Seed ${seed}, ${kills} rounds`);
-  const lanes = [
-    { name: 'with a key', kills: Math.ceil(kills / 2), encryptionKey: randomBytes(32).toString('base64') },
-    { name: 'without a key', kills: Math.floor(kills / 2), encryptionKey: null },
+  const encryptionKey = randomBytes(32).toString('base64');
+  const lanes: readonly Pick<LaneOptions, 'name' | 'kills' | 'encryptionKey' | 'deletes'>[] = [
+    { name: 'with a key', kills: Math.ceil(kills / 2), encryptionKey, deletes: 'ignore' },
+    { name: 'deletes mirrored', kills: Math.floor(kills / 2), encryptionKey: null, deletes: 'mirror' },
   ];
   const reports = await Promise.all(lanes.map((lane) => runLane({ ...lane, seed, tell })));
   for (const { history } of reports) for (const line of history) tell(line);

@@ -1,9 +1,10 @@
 // npm run soak -- [--minutes M] [--seed S]: random puts, overwrites, metadata changes and deletes while notifications are
-// late, doubled, out of order or lost, the stores misbehave, and the service is killed and restarted. At rest both sides
-// must be equal. Notifications that were lost are delivered at the end: that is what the comparison rests on.
+// late, doubled, out of order or lost, the stores misbehave, and the service is killed and restarted; half of the time
+// with deletes ignored, half with deletes mirrored. At rest both sides must be equal. Notifications that were lost are
+// delivered at the end: that is what the comparison rests on.
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { soak } from './soak.ts';
+import { soak, type SoakOptions } from './soak.ts';
 
 const { values } = parseArgs({
   options: {
@@ -20,14 +21,11 @@ function printTable(title: string, counts: ReadonlyMap<string, number>): void {
     tell(`${String(count).padStart(7)}  ${name}`);
 }
 
-async function run(): Promise<boolean> {
-  const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
-  const minutes = Number(values.minutes);
-  tell(`Seed ${seed}, ${minutes} minutes`);
+async function runOne(options: Pick<SoakOptions, 'deletes' | 'seed' | 'durationMs'>): Promise<boolean> {
+  const { deletes, seed, durationMs } = options;
+  tell(`\nDeletes: ${deletes}, ${(durationMs / 60_000).toFixed(1)} minutes`);
   const report = await soak({
-    durationMs: minutes * 60_000,
-    seed,
-    deletes: 'ignore',
+    ...options,
     endsWithKill: false,
     settings: { REPLICATOR_ENCRYPTION_KEY: randomBytes(32).toString('base64') },
   });
@@ -39,8 +37,16 @@ async function run(): Promise<boolean> {
   tell(`At rest: ${equal} objects equal on both sides, ${kept} kept that the source deleted`);
   for (const violation of report.violations) tell(`VIOLATED ${violation}`);
   if (report.violations.length > 0)
-    tell(`The same choices again: npm run soak -- --seed ${seed} --minutes ${minutes}`);
+    tell(`The same choices again: npm run soak -- --seed ${seed} --minutes ${values.minutes}`);
   return report.violations.length === 0;
+}
+
+async function run(): Promise<boolean> {
+  const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
+  const durationMs = (Number(values.minutes) * 60_000) / 2;
+  tell(`Seed ${seed}`);
+  const isIgnoreRight = await runOne({ deletes: 'ignore', seed, durationMs });
+  return (await runOne({ deletes: 'mirror', seed, durationMs })) && isIgnoreRight;
 }
 
 if (!(await run())) process.exitCode = 1;
