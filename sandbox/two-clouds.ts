@@ -24,6 +24,8 @@ export async function startTwoClouds(options: {
   readonly s3: number;
   readonly gcs: number;
   readonly keepBytes?: boolean;
+  /** The target answers 429 to a second change of one name within a second; false by default. */
+  readonly rateLimitPerObject?: boolean;
   readonly onTargetChange?: SandboxGcsOptions['onChange'];
   /** What else differs from a plain target. */
   readonly target?: Pick<SandboxGcsOptions, 'nowMs' | 'rateLimitPerObject'>;
@@ -34,6 +36,7 @@ export async function startTwoClouds(options: {
     ...options.target,
     port: options.gcs,
     keepBytes: options.keepBytes ?? true,
+    rateLimitPerObject: options.rateLimitPerObject ?? false,
     ...(options.onTargetChange === undefined ? {} : { onChange: options.onTargetChange }),
   });
   gcs.createBucket(TARGET_BUCKET);

@@ -6,6 +6,7 @@ import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
 import type { Rule } from './core/rule.ts';
+import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
 import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
@@ -79,14 +80,7 @@ export async function openApp(options: {
   const heldDeletes = new HeldDeletes({ rules, queue, brake: deleteBrake, clock, happenings });
   metrics.watchBrakes(heldDeletes);
   const stores = { ...(await openStores(config, secrets, opened)), deleteBrake };
-  opened.adopt(
-    startPruning({ queue, clock, happenings, retentionMs: config.storage.receiptRetentionMs }),
-    (pruning) => pruning.stop(),
-  );
-  opened.adopt(startRechecking({ queue, clock, happenings }), (rechecking) => rechecking.stop());
-  opened.adopt(startSweepingUploads({ queue, target: stores.target, clock, happenings }), (sweep) =>
-    sweep.stop(),
-  );
+  startUpkeep(config, { queue, stores, happenings }, opened);
   opened.adopt(heldDeletes.startSweeping(), (sweeping) => sweeping.stop());
   const overload = await openOverload(config, { queue, logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
@@ -94,10 +88,20 @@ export async function openApp(options: {
     open.stop(),
   );
   const worker = createWorker(config, { queue, stores, happenings });
+  const storeStates = (): readonly StoreState[] => worker.storeStates();
+  metrics.watchStores(storeStates);
   const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
-  const alerts = openAlerts({ ...told, storeStates: () => [] }, opened);
+  const alerts = openAlerts({ ...told, storeStates }, opened);
   worker.start();
-  const server = createServer(config, { ...parts, runs, heldDeletes, alerts, version, ...overload });
+  const server = createServer(config, {
+    ...parts,
+    runs,
+    heldDeletes,
+    alerts,
+    version,
+    storeStates,
+    ...overload,
+  });
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(
     async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
@@ -154,6 +158,17 @@ async function openRunsOver(
   });
 }
 
+/** Forgets what is old, tries again what may have healed, and gives up what nobody goes on with. */
+function startUpkeep(config: Config, parts: Parts, opened: AsyncDisposableStack): void {
+  const { queue, stores, happenings } = parts;
+  const { receiptRetentionMs: retentionMs } = config.storage;
+  opened.adopt(startPruning({ queue, clock, happenings, retentionMs }), (pruning) => pruning.stop());
+  opened.adopt(startRechecking({ queue, clock, happenings }), (rechecking) => rechecking.stop());
+  opened.adopt(startSweepingUploads({ queue, target: stores.target, clock, happenings }), (sweep) =>
+    sweep.stop(),
+  );
+}
+
 function createWorker(config: Config, parts: Parts): Worker {
   return new Worker({
     ...parts,
@@ -175,10 +190,11 @@ function createServer(
       readonly heldDeletes: HeldDeletes;
       readonly alerts: Alerts;
       readonly version: string;
+      readonly storeStates: () => readonly StoreState[];
     },
 ): HttpApp {
   const { queue, stores, runs, heldDeletes, alerts, happenings, metrics, logger, version } = parts;
-  const { gate, hostState, isReady } = parts;
+  const { gate, hostState, isReady, storeStates } = parts;
   const { rules } = config;
   const { auth } = config.http;
   return createHttpServer({
@@ -200,6 +216,7 @@ function createServer(
     gate,
     hostState,
     alerts,
+    storeStates,
     logger,
     limits: { connections: config.http.maxConnections },
   });

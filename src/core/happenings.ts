@@ -4,6 +4,7 @@ import type { ChangeTransport } from './change.ts';
 import type { BrakeTrip } from './delete-brake.ts';
 import type { Fault, FaultCode } from './faults.ts';
 import type { ObjectLocation } from './object.ts';
+import type { StoreSide } from './store-state.ts';
 import type { Outcome, Receipt } from './transfer.ts';
 
 /** What every event of a transfer carries, so that one id leads through the whole log. */
@@ -28,7 +29,13 @@ export interface Happenings {
   changeIgnored(event: { readonly reason: string; readonly source: ObjectLocation | null }): void;
   recordQuarantined(event: { readonly reason: string; readonly rawStart: string }): void;
   transferStarted(
-    event: TransferRef & { readonly attempt: number; readonly isSettling: boolean; readonly isOwed: boolean },
+    event: TransferRef & {
+      readonly attempt: number;
+      readonly isSettling: boolean;
+      readonly isOwed: boolean;
+      /** A store is down, and this attempt is to find out whether it still is. */
+      readonly isProbe: boolean;
+    },
   ): void;
   uploadResumed(
     event: TransferRef & { readonly fromByte: number; readonly sizeBytes: number; readonly reason: string },
@@ -67,7 +74,13 @@ export interface Happenings {
     },
   ): void;
   transferRetrying(
-    event: TransferRef & { readonly fault: Fault; readonly attemptCount: number; readonly retryInMs: number },
+    event: TransferRef & {
+      readonly fault: Fault;
+      readonly attemptCount: number;
+      readonly retryInMs: number;
+      /** It only waits for a store of which `storeDown` has told already. */
+      readonly isStoreDown: boolean;
+    },
   ): void;
   transferParked(event: TransferRef & { readonly fault: Fault; readonly attemptCount: number }): void;
   /** One of the parked transfers of a class, named by its id, is tried again as an example for all of them. */
@@ -78,7 +91,22 @@ export interface Happenings {
   brakeTripped(event: { readonly ruleName: string; readonly trip: BrakeTrip }): void;
   /** Given back, nobody having failed: at shutdown, or to wait among the large objects. */
   transferReleased(event: TransferRef & { readonly reason: 'shutdown' | 'lane_full' }): void;
+  /** Given back because its target takes no change of this name yet. */
+  transferSpaced(event: TransferRef & { readonly retryInMs: number }): void;
   leaseLost(event: TransferRef): void;
+  /** A store counts as down from now on. `sinceMs`: the first failure, by the wall clock; `fault`: the latest. */
+  storeDown(event: { readonly store: StoreSide; readonly sinceMs: number; readonly fault: Fault }): void;
+  /**
+   * The store answers again. `probeCount`: attempts that were made to find out; `waitingCount`: transfers queued
+   * now, null where the queue does not answer.
+   */
+  storeUp(event: {
+    readonly store: StoreSide;
+    readonly sinceMs: number;
+    readonly downForMs: number;
+    readonly probeCount: number;
+    readonly waitingCount: number | null;
+  }): void;
   /** The worker itself failed (the queue's store answers with errors): nothing of a transfer is lost. */
   workerTroubled(event: { readonly doing: string; readonly error: unknown }): void;
 }

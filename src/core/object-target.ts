@@ -93,6 +93,8 @@ export interface TargetCapabilities {
   readonly blockBytes: number;
   /** So long after it was opened an upload ends by itself, finished or not. */
   readonly uploadLifetimeMs: number;
+  /** Effects on one name closer together than this are refused as too many; 0 where there is no such limit. */
+  readonly sameNameIntervalMs: number;
 }
 
 export interface TargetListEntry {

@@ -213,8 +213,8 @@ export interface TransferQueue {
     lease: Lease,
     end: { readonly fault: FaultRecord; readonly owed: boolean; readonly delayMsIfDirty: number },
   ): Promise<'parked' | 'queued' | 'lease_lost'>;
-  /** Gives the row back untouched at shutdown: due at once, no attempt counted, checkpoint kept. */
-  release(lease: Lease, end: { readonly owed: boolean }): Promise<boolean>;
+  /** Gives the row back untouched where nobody failed: no attempt counted, checkpoint kept. Due at once by default. */
+  release(lease: Lease, end: { readonly owed: boolean; readonly delayMs?: number }): Promise<boolean>;
   /**
    * Makes one transfer due at once, whatever its status; attempts start at zero. The id in the answer is the one to
    * follow (a done transfer gets a new one; a copying one the follow-up's). Null where the id is unknown.

@@ -5,6 +5,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ParsedChanges } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Rule } from '../core/rule.ts';
+import type { StoreState } from '../core/store-state.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import type { AcceptChanges } from '../replication/accept-change.ts';
 import type { Alerts } from '../replication/alerts.ts';
@@ -87,6 +88,8 @@ export interface HttpServerDeps {
   readonly gate: IntakeGate;
   readonly hostState: () => HostState;
   readonly alerts: Pick<Alerts, 'active' | 'receiver' | 'sendTest'>;
+  /** What is known of the two stores; asking costs nothing and sends nothing. */
+  readonly storeStates: () => readonly StoreState[];
   readonly logger: HttpLogger;
   /** Replaces single limits; the rest keeps its default. */
   readonly limits?: Partial<HttpLimits>;

@@ -130,17 +130,17 @@ export function afterPark<Checkpoint>(
   return { ended, followUp: null };
 }
 
-/** Given back untouched: due at once, no attempt counted. */
+/** Given back untouched: no attempt counted, due after the delay, at once where none is asked for. */
 export function afterRelease<Checkpoint>(
   row: TransferRow<Checkpoint>,
-  end: { readonly owed: boolean },
+  end: { readonly owed: boolean; readonly delayMs?: number },
   now: QueueTime,
 ): RowsAfterEnd<Checkpoint> {
   return backToQueue(row, 'released', now, {
     isOwed: row.isOwed || end.owed,
     attemptCount: row.attemptCount,
     fault: row.fault,
-    wakeAtMs: dueAfter(now, 0),
+    wakeAtMs: dueAfter(now, end.delayMs ?? 0),
   });
 }
 

@@ -15,6 +15,8 @@ interface ClaimLoopOptions {
   readonly happenings: Happenings;
   /** How many more attempts may run now. Whoever makes room calls `wake`. */
   readonly room: () => ClaimRoom;
+  /** Milliseconds after which there may be room by itself, asked where there is none; null: somebody will wake. */
+  readonly untilRoomMs: () => number | null;
   /** Starts the attempt of a claimed transfer; must not throw. */
   readonly begin: (claimed: ClaimedTransfer) => void;
 }
@@ -61,11 +63,10 @@ export class ClaimLoop {
 
   /** Claims what there is room for; returns how long nothing has to be done unless somebody wakes. */
   async #claimOnce(signal: AbortSignal): Promise<number> {
-    const { queue, happenings, room, begin } = this.#options;
+    const { queue, happenings, room, untilRoomMs, begin } = this.#options;
     try {
-      // An attempt's end wakes.
       const free = room();
-      if (free.total === 0) return IDLE_MS;
+      if (free.total === 0) return Math.min(untilRoomMs() ?? IDLE_MS, IDLE_MS);
       const claimed = await queue.claim(free);
       if (signal.aborted) {
         for (const { lease } of claimed) await queue.release(lease, { owed: false });

@@ -22,6 +22,7 @@ import {
   stampedFor,
   type Stores,
 } from './copy-object.ts';
+import { assertNameRested } from './name-spacing.ts';
 import { removeObject } from './remove-object.ts';
 import { cancelQuietly, copyLargeObject, resumeLargeObject } from './resumable-copy.ts';
 
@@ -117,8 +118,10 @@ async function lookAndAct(stores: Stores, attempt: Attempt): Promise<AttemptEnd 
     case 'agree':
       return agreed(stores, attempt, looked, decision);
     case 'update_metadata':
+      assertNameRested(stores, attempt);
       return updateMetadata(stores, attempt, looked, decision);
     case 'copy':
+      if (target !== null) assertNameRested(stores, attempt);
       return copyOrContinue(stores, attempt, looked, decision.condition);
     case 'source_gone':
     case 'delete':
@@ -159,6 +162,7 @@ async function sourceAbsent(
   });
   if (decision.kind === 'delete') {
     if (target === null) throw new Error('An absent target cannot be deleted');
+    assertNameRested(stores, attempt);
     return removeObject(stores, attempt, target);
   }
   if (target === null && attempt.unanswered?.effect === 'delete')

@@ -7,9 +7,13 @@ import type { Happenings, TransferRef } from '../core/happenings.ts';
 import type { Lease, TransferQueue } from '../core/transfer-queue.ts';
 import { type Attempt, type AttemptEnd, LaneFull, LeaseLost } from './attempt.ts';
 import { saveProgress } from './lease-keeper.ts';
+import { NameResting } from './name-spacing.ts';
+import { LONGEST_PROBE_MS } from './store-breaker.ts';
+import type { StoresHealth } from './store-health.ts';
+import { WaitStreaks } from './wait-streaks.ts';
 
-/** A store that is down is asked again at most this rarely, so that its return is noticed soon. */
-const STORE_DOWN_CAP_MS = 15_000;
+/** What waits for a store that is down is not claimed before it is up again; then everything goes on at once. */
+const STORE_DOWN_MS = 1_000;
 
 /** The reason of an abort at shutdown: nobody failed. */
 export const SHUTDOWN = new Error('The worker is shutting down');
@@ -22,12 +26,14 @@ export interface EndRecorderOptions {
   /** Counted failures after which a transfer is parked. */
   readonly maxAttempts: number;
   readonly backoff: BackoffPolicy;
+  readonly health: StoresHealth;
 }
 
 /** The one place that acts on dispositions. */
 export class EndRecorder {
   readonly #options: EndRecorderOptions;
-  #storeDownStreak = 0;
+  /** How often each object was given back in a row because its store could not be used. */
+  readonly #waits = new WaitStreaks();
 
   constructor(options: EndRecorderOptions) {
     this.#options = options;
@@ -36,7 +42,7 @@ export class EndRecorder {
   /** An attempt that ran to its end. */
   async finish(ref: TransferRef, attempt: Attempt, end: AttemptEnd, durationMs: number): Promise<void> {
     const { queue, happenings } = this.#options;
-    this.#storeDownStreak = 0;
+    this.#waits.end(ref);
     const answer = await queue.finish(attempt.lease, { ...end, owed: attempt.owed, target: attempt.target });
     if (answer.kind === 'lease_lost') {
       happenings.leaseLost(ref);
@@ -62,7 +68,7 @@ export class EndRecorder {
 
   /** An attempt that threw: the error is a fault, a bug, or the reason it was aborted for. */
   async endBadly(ref: TransferRef, attempt: Attempt, error: unknown): Promise<void> {
-    const { queue, clock, happenings } = this.#options;
+    const { queue, clock, happenings, health } = this.#options;
     if (error instanceof LeaseLost) {
       happenings.leaseLost(ref);
       return;
@@ -75,6 +81,13 @@ export class EndRecorder {
       else happenings.leaseLost(ref);
       return;
     }
+    if (error instanceof NameResting) {
+      const end = { owed: attempt.owed, delayMs: error.restMs };
+      if (await queue.release(attempt.lease, end))
+        happenings.transferSpaced({ ...ref, retryInMs: error.restMs });
+      else happenings.leaseLost(ref);
+      return;
+    }
     const fault = isBug(error) ? asBug(error) : toFault(error);
     const failedAttempts = attempt.claimed.attemptCount + 1;
     const isCounted = fault.disposition === 'retry' || fault.disposition === 'retry_now';
@@ -82,7 +95,8 @@ export class EndRecorder {
       await this.park(ref, attempt.lease, failedAttempts, fault, attempt.owed);
       return;
     }
-    const delayMs = this.#delayMs(fault, failedAttempts);
+    const isStoreDown = fault.disposition === 'wait_for_store' && health.isDown;
+    const delayMs = this.#delayMs(ref, fault, failedAttempts, isStoreDown);
     const isOurs = await queue.retry(attempt.lease, {
       fault: recordOfFault(fault, clock.nowMs()),
       delayMs,
@@ -90,24 +104,28 @@ export class EndRecorder {
       owed: attempt.owed,
     });
     if (isOurs)
-      happenings.transferRetrying({ ...ref, fault, attemptCount: failedAttempts, retryInMs: delayMs });
+      happenings.transferRetrying({
+        ...ref,
+        fault,
+        attemptCount: failedAttempts,
+        retryInMs: delayMs,
+        isStoreDown,
+      });
     else happenings.leaseLost(ref);
   }
 
-  #delayMs(fault: Fault, failedAttempts: number): number {
-    const { backoff, random } = this.#options;
-    if (fault.disposition === 'retry_now') return 0;
-    if (fault.disposition !== 'wait_for_store') {
-      return backoffMs(backoff, failedAttempts, random.next(), fault.retryAfterMs);
-    }
-    this.#storeDownStreak += 1;
-    const capMs = Math.min(backoff.capMs, STORE_DOWN_CAP_MS);
-    return backoffMs(
-      { baseMs: backoff.baseMs, capMs },
-      this.#storeDownStreak,
-      random.next(),
-      fault.retryAfterMs,
-    );
+  #delayMs(ref: TransferRef, fault: Fault, failedAttempts: number, isStoreDown: boolean): number {
+    const { backoff, random, health } = this.#options;
+    if (isStoreDown) return Math.floor(Math.min(backoff.capMs, STORE_DOWN_MS) * random.next());
+    const isWaiting = fault.disposition === 'wait_for_store';
+    const capMs = isWaiting ? Math.min(backoff.capMs, LONGEST_PROBE_MS) : backoff.capMs;
+    const failures = isWaiting ? this.#waits.next(ref) : failedAttempts;
+    const ownMs =
+      fault.disposition === 'retry_now'
+        ? 0
+        : backoffMs({ baseMs: backoff.baseMs, capMs }, failures, random.next(), fault.retryAfterMs);
+    const turnMs = health.ownerOf(fault)?.budget.take() ?? 0;
+    return Math.max(ownMs, Math.min(turnMs, capMs));
   }
 
   /** Parks a row for a person; where a change arrived meanwhile, it is tried again instead. */
@@ -127,7 +145,7 @@ export class EndRecorder {
     });
     if (answer === 'parked') happenings.transferParked({ ...ref, fault, attemptCount });
     else if (answer === 'queued')
-      happenings.transferRetrying({ ...ref, fault, attemptCount, retryInMs: delayMs });
+      happenings.transferRetrying({ ...ref, fault, attemptCount, retryInMs: delayMs, isStoreDown: false });
     else happenings.leaseLost(ref);
   }
 }

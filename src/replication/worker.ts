@@ -3,7 +3,8 @@
 import { Fault } from '../core/faults.ts';
 import type { TransferRef } from '../core/happenings.ts';
 import { mapTarget, type Rule, ruleMatches } from '../core/rule.ts';
-import type { ClaimedTransfer } from '../core/transfer-queue.ts';
+import type { StoreState } from '../core/store-state.ts';
+import type { ClaimedTransfer, ClaimRoom } from '../core/transfer-queue.ts';
 import { Attempt, type AttemptEnd, LeaseLost } from './attempt.ts';
 import { ClaimLoop } from './claim-loop.ts';
 import { converge } from './converge.ts';
@@ -11,10 +12,13 @@ import type { Stores } from './copy-object.ts';
 import { keepLeases, type Running } from './lease-keeper.ts';
 import { cancelUnused } from './resumable-copy.ts';
 import { EndRecorder, type EndRecorderOptions, SHUTDOWN } from './record-end.ts';
+import { StoresHealth } from './store-health.ts';
+import { watchSource, watchTarget } from './watched-stores.ts';
 
-export interface WorkerOptions extends EndRecorderOptions {
+export interface WorkerOptions extends Omit<EndRecorderOptions, 'health'> {
   readonly rules: readonly Rule[];
   readonly stores: Stores;
+  /** Attempts side by side at most; fewer while a store asks for fewer requests. */
   readonly maxConcurrency: number;
   readonly leaseMs: number;
 }
@@ -28,20 +32,36 @@ export class Worker {
   readonly #stopping = new AbortController();
   readonly #claims: ClaimLoop;
   readonly #ends: EndRecorder;
+  readonly #health: StoresHealth;
+  /** The stores, each call of which is noted in the health. */
+  readonly #stores: Stores;
   #beating: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    const { queue, clock, happenings, maxConcurrency } = options;
-    this.#ends = new EndRecorder(options);
+    const { queue, clock, happenings, stores } = options;
+    const health = new StoresHealth({
+      ...options,
+      onUp: () => this.#claims.wake(),
+      countWaiting: () =>
+        queue.counts().then(
+          ({ byStatus }) => byStatus.queued,
+          () => null,
+        ),
+    });
+    this.#health = health;
+    this.#stores = {
+      ...stores,
+      source: watchSource(stores.source, health.source),
+      target: watchTarget(stores.target, health.target),
+    };
+    this.#ends = new EndRecorder({ ...options, health });
     this.#claims = new ClaimLoop({
       queue,
       clock,
       happenings,
-      room: () => ({
-        total: Math.max(0, maxConcurrency - this.#running.size),
-        large: this.#largeSlotsLeft(),
-      }),
+      room: () => this.#room(),
+      untilRoomMs: () => (health.isDown ? health.msUntilProbe() : null),
       begin: (claimed) => this.#begin(claimed),
     });
   }
@@ -69,8 +89,23 @@ export class Worker {
     await this.#beating;
   }
 
+  /** What the answers to its requests tell about the two stores. */
+  storeStates(): readonly StoreState[] {
+    return this.#health.states();
+  }
+
   async #allEnded(): Promise<void> {
     await Promise.all(this.#unfinished);
+  }
+
+  /** As many as both stores take. Beside large objects one small one may always run: those can take hours. */
+  #room(): ClaimRoom {
+    const runningCount = this.#running.size;
+    const total = this.#health.room(runningCount);
+    if (total > 0 || this.#health.isDown) return { total, large: this.#largeSlotsLeft() };
+    const isOneLeft = runningCount < this.#options.maxConcurrency;
+    const areAllLarge = [...this.#running].every(({ attempt }) => attempt.lane === 'large');
+    return { total: isOneLeft && areAllLarge ? 1 : 0, large: 0 };
   }
 
   /**
@@ -117,10 +152,13 @@ export class Worker {
     const running: Running = { attempt, abort, isBeating: false };
     this.#running.add(running);
     const { attemptCount, isSettling, isOwed } = claimed;
-    happenings.transferStarted({ ...ref, attempt: attemptCount + 1, isSettling, isOwed });
+    const isProbe = this.#health.isDown;
+    if (isProbe) this.#health.probeBegun();
+    happenings.transferStarted({ ...ref, attempt: attemptCount + 1, isSettling, isOwed, isProbe });
     this.#track(
       this.#run(ref, attempt).finally(() => {
         this.#running.delete(running);
+        if (isProbe) this.#health.probeEnded();
         this.#claims.wake();
       }),
     );
@@ -132,13 +170,13 @@ export class Worker {
   }
 
   async #run(ref: TransferRef, attempt: Attempt): Promise<void> {
-    const { clock, stores } = this.#options;
+    const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
     try {
       const end = ruleMatches(attempt.rule, attempt.claimed.source)
-        ? await converge(stores, attempt)
+        ? await converge(this.#stores, attempt)
         : excluded(attempt);
-      await cancelUnused(stores, attempt);
+      await cancelUnused(this.#stores, attempt);
       await this.#record(ref, () => this.#ends.finish(ref, attempt, end, clock.monotonicMs() - startedMs));
     } catch (error) {
       // An aborted attempt ends for the reason it was aborted for, whatever a driver made of it.

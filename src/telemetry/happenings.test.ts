@@ -133,7 +133,13 @@ test('a transfer that settles is counted once, with its last look', async () => 
 test('a retry is a warning and a parked transfer an error with its remedy', async () => {
   const { happenings, last, series } = open();
   const throttled = new Fault('source_throttled', 'slow down', { details: { status: 503 } });
-  happenings.transferRetrying({ ...ref, fault: throttled, attemptCount: 1, retryInMs: 250 });
+  happenings.transferRetrying({
+    ...ref,
+    fault: throttled,
+    attemptCount: 1,
+    retryInMs: 250,
+    isStoreDown: false,
+  });
   assert.deepEqual(last(), {
     level: 'warn',
     ...refFacts,
@@ -194,7 +200,7 @@ test('what arrives is counted by what became of it', async () => {
 
 test('a line leads from every other event of a transfer to its id', () => {
   const { happenings, lines } = open();
-  happenings.transferStarted({ ...ref, attempt: 2, isSettling: false, isOwed: false });
+  happenings.transferStarted({ ...ref, attempt: 2, isSettling: false, isOwed: false, isProbe: false });
   happenings.uploadResumed({ ...ref, fromByte: 1, sizeBytes: 2, reason: 'connection cut' });
   happenings.transferReleased({ ...ref, reason: 'shutdown' });
   happenings.uploadTooSlow({ ...ref, bytesDone: 1, sizeBytes: 2, neededMs: 4, leftMs: 3 });
@@ -288,11 +294,73 @@ test('no object name becomes a label, however many objects there are', async () 
 
 test('a last look that only confirms says so and counts what it confirms', async () => {
   const { happenings, last, series } = open();
-  happenings.transferStarted({ ...ref, attempt: 1, isSettling: true, isOwed: true });
+  happenings.transferStarted({ ...ref, attempt: 1, isSettling: true, isOwed: true, isProbe: false });
   assert.equal(last()['reason'], 'the last look after the grace');
   happenings.transferFinished({ ...finish('replicated'), isConfirmed: true });
   assert.equal(last()['msg'], 'completed: confirmed by the last look');
   assert.ok(
     (await series()).some((line) => line.startsWith('replicator_transfers_total{outcome="replicated"')),
+  );
+});
+
+test('a store that is down and its return are one line each; what waits for it meanwhile is quiet', async () => {
+  const { happenings, last, series } = open();
+  const fault = new Fault('target_unavailable', 'Google Cloud Storage answered 503', {
+    details: { status: 503 },
+  });
+  happenings.storeDown({ store: 'target', sinceMs: 1_000_000, fault });
+  const { remedy, ...facts } = last();
+  assert.match(String(remedy), /Transfers|transfers/);
+  assert.deepEqual(facts, {
+    level: 'error',
+    store: 'target',
+    since: '1970-01-01T00:16:40.000Z',
+    fault: 'target_unavailable',
+    title: 'The target is not available for the moment',
+    reason: 'Google Cloud Storage answered 503',
+    details: { status: 503 },
+    msg: 'store down: transfers wait and use up no attempts, changes are still accepted',
+  });
+  happenings.transferStarted({ ...ref, attempt: 2, isSettling: false, isOwed: false, isProbe: true });
+  assert.equal(last()['level'], 'debug');
+  happenings.transferRetrying({ ...ref, fault, attemptCount: 1, retryInMs: 250, isStoreDown: true });
+  assert.equal(last()['level'], 'debug');
+  assert.ok((await series()).includes('replicator_retries_total{fault="target_unavailable"} 1'));
+  happenings.storeUp({
+    store: 'target',
+    sinceMs: 1_000_000,
+    downForMs: 300_000,
+    probeCount: 25,
+    waitingCount: 7,
+  });
+  assert.deepEqual(last(), {
+    level: 'info',
+    store: 'target',
+    since: '1970-01-01T00:16:40.000Z',
+    downForMs: 300_000,
+    probes: 25,
+    waiting: 7,
+    msg: 'store up again: transfers go on',
+  });
+});
+
+test('the metrics tell of each store whether it is up, for how long it is down, and its limit', async () => {
+  const { metrics } = open();
+  const fault = { code: 'source_unreachable', message: 'no route', details: {}, atMs: 0 } as const;
+  metrics.watchStores(() => [
+    { store: 'source', down: { sinceMs: 940_000, fault }, concurrencyLimit: 8 },
+    { store: 'target', down: null, concurrencyLimit: 3 },
+  ]);
+  const { text } = await metrics.render();
+  assert.deepEqual(
+    text.split('\n').filter((line) => line.startsWith('replicator_store_')),
+    [
+      'replicator_store_up{store="source"} 0',
+      'replicator_store_up{store="target"} 1',
+      'replicator_store_down_seconds{store="source"} 60',
+      'replicator_store_down_seconds{store="target"} 0',
+      'replicator_store_concurrency_limit{store="source"} 8',
+      'replicator_store_concurrency_limit{store="target"} 3',
+    ],
   );
 });

@@ -31,26 +31,73 @@ export function createHappenings(deps: { readonly logger: Logger; readonly metri
     ...uploadHappenings(logger, metrics),
     ...parkedHappenings(logger, metrics),
     transferStarted: (event) => {
-      const { attempt, isSettling, isOwed } = event;
+      const { attempt, isSettling, isOwed, isProbe } = event;
       const why = isSettling ? LAST_LOOK_NOTE : isOwed ? TAKEN_OVER_NOTE : null;
-      logger.info({ ...factsOf(event), attempt, ...(why === null ? {} : { reason: why }) }, 'started');
+      // While a store is down its state is told once, not with every attempt to find out.
+      const level = isProbe ? 'debug' : 'info';
+      logger[level]({ ...factsOf(event), attempt, ...(why === null ? {} : { reason: why }) }, 'started');
     },
     transferRetrying: (event) => {
-      const { fault, attemptCount, retryInMs } = event;
+      const { fault, attemptCount, retryInMs, isStoreDown } = event;
       metrics.transferRetried(fault.code);
-      logger.warn({ ...factsOf(event), attemptCount, retryInMs, ...factsOfFault(fault) }, 'retrying');
+      logger[isStoreDown ? 'debug' : 'warn'](
+        { ...factsOf(event), attemptCount, retryInMs, ...factsOfFault(fault) },
+        'retrying',
+      );
     },
+    ...givenBackHappenings(logger, metrics),
+    ...storeHappenings(logger),
+    workerTroubled: ({ doing, error }) => {
+      metrics.workerTroubled();
+      logger.error({ doing, err: error }, 'the worker is in trouble; no transfer is lost');
+    },
+  };
+}
+
+function givenBackHappenings(
+  logger: Logger,
+  metrics: Metrics,
+): Pick<Happenings, 'transferReleased' | 'transferSpaced' | 'leaseLost'> {
+  return {
     transferReleased: (event) => {
       if (event.reason === 'shutdown') logger.info(factsOf(event), 'released: goes on at the next start');
       else logger.debug(factsOf(event), 'a large object: waits until fewer of them are copied');
+    },
+    transferSpaced: (event) => {
+      const { retryInMs } = event;
+      logger.info({ ...factsOf(event), retryInMs }, 'waits: the target takes no change of this name yet');
     },
     leaseLost: (event) => {
       metrics.leaseLost();
       logger.warn(factsOf(event), 'lease lost: another worker has taken over');
     },
-    workerTroubled: ({ doing, error }) => {
-      metrics.workerTroubled();
-      logger.error({ doing, err: error }, 'the worker is in trouble; no transfer is lost');
+  };
+}
+
+function storeHappenings(logger: Logger): Pick<Happenings, 'storeDown' | 'storeUp'> {
+  return {
+    storeDown: ({ store, sinceMs, fault }) => {
+      logger.error(
+        {
+          store,
+          since: new Date(sinceMs).toISOString(),
+          ...factsOfFault(fault),
+          remedy: FAULTS[fault.code].remedy,
+        },
+        'store down: transfers wait and use up no attempts, changes are still accepted',
+      );
+    },
+    storeUp: ({ store, sinceMs, downForMs, probeCount, waitingCount }) => {
+      logger.info(
+        {
+          store,
+          since: new Date(sinceMs).toISOString(),
+          downForMs,
+          probes: probeCount,
+          waiting: waitingCount,
+        },
+        'store up again: transfers go on',
+      );
     },
   };
 }

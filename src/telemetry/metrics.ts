@@ -3,6 +3,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Clock } from '../core/clock.ts';
 import type { FaultCode } from '../core/faults.ts';
+import type { StoreState } from '../core/store-state.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertMetrics, createAlertMetrics } from './alert-happenings.ts';
@@ -40,6 +41,8 @@ export interface Metrics extends RunMetrics {
   watchQueue(queue: WatchedQueue): void;
   /** The delete brakes are asked from here at every scrape. */
   watchBrakes(brakes: WatchedBrakes): void;
+  /** The state of the stores is asked here at every scrape. */
+  watchStores(states: () => readonly StoreState[]): void;
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -66,6 +69,8 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
   const showBrakes = createBrakeGauge(registry);
   let watched: WatchedQueue | null = null;
   let watchedBrakes: WatchedBrakes | null = null;
+  const showStores = createStoreGauges(registry, deps.clock);
+  let storeStates: () => readonly StoreState[] = () => [];
   return {
     ...createRunMetrics(registry),
     changeSeen: (result) => counters.changes.inc({ result }),
@@ -88,7 +93,11 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     watchBrakes: (brakes) => {
       watchedBrakes = brakes;
     },
+    watchStores: (states) => {
+      storeStates = states;
+    },
     render: async () => {
+      showStores(storeStates());
       if (watched !== null) await showBacklog(watched);
       if (watchedBrakes !== null) await showBrakes(watchedBrakes);
       return { contentType: registry.contentType, text: await registry.metrics() };
@@ -206,6 +215,33 @@ function createBrakeGauge(registry: Registry) {
       }
     } catch {
       // No value says that it is not known; replicator_queue_answers tells why.
+    }
+  };
+}
+
+/** The gauges of the two stores, and the function that sets them. */
+function createStoreGauges(registry: Registry, clock: Clock) {
+  const shared = { labelNames: ['store'], registers: [registry] };
+  const up = new Gauge({
+    name: 'replicator_store_up',
+    help: '1 while the store answers, 0 while transfers wait for it.',
+    ...shared,
+  });
+  const downFor = new Gauge({
+    name: 'replicator_store_down_seconds',
+    help: 'For how long the store has been down; 0 while it answers.',
+    ...shared,
+  });
+  const limit = new Gauge({
+    name: 'replicator_store_concurrency_limit',
+    help: 'Attempts that may run at once as far as this store goes; falls when it asks for fewer requests.',
+    ...shared,
+  });
+  return (states: readonly StoreState[]): void => {
+    for (const { store, down, concurrencyLimit } of states) {
+      up.set({ store }, down === null ? 1 : 0);
+      downFor.set({ store }, ageSec(down?.sinceMs ?? null, clock));
+      limit.set({ store }, concurrencyLimit);
     }
   };
 }

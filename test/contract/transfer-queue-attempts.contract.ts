@@ -179,6 +179,25 @@ export function attemptTests(promised: Promised): void {
     assert.deepEqual(await queue.finish(next.lease, CURRENT), { kind: 'finished', status: 'done' });
   });
 
+  promised(
+    'a row released with a delay is due after it, also where a change arrives',
+    async (queue, clock) => {
+      const { transferId } = await acceptOne(queue, 'a');
+      const end = { owed: false, delayMs: 700 };
+      assert.equal(await queue.release((await claimOne(queue)).lease, end), true);
+      assert.equal((await show(queue, transferId)).nextAttemptAtMs, clock.nowMs() + 700);
+      await acceptOne(queue, 'a');
+      clock.advance(699);
+      assert.deepEqual(await queue.claim(roomFor(1)), []);
+      clock.advance(1);
+      const again = await claimOne(queue);
+      assert.deepEqual([again.lease.transferId, again.attemptCount], [transferId, 0]);
+      const second = await acceptOne(queue, 'a');
+      assert.equal(await queue.release(again.lease, end), true);
+      assert.equal((await show(queue, second.transferId)).nextAttemptAtMs, clock.nowMs() + 700);
+    },
+  );
+
   promised('progress is shown', async (queue) => {
     const { transferId } = await acceptOne(queue, 'a');
     const { lease } = await claimOne(queue);

@@ -98,14 +98,18 @@ function textOf(fields, name) {
   return typeof value === 'string' ? value : '';
 }
 
-function showStatus({ version, auth, uptimeMs, counts, oldestPending, ready, checks }) {
+function showStatus({ version, auth, uptimeMs, counts, oldestPending, stores, ready, checks }) {
   const failing = checks.filter((check) => !check.isOk).map((check) => check.name);
   const state = ready ? 'ready' : `not ready${failing.length > 0 ? `: ${failing.join(', ')}` : ''}`;
   const warning = auth === 'none' ? ', authentication is switched off' : '';
+  const waiting = stores
+    .filter(({ down }) => down !== null)
+    .map(({ store, down }) => `, the ${store} is down since ${new Date(down.since).toLocaleString()}`)
+    .join('');
   showState(
     ready ? 'ready' : 'failing',
     state,
-    `, version ${version}, up ${durationText(uptimeMs)}${warning}`,
+    `, version ${version}, up ${durationText(uptimeMs)}${waiting}${warning}`,
   );
   part('data').hidden = false;
   part('change-key').hidden = auth !== 'keys';

@@ -23,9 +23,46 @@ test('the status shows counts, the oldest waiting change, version, uptime and wh
       freeDiskBytes: 1_000_000_000,
     },
     refusing: [],
+    stores: [],
     ready: true,
     checks: [{ name: 'queue', isOk: true, detail: null }],
   });
+});
+
+test('the status names a store that is down, since when and why; the service stays ready', async (t) => {
+  const fault = {
+    code: 'target_unavailable',
+    message: 'Google Cloud Storage answered 503',
+    details: { status: 503 },
+    atMs: Date.UTC(2026, 10, 23, 9, 29, 50),
+  } as const;
+  const api = await openTestApi(t, {
+    storeStates: () => [
+      { store: 'source', down: null, concurrencyLimit: 32 },
+      { store: 'target', down: { sinceMs: Date.UTC(2026, 10, 23, 9, 25), fault }, concurrencyLimit: 16 },
+    ],
+  });
+  const { json } = await api.call('GET', '/v1/status');
+  assert.deepEqual(json?.['stores'], [
+    { store: 'source', down: null, concurrencyLimit: 32 },
+    {
+      store: 'target',
+      down: {
+        since: '2026-11-23T09:25:00.000Z',
+        fault: {
+          code: 'target_unavailable',
+          title: 'The target is not available for the moment',
+          remedy:
+            "Nothing to do: transfers wait and use up no attempts. If it lasts, look at the provider's status page.",
+          message: 'Google Cloud Storage answered 503',
+          details: { status: 503 },
+          at: '2026-11-23T09:29:50.000Z',
+        },
+      },
+      concurrencyLimit: 16,
+    },
+  ]);
+  assert.equal((await api.call('GET', '/readyz')).status, 200);
 });
 
 test('readiness says no with 503 and tells no details, also when a check itself fails', async (t) => {

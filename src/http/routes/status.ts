@@ -2,7 +2,23 @@
 // which tell yes or no and nothing else.
 import { z } from 'zod';
 import type { HttpApp, RouteDeps } from '../http-deps.ts';
-import { isoTime } from '../transfer-json.ts';
+import { faultToJson, FaultSchema, isoTime } from '../transfer-json.ts';
+
+const StoreSchema = z
+  .object({
+    store: z.enum(['source', 'target']),
+    down: z
+      .object({
+        since: z.string().meta({ format: 'date-time' }),
+        fault: FaultSchema.describe('The latest failure.'),
+      })
+      .nullable()
+      .meta({ description: 'null while the store answers. While it is down, transfers wait for it.' }),
+    concurrencyLimit: z
+      .number()
+      .meta({ description: 'Attempts that may run at once; falls when the store asks for fewer requests.' }),
+  })
+  .meta({ id: 'Store' });
 
 const StatusSchema = z
   .object({
@@ -37,6 +53,7 @@ const StatusSchema = z
     refusing: z
       .array(z.object({ reason: z.enum(['disk_reserve', 'event_loop']), detail: z.string() }))
       .meta({ description: 'Why changes are refused now; empty where they are accepted.' }),
+    stores: z.array(StoreSchema).meta({ description: 'As seen by the requests of the transfers.' }),
     ready: z.boolean(),
     checks: z.array(z.object({ name: z.string(), isOk: z.boolean(), detail: z.string().nullable() })),
   })
@@ -53,7 +70,9 @@ export function registerStatusRoutes(app: HttpApp, deps: RouteDeps): void {
       operationId: 'getStatus',
       tags: ['service'],
       summary: 'Show counts, age of the backlog and state of the service',
-      description: 'Counts are of live transfers; finished ones are in the list and in the metrics.',
+      description:
+        'Counts are of live transfers; finished ones are in the list and in the metrics. A store that is down ' +
+        'is named with the time since when and the reason; the service stays ready, since changes are accepted.',
       response: { 200: StatusSchema.describe('The service now.') },
     },
     handler: async () => statusNow(deps),
@@ -140,6 +159,11 @@ async function statusNow(deps: RouteDeps): Promise<z.output<typeof StatusSchema>
           },
     load: { ...deps.gate.load, eventLoopLagMs: Math.round(loopLagMs), freeDiskBytes },
     refusing: deps.gate.hostTroubles.map(({ reason, detail }) => ({ reason, detail })),
+    stores: deps.storeStates().map(({ store, down, concurrencyLimit }) => ({
+      store,
+      down: down === null ? null : { since: isoTime(down.sinceMs), fault: faultToJson(down.fault) },
+      concurrencyLimit,
+    })),
     ready: readinessNow.ready,
     checks: readinessNow.checks.map(({ name, isOk, detail }) => ({ name, isOk, detail })),
   };

@@ -120,8 +120,7 @@ export async function openTestApi(t: TestContext, deps: ReplacedDeps = {}): Prom
     version: '0.1.0',
     isReady: async () => ({ ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] }),
     gate: loggingGate(clock, write('error')),
-    alerts: { active: () => [], receiver: () => null, sendTest: async () => null },
-    hostState: () => ({ freeDiskBytes: 1_000_000_000, loopLagMs: 0 }),
+    ...ALL_WELL,
     logger: { info: write('info'), warn: write('warn'), error: write('error') },
     ...deps,
     rules,
@@ -177,6 +176,13 @@ function loggingGate(clock: ManualClock, log: (facts: object, message: string) =
   return new IntakeGate({ clock, happenings: { ...SILENT_OVERLOAD, overloadBegan } });
 }
 
+/** A service that has nothing to tell of itself. */
+const ALL_WELL = {
+  alerts: { active: () => [], receiver: () => null, sendTest: async () => null },
+  hostState: () => ({ freeDiskBytes: 1_000_000_000, loopLagMs: 0 }),
+  storeStates: () => [],
+};
+
 const SILENT_OVERLOAD = {
   intakeRefused() {},
   overloadBegan() {},
@@ -200,7 +206,10 @@ const SILENT_HAPPENINGS = {
   transferReleased() {},
   uploadTooSlow() {},
   uploadsSwept() {},
+  transferSpaced() {},
   leaseLost() {},
+  storeDown() {},
+  storeUp() {},
   workerTroubled() {},
 };
 

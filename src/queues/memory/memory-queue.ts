@@ -182,7 +182,7 @@ class MemoryQueue implements MemoryTransferQueue {
     return rows.followUp === null ? 'parked' : 'queued';
   }
 
-  async release(lease: Lease, end: { readonly owed: boolean }): Promise<boolean> {
+  async release(lease: Lease, end: Parameters<TransferQueue['release']>[1]): Promise<boolean> {
     return this.#end(lease, (row, now) => afterRelease(row, end, now)) !== null;
   }
 

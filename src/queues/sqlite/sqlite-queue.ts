@@ -182,7 +182,7 @@ class SqliteQueue implements SqliteStorage {
     return rows.followUp === null ? 'parked' : 'queued';
   }
 
-  async release(lease: Lease, end: { readonly owed: boolean }): Promise<boolean> {
+  async release(lease: Lease, end: Parameters<TransferQueue['release']>[1]): Promise<boolean> {
     return (await this.#end(lease, (row, now) => afterRelease(row, end, now))) !== null;
   }
 

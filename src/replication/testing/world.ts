@@ -103,7 +103,7 @@ export function withMethods<Port extends object>(base: Port, methods: Partial<Po
 export class World {
   readonly clock = new JumpingClock();
   readonly source = new MemorySource({ clock: this.clock, buckets: ['from'], chunkBytes: 10 });
-  readonly target = new MemoryTarget({ buckets: ['to'], blockBytes: BLOCK_BYTES });
+  readonly target: MemoryTarget;
   readonly queue: TransferQueue;
   readonly byteBudget = new ByteBudget(1000);
   readonly notes = openMemoryNotes();
@@ -115,7 +115,8 @@ export class World {
   readonly resumedFrom: number[] = [];
   #lastId = 0;
 
-  constructor() {
+  constructor(options: { readonly sameNameIntervalMs?: number } = {}) {
+    this.target = new MemoryTarget({ buckets: ['to'], blockBytes: BLOCK_BYTES, ...options });
     this.deleteBrake = this.openBrake();
     this.queue = openMemoryQueue({
       clock: this.clock,

@@ -211,6 +211,15 @@ describe('answers of Google Cloud Storage as faults', () => {
     assert.match(fault.message, /under active Temporary hold/);
   });
 
+  it('a refusal for one name written too often says so, whatever the name', () => {
+    const words = (name: string): string =>
+      `The object ${name} exceeded the rate limit for object mutation operations`;
+    const ofName = faultOfAnswer(answer(429, 'rateLimitExceeded', words('photos/a/b.jpg')), SUBJECT, NOW_MS);
+    assert.equal(ofName.details['scope'], 'object');
+    const ofBucket = faultOfAnswer(answer(429, 'rateLimitExceeded', 'Rate Limit Exceeded'), SUBJECT, NOW_MS);
+    assert.equal(ofBucket.details['scope'], undefined);
+  });
+
   it('Retry-After is read in seconds and as a date', () => {
     const seconds = answer(429, 'rateLimitExceeded', '', { 'retry-after': '12' });
     assert.equal(faultOfAnswer(seconds, SUBJECT, NOW_MS).retryAfterMs, 12_000);

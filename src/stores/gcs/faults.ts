@@ -112,10 +112,18 @@ export function faultOfAnswer(answer: GcsAnswer, subject: GcsRequestSubject, now
     code,
     `Google Cloud Storage did not ${named(subject)} (${answer.status}${reason})${words}`,
     {
-      details: detailsOf(problem, subject),
+      details: {
+        ...detailsOf(problem, subject),
+        ...(isAboutOneName(code, problem) ? { scope: 'object' } : {}),
+      },
       retryAfterMs: readRetryAfterMs(textOrNull(answer.headers['retry-after']), nowMs),
     },
   );
+}
+
+/** True where only this one name was written too often; the rest of the bucket is as fast as ever. */
+function isAboutOneName(code: FaultCode, { words }: Problem): boolean {
+  return code === 'target_throttled' && /object mutation/i.test(words);
 }
 
 /**

@@ -18,6 +18,8 @@ import {
 const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
 const MAX_OBJECT_BYTES = 5 * 1024 ** 4;
 const MAX_CUSTOM_METADATA_BYTES = 8192;
+/** One write a second to one object name (https://docs.cloud.google.com/storage/quotas#objects). */
+const SAME_NAME_INTERVAL_MS = 1_000;
 
 export interface GcsTargetOptions {
   /** As in STORAGE_EMULATOR_HOST: `http://host:port` or `host:port`; null means Google's own endpoint. */
@@ -45,6 +47,7 @@ export async function openGcsTarget(
       maxCustomMetadataBytes: MAX_CUSTOM_METADATA_BYTES,
       blockBytes: BLOCK_BYTES,
       uploadLifetimeMs: SESSION_LIFETIME_MS,
+      sameNameIntervalMs: SAME_NAME_INTERVAL_MS,
     },
     look: async (location, signal) => await look(connection, location, signal),
     insert: async (request, signal) => await insert(connection, request, signal),

@@ -25,6 +25,8 @@ export interface MemoryTargetOptions {
   readonly buckets: readonly string[];
   /** 256 KiB as in Google Cloud Storage by default; a simulation takes a few bytes. */
   readonly blockBytes?: number;
+  /** None by default. It is told, not enforced. */
+  readonly sameNameIntervalMs?: number;
 }
 
 interface StoredObject {
@@ -72,6 +74,7 @@ export class MemoryTarget implements ObjectTarget {
       maxCustomMetadataBytes: MAX_CUSTOM_METADATA_BYTES,
       blockBytes: options.blockBytes ?? 256 * 1024,
       uploadLifetimeMs: WEEK_MS,
+      sameNameIntervalMs: options.sameNameIntervalMs ?? 0,
     };
   }
 

@@ -1,0 +1,160 @@
+// What the worker knows of its two stores from every answer they give: whether one is down (store-breaker.ts), how
+// many attempts it takes at once (concurrency-limit.ts), how many retries (retry-budget.ts). Decides from it how many
+// attempts may begin. The answers are noted by the stores themselves (watched-stores.ts), so a fault is always laid
+// at the right door, also one about credentials, which both sides can have.
+import type { BackoffPolicy } from '../core/backoff.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { type Fault, type FaultCode, recordOfFault } from '../core/faults.ts';
+import type { Happenings } from '../core/happenings.ts';
+import type { StoreSide, StoreState } from '../core/store-state.ts';
+import { ConcurrencyLimit } from './concurrency-limit.ts';
+import { RetryBudget } from './retry-budget.ts';
+import { type CallKind, StoreBreaker } from './store-breaker.ts';
+
+/** Faults of the store as a whole, or of the way to it. */
+const DOWN: ReadonlySet<FaultCode> = new Set([
+  'source_unavailable',
+  'source_unreachable',
+  'target_unavailable',
+  'target_unreachable',
+  'credentials_expired',
+  'credentials_unavailable',
+]);
+const THROTTLED: ReadonlySet<FaultCode> = new Set(['source_throttled', 'target_throttled']);
+/** Faults that may arise without an answer, or with one that may be about one object only: they say nothing. */
+const UNCLEAR: ReadonlySet<FaultCode> = new Set([
+  'source_error',
+  'source_read_broken',
+  'source_refused',
+  'target_error',
+  'name_not_storable',
+  'unexpected',
+]);
+
+interface StoreHealthOptions {
+  readonly side: StoreSide;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly happenings: Happenings;
+  readonly maxConcurrency: number;
+  readonly backoff: BackoffPolicy;
+  /** The store answers again. */
+  readonly onUp: () => void;
+  /** Transfers that wait now; null where the queue does not answer. */
+  readonly countWaiting: () => Promise<number | null>;
+}
+
+/** One store. */
+export class StoreHealth {
+  readonly side: StoreSide;
+  readonly limit: ConcurrencyLimit;
+  readonly budget: RetryBudget;
+  readonly breaker: StoreBreaker;
+  readonly #faults = new WeakSet<Fault>();
+
+  constructor(options: StoreHealthOptions) {
+    const { side, clock, random, happenings, maxConcurrency, backoff, onUp, countWaiting } = options;
+    this.side = side;
+    this.limit = new ConcurrencyLimit(maxConcurrency, clock);
+    this.budget = new RetryBudget(clock);
+    this.breaker = new StoreBreaker({
+      backoff,
+      clock,
+      random,
+      onDown: ({ sinceMs, fault }) => happenings.storeDown({ store: side, sinceMs, fault }),
+      onUp: ({ sinceMs, downForMs, probeCount }) => {
+        void countWaiting().then((waitingCount) =>
+          happenings.storeUp({ store: side, sinceMs, downForMs, probeCount, waitingCount }),
+        );
+        onUp();
+      },
+    });
+  }
+
+  /** The store did what it was asked. */
+  succeeded(call: CallKind): void {
+    this.limit.succeeded();
+    this.budget.succeeded();
+    this.breaker.answered(call);
+  }
+
+  /** A call failed, or nobody knows what became of it. */
+  failed(call: CallKind, fault: Fault): void {
+    // Bytes on their way from one store to the other can fail at both ends: whoever noted the fault first has it.
+    if (fault.code.startsWith(this.side === 'source' ? 'target_' : 'source_')) return;
+    this.#faults.add(fault);
+    if (DOWN.has(fault.code)) this.breaker.failed(call, fault);
+    else if (THROTTLED.has(fault.code)) {
+      // One name written too often is no reason to slow all others down.
+      if (fault.details['scope'] !== 'object') this.limit.throttled();
+      this.breaker.answered(call);
+    } else if (!UNCLEAR.has(fault.code)) this.breaker.answered(call);
+  }
+
+  /** True for a fault that a call to this store ended with. */
+  hasNoted(fault: Fault): boolean {
+    return this.#faults.has(fault);
+  }
+
+  state(): StoreState {
+    const { outage } = this.breaker;
+    return {
+      store: this.side,
+      down:
+        outage === null
+          ? null
+          : { sinceMs: outage.sinceMs, fault: recordOfFault(outage.fault, outage.faultAtMs) },
+      concurrencyLimit: this.limit.value,
+    };
+  }
+}
+
+/** Both stores of a worker. */
+export class StoresHealth {
+  readonly source: StoreHealth;
+  readonly target: StoreHealth;
+
+  constructor(options: Omit<StoreHealthOptions, 'side'>) {
+    this.source = new StoreHealth({ ...options, side: 'source' });
+    this.target = new StoreHealth({ ...options, side: 'target' });
+  }
+
+  get #both(): readonly StoreHealth[] {
+    return [this.source, this.target];
+  }
+
+  /** True while a store is down: every attempt that begins is a probe. */
+  get isDown(): boolean {
+    return this.#both.some(({ breaker }) => breaker.outage !== null);
+  }
+
+  /** How many more attempts may begin beside those running. */
+  room(runningCount: number): number {
+    if (this.isDown) return this.msUntilProbe() === 0 ? 1 : 0;
+    return Math.max(0, Math.min(...this.#both.map(({ limit }) => limit.value)) - runningCount);
+  }
+
+  /** Milliseconds until a probe may begin; 0 for now, and while both stores are up. */
+  msUntilProbe(): number {
+    return Math.max(...this.#both.map(({ breaker }) => breaker.msUntilProbe()));
+  }
+
+  probeBegun(): void {
+    for (const { breaker } of this.#both) breaker.probeBegun();
+  }
+
+  probeEnded(): void {
+    for (const { breaker } of this.#both) breaker.probeEnded();
+  }
+
+  /** The store whose fault this is; null where it is nobody's. */
+  ownerOf(fault: Fault): StoreHealth | null {
+    const noted = this.#both.find((store) => store.hasNoted(fault));
+    if (noted !== undefined) return noted;
+    return this.#both.find(({ side }) => fault.code.startsWith(`${side}_`)) ?? null;
+  }
+
+  states(): readonly StoreState[] {
+    return this.#both.map((store) => store.state());
+  }
+}
