@@ -102,7 +102,7 @@ export interface ClaimedTransfer {
   /** Size the latest change claimed, a hint; null where unknown. */
   readonly sizeHintBytes: number | null;
   readonly changeAtMs: number;
-  /** The newest receipt of any earlier transfer of this rule and key; null where there is none. */
+  /** The newest receipt of any earlier transfer of this rule and key; null where there is none, or it was pruned. */
   readonly lastReceipt: Receipt | null;
   readonly checkpoint: UploadCheckpoint | null;
 }

@@ -17,8 +17,8 @@ import { receiptOf } from '../contract/transfer-queue-samples.ts';
 
 const FEW_ROWS = 1_000;
 const ROWS_PER_ACCEPT = 1_000;
-const ROUNDS = 3;
-const CLAIMS_PER_ROUND = 10_000;
+const ROUNDS = 41;
+const CLAIMS_PER_ROUND = 640;
 const ROOM = { total: 32, large: 8 };
 const OBJECTS = 20_000;
 const MAX_MIB = 250;
@@ -32,19 +32,7 @@ const folder = await mkdtemp(join(tmpdir(), 'replicator-measure-'));
 try {
   const few = await filled('few', FEW_ROWS);
   const many = await filled('many', manyRows);
-  // Turn by turn: whatever else the machine does meets both.
-  const perSecond = { few: [] as number[], many: [] as number[] };
-  for (let round = 0; round < ROUNDS; round += 1) {
-    perSecond.few.push(await claimsPerSecond(few, round));
-    perSecond.many.push(await claimsPerSecond(many, round));
-  }
-  const [fewClaims, manyClaims] = [median(perSecond.few), median(perSecond.many)];
-  const ratio = manyClaims / fewClaims;
-  console.log(`claims per second (claim and finish): ${fewClaims.toFixed(0)} with ${FEW_ROWS} queued`);
-  console.log(`claims per second (claim and finish): ${manyClaims.toFixed(0)} with ${manyRows} queued`);
-  console.log(
-    `  all rounds: ${perSecond.few.map(Math.round).join()} and ${perSecond.many.map(Math.round).join()}`,
-  );
+  const ratio = await compareClaims(few, many);
   await measureService(few, FEW_ROWS);
   const mostMib = await measureService(many, manyRows);
   console.log(`ratio of claims ${ratio.toFixed(2)}; most memory while all wait ${mostMib.toFixed(0)} MiB`);
@@ -110,27 +98,59 @@ async function filled(name: string, rows: number): Promise<string> {
   return directory;
 }
 
-/** Claims and finishes; what was taken out is filled up again, which is not counted. */
-async function claimsPerSecond(directory: string, round: number): Promise<number> {
-  const queue = await open(directory);
-  let next = 10_000_000 * (round + 1);
-  let spentMs = 0;
-  let claimCount = 0;
-  while (claimCount < CLAIMS_PER_ROUND) {
-    const startedAt = performance.now();
-    const claimed = await queue.claim(ROOM);
-    await Promise.all(
-      claimed.map(({ lease }) =>
-        queue.finish(lease, { outcome: 'replicated', receipt: receiptOf(String(next), 4096), owed: false }),
-      ),
-    );
-    spentMs += performance.now() - startedAt;
-    claimCount += claimed.length;
-    const items = claimed.map(() => itemOf((next += 1)));
-    await queue.accept({ items, quarantine: [] });
+/** What a round of claims took: by the clock, and of the processor. */
+interface Round {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+/** Claims on both queues turn by turn, so that whatever else the machine does meets both; returns the ratio. */
+async function compareClaims(few: string, many: string): Promise<number> {
+  const queues = { few: await open(few), many: await open(many) };
+  const rounds = { few: [] as Round[], many: [] as Round[] };
+  let next = 10_000_000;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const name of ['few', 'many'] as const) {
+      rounds[name].push(await claimRound(queues[name], () => (next += 1)));
+    }
   }
-  await queue.close();
-  return claimCount / (spentMs / 1000);
+  const figures = { few: figuresOf(rounds.few), many: figuresOf(rounds.many) };
+  for (const [name, rows] of [['few', FEW_ROWS] as const, ['many', manyRows] as const]) {
+    const { perSecond, cpuMs } = figures[name];
+    console.log(
+      `${rows} queued: ${perSecond.toFixed(0)} claims per second, claim and finish; ${cpuMs.toFixed(3)} ms of ` +
+        `the processor for each (medians of ${ROUNDS} rounds of ${CLAIMS_PER_ROUND})`,
+    );
+  }
+  await queues.few.close();
+  await queues.many.close();
+  return figures.many.perSecond / figures.few.perSecond;
+}
+
+/** Claims and finishes; what was taken out is filled up again, which is not counted. */
+async function claimRound(queue: TransferQueue, nextIndex: () => number): Promise<Round> {
+  let wallMs = 0;
+  let cpuMs = 0;
+  for (let count = 0; count < CLAIMS_PER_ROUND;) {
+    const startedAt = performance.now();
+    const cpuBefore = process.cpuUsage();
+    const claimed = await queue.claim(ROOM);
+    const end = { outcome: 'replicated', receipt: receiptOf('1', 4096), owed: false } as const;
+    await Promise.all(claimed.map(({ lease }) => queue.finish(lease, end)));
+    const cpu = process.cpuUsage(cpuBefore);
+    wallMs += performance.now() - startedAt;
+    cpuMs += (cpu.user + cpu.system) / 1000;
+    count += claimed.length;
+    await queue.accept({ items: claimed.map(() => itemOf(nextIndex())), quarantine: [] });
+  }
+  return { wallMs, cpuMs };
+}
+
+function figuresOf(rounds: readonly Round[]): { readonly perSecond: number; readonly cpuMs: number } {
+  return {
+    perSecond: CLAIMS_PER_ROUND / (median(rounds.map(({ wallMs }) => wallMs)) / 1000),
+    cpuMs: median(rounds.map(({ cpuMs }) => cpuMs)) / CLAIMS_PER_ROUND,
+  };
 }
 
 /**

@@ -140,7 +140,7 @@ class MemoryQueue implements MemoryTransferQueue {
     const claimed = due.map(({ lane, row: before }) => {
       const row = afterClaim(before, this.#leaseMs, now);
       this.#rows.replace(before, row, writes);
-      const found = { lane, lastReceipt: this.#rows.lastReceipt(row), checkpoint: row.checkpoint };
+      const found = { lane, lastReceipt: this.#rows.lastReceipt(before), checkpoint: row.checkpoint };
       return toClaimed(row, found, expiresAtMonotonicMs);
     });
     this.#listeners.tell(writes);

@@ -7,8 +7,12 @@ import type { TransferRow } from '../transfer-row.ts';
 
 type MemoryRow = TransferRow<UploadCheckpoint>;
 
-/** A row with its place in the order of beginning. */
-export type StoredRow = MemoryRow & { readonly position: number };
+/** A row with its place in the order of beginning, and the way to the receipt before it. */
+export type StoredRow = MemoryRow & {
+  readonly position: number;
+  /** The row that had the newest receipt of the rule and key when this one was added; null where there was none. */
+  readonly priorReceiptId: string | null;
+};
 
 export class MemoryRows {
   /** In the order of their beginning. */
@@ -55,18 +59,18 @@ export class MemoryRows {
     return found.map(({ row }) => row);
   }
 
-  /** The newest receipt of the row's rule and source object. */
-  lastReceipt(row: MemoryRow): Receipt | null {
-    const ids = this.#idsByKey.get(keyOf(row)) ?? [];
-    const withReceipt = ids.findLast((id) => (this.byId(id)?.receipt ?? null) !== null);
-    return this.byId(withReceipt ?? '')?.receipt ?? null;
+  /** The newest receipt of the row's rule and source object. A pruned one is gone, and all before it. */
+  lastReceipt(row: StoredRow): Receipt | null {
+    return row.receipt ?? this.byId(row.priorReceiptId ?? '')?.receipt ?? null;
   }
 
   /** Adds a row. */
   insert(row: MemoryRow, writes: RowChanges): void {
     const position = ++this.#lastPosition;
-    this.#rows.set(row.id, { ...row, position });
     const ids = this.#idsByKey.get(keyOf(row));
+    const previous = this.byId(ids?.at(-1) ?? '');
+    const priorReceiptId = previous?.receipt ? previous.id : (previous?.priorReceiptId ?? null);
+    this.#rows.set(row.id, { ...row, position, priorReceiptId });
     if (ids === undefined) this.#idsByKey.set(keyOf(row), [row.id]);
     else ids.push(row.id);
     writes.note(null, row);
@@ -82,7 +86,8 @@ export class MemoryRows {
 
   /** Writes what nobody is told of: a lease, progress, a checkpoint. */
   rewrite(before: StoredRow, after: MemoryRow): void {
-    this.#rows.set(before.id, { ...after, position: before.position });
+    const { position, priorReceiptId } = before;
+    this.#rows.set(before.id, { ...after, position, priorReceiptId });
   }
 
   /** Writes the rows after the end of an attempt. */

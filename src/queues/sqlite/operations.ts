@@ -52,14 +52,14 @@ export function accept(
   const now = clock.now();
   const answers = request.items.map((item): AcceptedTransfer => {
     const arrival = arrivalOf(item, now);
-    const live = table.live(item);
-    if (live === null) {
+    const newest = table.newest(item);
+    if (newest === null || newest.status === 'done') {
       const row = newRow(item, arrival, table.newId(), now);
-      table.insert(row, changes);
+      table.insert(row, newest, changes);
       return { transferId: row.id, joined: false };
     }
-    const row = afterChange(live, arrival, table.newId, now);
-    table.replace(live, row, changes);
+    const row = afterChange(newest, arrival, table.newId, now);
+    table.replace(newest, row, changes);
     return { transferId: idToFollow(row), joined: true };
   });
   for (const record of request.quarantine) keepRecord(table.newId(), record, now.wallMs);
@@ -76,7 +76,7 @@ export function claim(context: OperationContext, room: ClaimRoom, changes: RowCh
   return due.map(({ lane, row: before }) => {
     const row = afterClaim(before, leaseMs, now);
     table.replace(before, row, changes);
-    const found = { lane, lastReceipt: table.lastReceipt(row), checkpoint: table.openCheckpoint(row) };
+    const found = { lane, lastReceipt: table.lastReceipt(before), checkpoint: table.openCheckpoint(row) };
     return toClaimed(row, found, leaseEndMs);
   });
 }
@@ -124,14 +124,14 @@ export function redrive(
   const now = clock.now();
   const asked = table.byId(transferId) ?? table.byFollowUpId(transferId);
   if (asked === null) return null;
-  const live = table.live(asked);
-  if (live === null) {
+  const newest = table.newest(asked);
+  if (newest === null || newest.status === 'done') {
     const row = newRow(asked, redriveArrival(asked.sizeBytes, now), table.newId(), now);
-    table.insert(row, changes);
+    table.insert(row, newest, changes);
     return { transferId: row.id };
   }
-  const row = afterRedrive(live, table.newId, now);
-  table.replace(live, row, changes);
+  const row = afterRedrive(newest, table.newId, now);
+  table.replace(newest, row, changes);
   return { transferId: idToFollow(row) };
 }
 

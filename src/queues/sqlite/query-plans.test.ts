@@ -9,6 +9,7 @@ import { LEASE_MS, receiptOf } from '../../../test/contract/transfer-queue-sampl
 import type { TransferFilter } from '../../core/transfer-queue.ts';
 import { planListing, walkSql } from './listing.ts';
 import { openDatabase } from './open-database.ts';
+import { PULL_IN } from './recover.ts';
 import { LOOKUPS } from './transfer-table.ts';
 
 const ROWS = 100_000;
@@ -64,12 +65,12 @@ test(`every lookup among ${ROWS} rows is answered from an index`, () => {
     byId: /transfers_by_id \(id=\?\)/,
     bySeq: /INTEGER PRIMARY KEY \(rowid=\?\)/,
     byFollowUpId: /transfers_by_dirty_id \(dirty_id=\?\)/,
-    live: /transfers_live \(source_bucket=\? AND source_key=\? AND rule_name=\?\)/,
+    newest: /transfers_by_rule_and_key \(source_bucket=\? AND source_key=\? AND rule_name=\?\)/,
     due: /transfers_waiting \(lane=\? AND priority=\? AND wake_at<\?\)/,
     nextDue: /transfers_waiting \(lane=\? AND priority=\?\)/,
     expired: /transfers_leased \(wake_at<\?\)/,
     nextExpiry: /INDEX transfers_leased/,
-    lastReceipt: /transfers_with_receipt \(source_bucket=\? AND source_key=\? AND rule_name=\?\)/,
+    receiptAt: /INTEGER PRIMARY KEY \(rowid=\?\)/,
     oldestChange: /INDEX transfers_pending_change/,
     parkedAfter: /INDEX transfers_by_status \(status=\? AND rowid>\?\)/,
     nextParkedRule: /COVERING INDEX transfers_parked \(fault_code=\? AND rule_name>\?\)/,
@@ -85,6 +86,10 @@ test(`every lookup among ${ROWS} rows is answered from an index`, () => {
     if (name === 'oldestChange' || name === 'nextExpiry') assert.match(planOf(sql).join(), index);
     else assertIndexed(sql, index);
   }
+});
+
+test('due times that a wrong clock left are found without a walk through what waits', () => {
+  assertIndexed(PULL_IN, /transfers_waiting \(lane=\? AND priority=\? AND wake_at>\?\)/);
 });
 
 test('every listing walks an index in the order of its page', () => {

@@ -13,7 +13,7 @@ interface RecoveryOptions {
 }
 
 /** Rows of a lane and priority that are due too late; the others are not walked through. */
-const PULL_IN =
+export const PULL_IN =
   "UPDATE transfers INDEXED BY transfers_waiting SET wake_at = ? WHERE status IN ('queued', 'settling') " +
   "AND lane = ? AND priority = ? AND wake_at > ? AND status = 'queued'";
 

@@ -8,14 +8,21 @@ import type { FollowUp, TransferRow } from '../transfer-row.ts';
 /** Checkpoints are kept sealed. */
 export type SealedRow = TransferRow<Uint8Array>;
 
-/** A row with its position in the table, and the lane it is kept in. */
-export type StoredRow = SealedRow & { readonly seq: number; readonly lane: Lane };
+/**
+ * A row with its position in the table, the lane it is kept in, and the position of the newest receipt of its rule and
+ * key from before it, null where there was none.
+ */
+export type StoredRow = SealedRow & {
+  readonly seq: number;
+  readonly lane: Lane;
+  readonly priorReceiptSeq: number | null;
+};
 
 /** What `node:sqlite` gives back; it has no prototype. */
 export type Columns = Record<string, SQLOutputValue>;
 
 /** Written once. Leaving them out of updates spares their indexes. */
-const FIXED = ['id', 'rule_name', 'source_bucket', 'source_key', 'created_at'] as const;
+const FIXED = ['id', 'rule_name', 'source_bucket', 'source_key', 'created_at', 'prior_receipt_seq'] as const;
 
 const CHANGING = [
   'target_bucket',
@@ -69,9 +76,9 @@ export function changesBetween(
 }
 
 /** In the order of FIXED. */
-export function fixedValues(row: SealedRow): SQLInputValue[] {
+export function fixedValues(row: SealedRow, priorReceiptSeq: number | null): SQLInputValue[] {
   const { id, ruleName, source, createdAtMs } = row;
-  return [id, ruleName, source.bucket, source.key, createdAtMs];
+  return [id, ruleName, source.bucket, source.key, createdAtMs, priorReceiptSeq];
 }
 
 /** In the order of CHANGING. The lane is kept beside the row, for the index of those who wait. */
@@ -112,6 +119,7 @@ export function toRow(columns: Columns): StoredRow {
   return {
     seq: integer(columns, 'seq'),
     lane: text(columns, 'lane') as Lane,
+    priorReceiptSeq: integerOrNull(columns, 'prior_receipt_seq'),
     id: text(columns, 'id'),
     ruleName: text(columns, 'rule_name'),
     source: { bucket: text(columns, 'source_bucket'), key: text(columns, 'source_key') },

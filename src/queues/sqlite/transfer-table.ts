@@ -27,9 +27,9 @@ import {
 export const LOOKUPS = {
   byId: `SELECT ${ALL_COLUMNS} FROM transfers WHERE id = ?`,
   byFollowUpId: `SELECT ${ALL_COLUMNS} FROM transfers WHERE dirty_id = ?`,
-  live:
-    `SELECT ${ALL_COLUMNS} FROM transfers ` +
-    'WHERE source_bucket = ? AND source_key = ? AND rule_name = ? AND finished_at IS NULL',
+  newest:
+    `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_by_rule_and_key ` +
+    'WHERE source_bucket = ? AND source_key = ? AND rule_name = ? ORDER BY seq DESC LIMIT 1',
   due:
     `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_waiting WHERE status IN ('queued', 'settling') ` +
     'AND lane = ? AND priority = ? AND wake_at <= ? ORDER BY wake_at, seq LIMIT ?',
@@ -41,9 +41,7 @@ export const LOOKUPS = {
     'AND wake_at <= ? ORDER BY wake_at, seq',
   nextExpiry:
     "SELECT wake_at FROM transfers INDEXED BY transfers_leased WHERE status = 'copying' ORDER BY wake_at LIMIT 1",
-  lastReceipt:
-    'SELECT receipt FROM transfers WHERE source_bucket = ? AND source_key = ? AND rule_name = ? ' +
-    'AND receipt IS NOT NULL ORDER BY seq DESC LIMIT 1',
+  receiptAt: 'SELECT receipt FROM transfers WHERE seq = ?',
   oldestChange:
     "SELECT change_at FROM transfers INDEXED BY transfers_pending_change WHERE status IN ('queued', 'copying', 'settling') ORDER BY change_at LIMIT 1",
   bySeq: `SELECT ${ALL_COLUMNS} FROM transfers WHERE seq = ?`,
@@ -103,12 +101,12 @@ export class TransferTable {
       byId: database.prepare(LOOKUPS.byId),
       bySeq: database.prepare(LOOKUPS.bySeq),
       byFollowUpId: database.prepare(LOOKUPS.byFollowUpId),
-      live: database.prepare(LOOKUPS.live),
+      newest: database.prepare(LOOKUPS.newest),
       due: database.prepare(LOOKUPS.due),
       nextDue: database.prepare(LOOKUPS.nextDue),
       expired: database.prepare(LOOKUPS.expired),
       nextExpiry: database.prepare(LOOKUPS.nextExpiry),
-      lastReceipt: database.prepare(LOOKUPS.lastReceipt),
+      receiptAt: database.prepare(LOOKUPS.receiptAt),
       oldestChange: database.prepare(LOOKUPS.oldestChange),
       parkedAfter: database.prepare(LOOKUPS.parkedAfter),
       nextParkedRule: database.prepare(LOOKUPS.nextParkedRule),
@@ -175,9 +173,9 @@ export class TransferTable {
     return this.#one('byFollowUpId', id);
   }
 
-  /** The live row of a rule and source object; null where there is none. */
-  live({ source, ruleName }: Pick<SealedRow, 'source' | 'ruleName'>): StoredRow | null {
-    return this.#one('live', source.bucket, source.key, ruleName);
+  /** The live row of a rule and source object or, where there is none, the last of its history; null without any. */
+  newest({ source, ruleName }: Pick<SealedRow, 'source' | 'ruleName'>): StoredRow | null {
+    return this.#one('newest', source.bucket, source.key, ruleName);
   }
 
   /** Waiting rows of a lane and priority whose time has come, oldest first. */
@@ -207,9 +205,10 @@ export class TransferTable {
     return this.#lookups.withUpload.all(beforeMs, limit).map(toRow);
   }
 
-  /** The newest receipt of the row's rule and source object. */
-  lastReceipt({ source, ruleName }: SealedRow): Receipt | null {
-    const found = this.#lookups.lastReceipt.get(source.bucket, source.key, ruleName);
+  /** The newest receipt of the row's rule and source object. A pruned one is gone, and all before it. */
+  lastReceipt(row: StoredRow): Receipt | null {
+    if (row.receipt !== null || row.priorReceiptSeq === null) return row.receipt;
+    const found = this.#lookups.receiptAt.get(row.priorReceiptSeq);
     return found === undefined ? null : toReceipt(found);
   }
 
@@ -219,9 +218,10 @@ export class TransferTable {
     return found === undefined ? null : integer(found, 'change_at');
   }
 
-  /** Adds a row. */
-  insert(row: SealedRow, changes: RowChanges): void {
-    this.#insert.run(...fixedValues(row), ...this.#valuesOf(row));
+  /** Adds a row. `previous` is the newest row of its rule and key so far, which is done. */
+  insert(row: SealedRow, previous: StoredRow | null, changes: RowChanges): void {
+    const priorReceiptSeq = previous === null ? null : receiptSeqOf(previous);
+    this.#insert.run(...fixedValues(row, priorReceiptSeq), ...this.#valuesOf(row));
     changes.note(null, row);
   }
 
@@ -240,7 +240,7 @@ export class TransferTable {
     if (live === null) return;
     // Sealed checkpoints are bound to the id, which has changed.
     const checkpoint = live.checkpoint === null ? null : this.openCheckpoint(row);
-    this.insert({ ...live, checkpoint: this.#seal(live.id, checkpoint) }, changes);
+    this.insert({ ...live, checkpoint: this.#seal(live.id, checkpoint) }, { ...row, ...rows.ended }, changes);
   }
 
   /** Extends the lease of a row. */
@@ -290,8 +290,12 @@ export class TransferTable {
     return checkpoint === null || this.#sealer === null ? null : this.#sealer.seal(id, checkpoint);
   }
 
-  #one(name: 'byId' | 'bySeq' | 'byFollowUpId' | 'live', ...values: SQLInputValue[]): StoredRow | null {
+  #one(name: 'byId' | 'bySeq' | 'byFollowUpId' | 'newest', ...values: SQLInputValue[]): StoredRow | null {
     const found = this.#lookups[name].get(...values);
     return found === undefined ? null : toRow(found);
   }
+}
+
+function receiptSeqOf(row: StoredRow): number | null {
+  return row.receipt === null ? row.priorReceiptSeq : row.seq;
 }
