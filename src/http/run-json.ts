@@ -34,6 +34,7 @@ const CountsSchema = z
     healed: z
       .number()
       .meta({ description: 'A reconcile: transfers that did change the target: a change had been lost.' }),
+    appeared: z.number().meta({ description: 'A reconcile: missing ones that were copied by now.' }),
     outcomes: z.record(z.string(), z.number()),
   })
   .meta({ id: 'RunCounts' });

@@ -55,7 +55,9 @@ export async function openRuns(options: OpenRunsOptions): Promise<OpenRuns> {
     findBuckets: (rule, signal) => findBuckets(target, rule, signal),
     onEnded: async (run: Run) => {
       await schedule.ended(run);
-      if (run.state === 'completed') await onCounted(run.ruleName, run.counts.held);
+      if (run.state !== 'completed') return;
+      const { held, appeared, outcomes } = run.counts;
+      await onCounted(run.ruleName, held + appeared - (outcomes.deleted ?? 0));
     },
   });
   schedule.start(reconcile);

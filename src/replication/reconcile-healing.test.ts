@@ -114,7 +114,7 @@ test('what was lost is found, healed and counted, and the next reconcile finds n
     healed: 5,
   });
   assert.deepEqual(first.counts.outcomes, { replicated: 4, deleted: 1, already_current: 1 });
-  assert.equal(first.counts.held, 6);
+  assert.deepEqual([first.counts.held, first.counts.appeared], [6, 1]);
   const healed = runs.told.filter(({ name }) => name === 'differenceHealed');
   assert.equal(healed.length, 5);
   const found = runs.told.find(({ name }) => name === 'differencesFound')?.event;
@@ -285,6 +285,7 @@ const NO_RUN: Run = {
     ended: 0,
     parked: 0,
     healed: 0,
+    appeared: 0,
     outcomes: {},
   },
   fault: null,

@@ -1,14 +1,16 @@
 // One run and the transfers it waits for, kept together in one note: after a crash neither is ahead of the other.
 import type { DurableNotes } from '../core/durable-notes.ts';
 import type { Outcome } from '../core/transfer.ts';
-import { addCounts, hasRunEnded, NO_COUNTS, type Run, type RunKind } from './run.ts';
+import { addCounts, type Found, hasRunEnded, NO_COUNTS, type Run, type RunKind } from './run.ts';
 
 interface Kept {
   readonly run: Run;
-  /** Ids of transfers that were fed and had not ended; those that count as a lost change where they change anything. */
-  readonly open: readonly string[];
-  readonly openFresh: readonly string[];
+  /** Ids of transfers that were fed and had not ended, by what they were fed for. */
+  readonly open: Readonly<Partial<Record<FedFor, readonly string[]>>>;
 }
+
+/** `fresh`: its own notification may merely have been on its way still. */
+type FedFor = Found['kind'] | `fresh_${Found['kind']}`;
 
 /** How a transfer that was fed ended. Null outcome: parked, or forgotten meanwhile. */
 export interface FedEnd {
@@ -23,22 +25,21 @@ const HEALING: ReadonlySet<Outcome> = new Set<Outcome>(['replicated', 'metadata_
 export class RunRecord {
   readonly #notes: DurableNotes;
   #run: Run;
-  /** Whether the transfer's change may merely have been on its way still. */
-  readonly #open = new Map<string, boolean>();
+  readonly #open = new Map<string, FedFor>();
   #keeping: Promise<void> = Promise.resolve();
   #isKept = true;
 
-  private constructor(notes: DurableNotes, { run, open, openFresh }: Kept) {
+  private constructor(notes: DurableNotes, { run, open }: Kept) {
     this.#notes = notes;
     // A run of an older version may lack a number that is counted now.
     this.#run = { ...run, counts: { ...NO_COUNTS, ...run.counts } };
-    for (const id of open) this.#open.set(id, false);
-    for (const id of openFresh) this.#open.set(id, true);
+    for (const [fedFor, ids] of Object.entries(open))
+      for (const id of ids) this.#open.set(id, fedFor as FedFor);
   }
 
   /** A new run; it is durable when this resolves. */
   static async begin(notes: DurableNotes, run: Run): Promise<RunRecord> {
-    const record = new RunRecord(notes, { run, open: [], openFresh: [] });
+    const record = new RunRecord(notes, { run, open: {} });
     await record.keep();
     return record;
   }
@@ -84,18 +85,24 @@ export class RunRecord {
     this.change({ counts: addCounts(this.#run.counts, more) });
   }
 
-  fed(transferId: string, isFresh: boolean): void {
-    this.#open.set(transferId, isFresh);
+  fed(transferId: string, { kind, isFresh }: Found): void {
+    this.#open.set(transferId, isFresh ? `fresh_${kind}` : kind);
     this.#isKept = false;
   }
 
   /** Counts the end of a transfer that was fed; answers whether it healed what a lost change had left. */
   transferEnded(transferId: string, { outcome, isParked }: FedEnd): boolean {
-    const isFresh = this.#open.get(transferId);
-    if (isFresh === undefined) return false;
+    const fedFor = this.#open.get(transferId);
+    if (fedFor === undefined) return false;
     this.#open.delete(transferId);
-    const isHealed = this.#run.kind === 'reconcile' && !isFresh && outcome !== null && HEALING.has(outcome);
-    this.addCounts({ ended: 1, parked: isParked ? 1 : 0, healed: isHealed ? 1 : 0 });
+    const isReconcile = this.#run.kind === 'reconcile';
+    const isHealed = isReconcile && !fedFor.startsWith('fresh_') && outcome !== null && HEALING.has(outcome);
+    this.addCounts({
+      ended: 1,
+      parked: isParked ? 1 : 0,
+      healed: isHealed ? 1 : 0,
+      appeared: fedFor.endsWith('missing') && outcome === 'replicated' ? 1 : 0,
+    });
     if (outcome !== null) {
       const { counts } = this.#run;
       const outcomes = { ...counts.outcomes, [outcome]: (counts.outcomes[outcome] ?? 0) + 1 };
@@ -120,7 +127,10 @@ export class RunRecord {
   async #write(): Promise<void> {
     const note = await this.#notes.read(this.#name());
     this.#isKept = true;
-    const kept: Kept = { run: this.#run, open: this.#ids(false), openFresh: this.#ids(true) };
+    const kept: Kept = {
+      run: this.#run,
+      open: Object.groupBy(this.#open.keys(), (id) => this.#open.get(id) ?? 'existing'),
+    };
     try {
       const isWritten = await this.#notes.write(this.#name(), JSON.stringify(kept), note?.version ?? null);
       if (!isWritten) throw new Error(`Somebody else writes the note of the run ${this.#run.id}`);
@@ -128,10 +138,6 @@ export class RunRecord {
       this.#isKept = false;
       throw error;
     }
-  }
-
-  #ids(isFresh: boolean): string[] {
-    return [...this.#open].filter(([, fresh]) => fresh === isFresh).map(([id]) => id);
   }
 
   #name(): string {

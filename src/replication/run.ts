@@ -33,6 +33,8 @@ export interface RunCounts {
   readonly parked: number;
   /** Of a reconcile: transfers that did change the target, so that a change was lost before. */
   readonly healed: number;
+  /** Of what was missing: copied by now. */
+  readonly appeared: number;
   readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
 }
 
@@ -106,6 +108,7 @@ export const NO_COUNTS: RunCounts = {
   ended: 0,
   parked: 0,
   healed: 0,
+  appeared: 0,
   outcomes: {},
 };
 

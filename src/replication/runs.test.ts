@@ -130,6 +130,46 @@ test('a store that is down pauses a run, told once, and it goes on where it was'
   );
 });
 
+test('a queue that cannot take anything pauses a run, told once, and nothing of the page is left out', async () => {
+  const world = newWorld();
+  const { queue } = world.world;
+  let failures = 0;
+  const accept = queue.accept.bind(queue);
+  queue.accept = async (request) => {
+    if (request.items.some(({ source }) => source.key === 'key-0000600') && failures < 4) {
+      failures += 1;
+      throw new Error('The disk is full on purpose');
+    }
+    return accept(request);
+  };
+  const runs = await world.open({ scan: scanOf(numberedKeys(2000)) });
+  const { id } = await runs.start(SCOPE, 'request');
+  assert.match(
+    (await world.reaches(runs, id, ({ fault }) => fault !== null)).fault?.message ?? '',
+    /disk is full/,
+  );
+  const { counts, fault } = await world.reaches(runs, id, isDraining);
+  assert.deepEqual([counts.listed, counts.fed, fault], [2000, 2000, null]);
+  assert.deepEqual(
+    world.told.map(({ name }) => name),
+    ['runStarted', 'runPaused', 'runContinued'],
+  );
+  assert.equal((await world.endDue()).length, 2000);
+});
+
+test('a run for every bucket that has found them is still the same run', async () => {
+  const world = newWorld();
+  const runs = await world.open({
+    kind: 'reconcile',
+    scan: scanOf(numberedKeys(20_000)),
+    findBuckets: async () => ['one', 'two'],
+  });
+  const scope = { ...SCOPE, buckets: null };
+  const { id } = await runs.start(scope, 'request');
+  await world.reaches(runs, id, ({ buckets, state }) => buckets !== null && state === 'listing');
+  assert.equal((await runs.start(scope, 'schedule')).id, id);
+});
+
 test('a run that needs a person fails with the reason, and the next one begins', async () => {
   const world = newWorld();
   const runs = await world.open({

@@ -200,10 +200,11 @@ export class Runs implements RunControl {
         const { prefix, position } = record.run;
         steps ??= scan({ rule, bucket, prefix, after: position.after }, signal);
         const step = await steps.next();
+        signal.throwIfAborted();
+        if (step.done !== true) await this.#feed(record, rule, bucket, step.value);
+        // Only now: where the stores answer and the queue does not, nothing goes on.
         this.#succeeded(record);
         if (step.done === true) return;
-        signal.throwIfAborted();
-        await this.#feed(record, rule, bucket, step.value);
         await clock.sleep(STEP_PAUSE_MS, signal);
       }
     } finally {
@@ -218,7 +219,7 @@ export class Runs implements RunControl {
     // Cancelled meanwhile: what is fed goes on by itself.
     if (hasRunEnded(record.run)) return;
     const counted = kind === 'reconcile' ? fed.filter(({ joined }) => !joined) : fed;
-    for (const { transferId, found: one } of counted) record.fed(transferId, one.isFresh);
+    for (const { transferId, found: one } of counted) record.fed(transferId, one);
     const differences = countDifferences(counted);
     record.addCounts({
       ...counts,
@@ -343,10 +344,8 @@ function refOf({ id, kind, ruleName }: Run): RunRef {
   return { runId: id, kind, ruleName };
 }
 
-function isSameScope(run: Run, scope: RunScope): boolean {
-  return (
-    run.ruleName === scope.ruleName &&
-    run.prefix === scope.prefix &&
-    run.buckets?.join('\0') === scope.buckets?.join('\0')
-  );
+/** A run for every bucket may have found out meanwhile which those are. */
+function isSameScope(run: Run, { ruleName, prefix, buckets }: RunScope): boolean {
+  if (run.ruleName !== ruleName || run.prefix !== prefix) return false;
+  return buckets === null || run.buckets?.join('\0') === buckets.join('\0');
 }

@@ -34,7 +34,7 @@ async function metrics(system: SystemUnderTest): Promise<string> {
 
 /** The numbers that are not zero, without those that only tell the size of the bucket. */
 function differencesOf({ state, counts }: RunAnswer): Record<string, unknown> {
-  const { listed: _, held: __, outcomes: ___, ...rest } = counts;
+  const { listed: _, held: __, appeared: ___, outcomes: ____, ...rest } = counts;
   return { state, ...Object.fromEntries(Object.entries(rest).filter(([, count]) => count > 0)) };
 }
 
@@ -108,4 +108,35 @@ test('without permission to list, a reconcile fails with the reason; given back,
     ended: 1,
     healed: 1,
   });
+});
+
+test('a delete whose notification never arrives is mirrored by a reconcile, and the brake learns how many objects there are', async () => {
+  await using system = await SystemUnderTest.start({ DELETES: 'mirror', S3_EXPECTED_OWNER: '123456789012' });
+  const keys = Array.from({ length: 30 }, (_, index) => `object-${index}`);
+  for (const key of keys) await putSilently(system, key, `bytes of ${key}`);
+  const copying = await reconcile(system);
+  assert.deepEqual([copying.counts['missing'], copying.counts['healed']], [30, 30]);
+  system.clouds.s3.deleteObject(SOURCE_BUCKET, 'object-7');
+  const theirs = `/upload/storage/v1/b/${TARGET_BUCKET}/o?uploadType=media&name=theirs`;
+  assert.equal(
+    (await fetch(system.clouds.gcs.url + theirs, { method: 'POST', body: 'not ours' })).status,
+    200,
+  );
+  assert.deepEqual(differencesOf(await reconcile(system)), {
+    state: 'completed',
+    orphans: 1,
+    fed: 1,
+    ended: 1,
+    healed: 1,
+  });
+  const names = system.clouds.gcs.objects(TARGET_BUCKET).map(({ name }) => name);
+  const left = [...keys.filter((key) => key !== 'object-7'), 'theirs'];
+  assert.deepEqual(names.toSorted(), left.toSorted());
+  await system.until('the number of objects', async () => {
+    const { brakes } = (await system.service.get('/v1/brakes')).body as { brakes: { objects: number }[] };
+    return brakes[0]?.objects === left.length - 1 ? true : null;
+  });
+  const text = await metrics(system);
+  assert.ok(text.includes('replicator_reconcile_differences_total{rule="default",kind="orphan"} 1\n'));
+  assert.ok(text.includes('replicator_healed_total{outcome="deleted"} 1\n'));
 });
