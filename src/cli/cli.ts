@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { Command, Option } from '@commander-js/extra-typings';
 import { type CliDeps, type EndWith, KEY_SCOPES } from './cli-deps.ts';
+import { listAlerts, testAlerts } from './commands/alerts.ts';
 import { decideBrake, listBrakes } from './commands/brake.ts';
 import { printConfig } from './commands/config.ts';
 import { explainObject } from './commands/explain.ts';
@@ -80,6 +81,7 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
     .option('--json', 'print JSON', false)
     .action((options) => createKey(options, deps));
   addServiceCommands(program, deps, endWith);
+  addAlertsCommand(program, deps);
   addBrakeCommands(program, deps);
   return program;
 }
@@ -142,6 +144,16 @@ function addServiceCommands(program: Command, deps: CliDeps, endWith: EndWith): 
     .action(async (record, { json, ...query }) =>
       record === undefined ? listQuarantine(query, json, deps) : showQuarantined(record, json, deps),
     );
+}
+
+/** The command about alerts. */
+function addAlertsCommand(program: Command, deps: CliDeps): void {
+  program
+    .command('alerts')
+    .description('list what is wrong now, with what to do about it')
+    .option('--test', 'send a test message to ALERT_WEBHOOK_URL of the service instead', false)
+    .option('--json', 'print JSON', false)
+    .action(async ({ test, json }) => (test ? testAlerts(json, deps) : listAlerts(json, deps)));
 }
 
 /** The commands about held deletes. */
