@@ -1,7 +1,8 @@
 // Decides what is wrong now, from facts alone: each trouble has a key that stays the same as long as it lasts.
 import type { Alert } from '../core/alert.ts';
 import type { BrakeTrip } from '../core/delete-brake.ts';
-import { type FaultCode, type FaultRecord, FAULTS } from '../core/faults.ts';
+import { type FaultCode, FAULTS } from '../core/faults.ts';
+import type { StoreState } from '../core/store-state.ts';
 import type { ParkedClass, QueueCounts } from '../core/transfer-queue.ts';
 import type { DayTally } from './lag-tally.ts';
 
@@ -12,10 +13,7 @@ const LATE_SHARE_LIMIT = 0.0001;
 export type Condition = Omit<Alert, 'sinceMs'> & { readonly sinceMs: number | null };
 
 /** A store as the worker sees it; `down` null while it answers. */
-export interface StoreSeen {
-  readonly store: 'source' | 'target';
-  readonly down: { readonly sinceMs: number; readonly fault: FaultRecord } | null;
-}
+export type StoreSeen = Pick<StoreState, 'store' | 'down'>;
 
 /** The brake of a rule that mirrors deletes; `trip` null while deletes pass. */
 export interface BrakeSeen {
