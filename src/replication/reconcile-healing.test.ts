@@ -124,6 +124,34 @@ test('what was lost is found, healed and counted, and the next reconcile finds n
   assert.deepEqual(numbersOf(await reconcile()), { state: 'completed', kept: 1 });
 });
 
+test('a reconcile that is cut off goes on where it was: every difference is found once and healed', async () => {
+  const { runs } = startWorld({ rule: RULE });
+  const { source, target, clock, queue } = runs.world;
+  for (let index = 0; index < 3500; index += 1) {
+    const relation = index % 7 === 0 ? 'missing' : 'equal';
+    makeRelation({ source, target, rule: RULE, at: { bucket: 'from', key: `key ${index}` }, relation });
+  }
+  clock.advance(HOUR_MS);
+  const lists: string[] = [];
+  const open = async (): ReturnType<RunWorld['open']> =>
+    runs.open({
+      kind: 'reconcile',
+      scan: (request, signal) => {
+        lists.push(request.after ?? 'the begin');
+        return scanDifferences({ source, target, queue, clock }, request, signal);
+      },
+    });
+  const first = await open();
+  const { id } = await first.start(wholeRule(RULE), 'request');
+  await runs.reaches(first, id, ({ counts }) => counts.listed >= 1000);
+  const second = await open();
+  const run = await runs.reaches(second, id, ({ endedAtMs }) => endedAtMs !== null);
+  assert.equal(lists.length, 2);
+  assert.notEqual(lists[1], 'the begin');
+  assert.deepEqual(numbersOf(run), { state: 'completed', missing: 500, fed: 500, ended: 500, healed: 500 });
+  assert.deepEqual([run.counts.listed, run.counts.held, run.counts.appeared], [3500, 3000, 500]);
+});
+
 test('where deletes are ignored, what only the target has is counted and stays', async () => {
   const { runs, reconcile } = startWorld({ rule: RULE });
   const { source, target, clock } = runs.world;
