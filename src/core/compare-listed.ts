@@ -34,7 +34,9 @@ export function compareListed(
   }
   if (stamp === null) return { kind: 'different', because: 'foreign' };
   if (!isSound(target, stamp, null)) return { kind: 'different', because: 'unsound' };
+  // The mark of a rejected delete is over when the source has the object again; a look takes it away.
   const isSame =
+    !stamp.isKept &&
     stamp.etag === entry.etag &&
     stamp.sizeBytes === entry.sizeBytes &&
     stamp.lastModifiedMs === entry.lastModifiedMs;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { compareListed } from './compare-listed.ts';
 import { decide, type Decision, type DecideInput } from './decide.ts';
 import { mapMetadata } from './metadata-map.ts';
 import type { SourceState, TargetObject, TargetToken } from './object.ts';
@@ -114,6 +115,14 @@ const CASES: Record<string, { readonly input: Partial<DecideInput>; readonly exp
     input: { rule: MIRROR, state: null, target: targetOf(STATE, {}, { adopted: true }) },
     expected: { kind: 'source_gone' },
   },
+  'absent source, an object whose delete was rejected: never deleted': {
+    input: { rule: MIRROR, state: null, target: targetOf(STATE, {}, { adopted: true, isKept: true }) },
+    expected: { kind: 'source_gone' },
+  },
+  'an object whose delete was rejected is at the source again: the mark goes, no byte moves': {
+    input: { rule: MIRROR, target: targetOf(STATE, {}, { adopted: true, isKept: true }) },
+    expected: update(false, false, 'transfer'),
+  },
   'absent source, stamp of another source object: never deleted': {
     input: { rule: MIRROR, state: null, target: targetOf(STATE, {}, { source: 'from/other' }) },
     expected: { kind: 'source_gone' },
@@ -175,7 +184,7 @@ const CASES: Record<string, { readonly input: Partial<DecideInput>; readonly exp
   },
   'another ETag, equal MD5: no byte moves': {
     input: { state: { ...STATE, etag: 'e2', md5: MD5 }, target: targetOf(STATE, { md5: MD5 }) },
-    expected: update(false, false, 'source'),
+    expected: update(false, false, 'transfer'),
   },
   'another ETag, equal CRC only: a CRC alone proves nothing, copy': {
     input: {
@@ -189,7 +198,7 @@ const CASES: Record<string, { readonly input: Partial<DecideInput>; readonly exp
       state: { ...STATE, etag: 'e2', checksum: { algorithm: 'sha256', value: 'x', kind: 'full_object' } },
       target: targetOf(STATE, {}, { checksum: 'sha256:x', verified: 'source' }),
     },
-    expected: update(false, false, 'source'),
+    expected: update(false, false, 'transfer'),
   },
   'a composite checksum is not compared: copy': {
     input: {
@@ -255,4 +264,13 @@ test('a stamp without CRC32C and no receipt of this generation: the size alone d
 
 test('the rule name in the stamp means nothing', () => {
   assert.equal(run({ target: targetOf(STATE, {}, { ruleName: 'renamed since' }) }).kind, 'agree');
+});
+
+test('a listing sees an object whose delete was rejected: differing where the source has it again, else left alone', () => {
+  const kept = targetOf(STATE, {}, { adopted: true, isKept: true });
+  const { etag, sizeBytes, lastModifiedMs } = STATE;
+  const entry = { key: SOURCE.key, etag, sizeBytes, lastModifiedMs };
+  assert.deepEqual(compareListed(MIRROR, SOURCE, entry, kept), { kind: 'different', because: 'state' });
+  assert.deepEqual(compareListed(MIRROR, SOURCE, entry, targetOf(STATE)), { kind: 'equal' });
+  assert.deepEqual(compareListed(MIRROR, SOURCE, null, kept), { kind: 'orphan', isDeletable: false });
 });

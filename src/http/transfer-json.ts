@@ -21,7 +21,7 @@ export const OUTCOME_TEXT: Record<Outcome, string> = {
   deleted: 'deleted at the target, as at the source',
   source_gone: 'nothing to copy: the source object is gone',
   superseded: 'superseded by a newer change of the same object',
-  skipped: 'skipped: excluded by the rule',
+  skipped: 'skipped: excluded by the rule, or its delete was rejected',
 };
 
 const STATUS_TEXT: Record<Exclude<TransferStatus, 'done'>, string> = {

@@ -126,9 +126,8 @@ export class DeleteBrake {
     });
   }
 
-  /** Lets `held` deletes of changes up to now pass; counting begins anew. Nothing runs by this alone. */
-  async release(ruleName: string, held: number): Promise<void> {
-    const changesUpToMs = this.#clock.nowMs();
+  /** Lets `held` deletes of changes up to `changesUpToMs` pass; counting begins anew. Nothing runs by this alone. */
+  async release(ruleName: string, held: number, changesUpToMs: number): Promise<void> {
     await this.#change(ruleName, (state) => ({
       state: releaseBrake(state, { held, changesUpToMs }),
       answer: undefined,

@@ -88,7 +88,8 @@ async function explainRule(
 const VERDICTS: Record<Decision['kind'], string> = {
   agree: 'The target carries exactly the current state of the source: the next look would change nothing.',
   source_gone: 'The source has no such object, and nothing at the target is to be removed.',
-  delete: 'The source has no such object: the copy at the target would be deleted.',
+  delete:
+    'The source has no such object: the copy at the target would be deleted, if the delete brake lets it pass.',
   update_metadata: 'The bytes are equal: only metadata would be written, no byte would move.',
   copy: 'The target is absent or differs: the object would be copied.',
 };

@@ -148,6 +148,14 @@ test('a release lets exactly the held ones pass, but for those that the source h
   assert.equal(left(world, more).length, 5);
 });
 
+test('a release lets them pass although the clock was set back meanwhile', async () => {
+  const { world, service, keys } = await afterMassDelete(20);
+  world.clock.advance(-600_000);
+  assert.equal(await service.decide('release'), 15);
+  await atRest(world);
+  assert.deepEqual(left(world, keys), []);
+});
+
 test('a reject keeps the objects for good, and a later delete of an object that came back is mirrored', async () => {
   const { world, service, keys } = await afterMassDelete(20);
   const kept = left(world, keys);
@@ -217,7 +225,7 @@ test('a decision that a crash cut short is carried out at the next start', async
   const { world, service, keys } = await afterMassDelete(20);
   await service.worker.stop(0);
   // The decision was written down, and then the process died.
-  await world.deleteBrake.release(MIRROR.name, 15);
+  await world.deleteBrake.release(MIRROR.name, 15, world.clock.nowMs());
   const next = new Service(world);
   assert.deepEqual(await next.brake(), { isTripped: false, held: 15 });
   const sweeping = next.held.startSweeping();

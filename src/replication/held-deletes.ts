@@ -66,8 +66,9 @@ export class HeldDeletes {
     const held = await this.#countHeld(ruleName);
     // Where nothing waits there is nothing to decide, and no later delete may be judged by it.
     if (held === 0 && !(await this.#isTripped(ruleName))) return 0;
-    if (action === 'release') await brake.release(ruleName, held);
-    else await brake.reject(ruleName, await this.#youngestChangeMs(ruleName));
+    const changesUpToMs = await this.#youngestChangeMs(ruleName);
+    if (action === 'release') await brake.release(ruleName, held, changesUpToMs);
+    else await brake.reject(ruleName, changesUpToMs);
     await this.#redrive(ruleName, isStopped);
     return held;
   }

@@ -364,3 +364,32 @@ test('the metrics tell of each store whether it is up, for how long it is down, 
     ],
   );
 });
+
+test('a trip of the delete brake is one error; each held delete is told quietly and counted', async () => {
+  const { happenings, last, series, metrics } = open();
+  const trip = { atMs: 1, deletes: 20, limit: 20, windowMs: 3_600_000, objects: 180 };
+  happenings.brakeTripped({ ruleName: 'photos', trip });
+  const line = last();
+  assert.equal(line['level'], 'error');
+  assert.equal(
+    line['msg'],
+    'delete brake tripped: deletes of this rule are held until a person releases or rejects them',
+  );
+  assert.deepEqual(
+    [line['rule'], line['deletes'], line['limit'], line['windowSec'], line['objects']],
+    ['photos', 20, 20, 3600, 180],
+  );
+  happenings.transferParked({ ...ref, attemptCount: 1, fault: new Fault('delete_brake', 'held') });
+  assert.deepEqual([last()['level'], last()['msg']], ['info', 'held: the delete brake is tripped']);
+  metrics.watchBrakes({
+    list: async () => [
+      { rule: { name: 'photos' }, brake: { trip } },
+      { rule: { name: 'docs' }, brake: { trip: null } },
+    ],
+  });
+  const found = await series();
+  assert.ok(found.includes('replicator_transfers_total{outcome="",fault="delete_brake"} 1'));
+  assert.ok(found.includes('replicator_delete_brake_tripped{rule="photos"} 1'));
+  metrics.watchBrakes({ list: async () => Promise.reject(new Error('the queue is gone')) });
+  assert.ok(!(await series()).some((text) => text.includes('delete_brake_tripped')), 'unknown is no value');
+});

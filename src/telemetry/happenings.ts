@@ -14,7 +14,7 @@ const FINISHED_TEXT: Record<Outcome, string> = {
   deleted: 'completed: deleted at the target',
   source_gone: 'completed: nothing to copy, the source object is gone',
   superseded: 'completed: superseded by a newer change',
-  skipped: 'skipped: excluded by a rule',
+  skipped: 'skipped: excluded by a rule, or its delete was rejected',
 };
 
 const SETTLING_NOTE = 'an answer of the target was lost or the worker changed: one more look follows';
