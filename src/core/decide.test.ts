@@ -184,7 +184,7 @@ const CASES: Record<string, { readonly input: Partial<DecideInput>; readonly exp
   },
   'another ETag, equal MD5: no byte moves': {
     input: { state: { ...STATE, etag: 'e2', md5: MD5 }, target: targetOf(STATE, { md5: MD5 }) },
-    expected: update(false, false, 'transfer'),
+    expected: update(false, false, 'source'),
   },
   'another ETag, equal CRC only: a CRC alone proves nothing, copy': {
     input: {
@@ -198,7 +198,7 @@ const CASES: Record<string, { readonly input: Partial<DecideInput>; readonly exp
       state: { ...STATE, etag: 'e2', checksum: { algorithm: 'sha256', value: 'x', kind: 'full_object' } },
       target: targetOf(STATE, {}, { checksum: 'sha256:x', verified: 'source' }),
     },
-    expected: update(false, false, 'transfer'),
+    expected: update(false, false, 'source'),
   },
   'a composite checksum is not compared: copy': {
     input: {
