@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 
 const CAPACITY = 50;
 const PER_SUCCESS = 0.1;
-const PER_SECOND = 1;
+const PER_SECOND = 5;
 /** What is owed beyond this is forgotten, so that a long trouble is not paid for long after. */
 const MOST_OWED = 300;
 

@@ -135,7 +135,7 @@ test('the limit is halved by what is refused together, once, and never below one
   const limit = new ConcurrencyLimit(32, clock);
   const seen: number[] = [];
   for (let round = 0; round < 7; round += 1) {
-    for (let refused = 0; refused < 32; refused += 1) limit.throttled();
+    for (let refused = 0; refused < 32; refused += 1) limit.throttled(null);
     seen.push(limit.value);
     clock.ms += 1_000;
   }
@@ -145,7 +145,7 @@ test('the limit is halved by what is refused together, once, and never below one
 test('the limit grows by one step a second while requests succeed, back to where it began', () => {
   const clock = new HandClock();
   const limit = new ConcurrencyLimit(4, clock);
-  limit.throttled();
+  limit.throttled(null);
   const seen: number[] = [];
   for (let second = 0; second < 4; second += 1) {
     for (let answer = 0; answer < 100; answer += 1) limit.succeeded();
@@ -154,23 +154,41 @@ test('the limit grows by one step a second while requests succeed, back to where
   }
   assert.deepEqual(seen, [2, 3, 4, 4]);
   const wide = new ConcurrencyLimit(320, clock);
-  wide.throttled();
+  wide.throttled(null);
   clock.ms += 1_000;
   wide.succeeded();
   assert.equal(wide.value, 170);
 });
 
-test('retries beyond the budget take their turns, one a second; successes and time fill it again', () => {
+test('retries beyond the budget take their turns, five a second; successes and time fill it again', () => {
   const clock = new HandClock();
   const budget = new RetryBudget(clock);
   const take = (times: number): number[] => Array.from({ length: times }, () => budget.take());
   assert.ok(take(50).every((waitMs) => waitMs === 0));
-  assert.deepEqual(take(3), [1000, 2000, 3000]);
-  clock.ms += 2_000;
-  assert.deepEqual(take(1), [2000]);
+  assert.deepEqual(take(3), [200, 400, 600]);
+  clock.ms += 400;
+  assert.deepEqual(take(1), [400]);
   for (let success = 0; success < 30; success += 1) budget.succeeded();
-  assert.deepEqual(take(2), [0, 1000]);
+  assert.deepEqual(take(2), [0, 200]);
   clock.ms += 3_600_000;
   assert.ok(take(50).every((waitMs) => waitMs === 0));
-  assert.deepEqual(take(1), [1000]);
+  assert.deepEqual(take(1), [200]);
+});
+
+test('where one at a time is too many, pauses grow up to 15 s; a success ends them', () => {
+  const clock = new HandClock();
+  const limit = new ConcurrencyLimit(1, clock);
+  for (let refused = 0; refused < 4; refused += 1) limit.throttled(null);
+  assert.equal(limit.pauseLeftMs, 0);
+  const pauses: number[] = [];
+  for (let pause = 0; pause < 6; pause += 1) {
+    limit.throttled(pause === 0 ? 3_000 : null);
+    pauses.push(limit.pauseLeftMs);
+    clock.ms += limit.pauseLeftMs;
+  }
+  assert.deepEqual(pauses, [3_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
+  limit.throttled(3_600_000);
+  assert.equal(limit.pauseLeftMs, 15_000);
+  limit.succeeded();
+  assert.equal(limit.pauseLeftMs, 0);
 });

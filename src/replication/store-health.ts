@@ -86,7 +86,7 @@ export class StoreHealth {
     if (DOWN.has(fault.code)) this.breaker.failed(call, fault);
     else if (THROTTLED.has(fault.code)) {
       // One name written too often is no reason to slow all others down.
-      if (fault.details['scope'] !== 'object') this.limit.throttled();
+      if (fault.details['scope'] !== 'object') this.limit.throttled(fault.retryAfterMs);
       this.breaker.answered(call);
     } else if (!UNCLEAR.has(fault.code)) this.breaker.answered(call);
   }
@@ -130,13 +130,16 @@ export class StoresHealth {
 
   /** How many more attempts may begin beside those running. */
   room(runningCount: number): number {
-    if (this.isDown) return this.msUntilProbe() === 0 ? 1 : 0;
+    if (this.msUntilRoom() > 0) return 0;
+    if (this.isDown) return 1;
     return Math.max(0, Math.min(...this.#both.map(({ limit }) => limit.value)) - runningCount);
   }
 
-  /** Milliseconds until a probe may begin; 0 for now, and while both stores are up. */
-  msUntilProbe(): number {
-    return Math.max(...this.#both.map(({ breaker }) => breaker.msUntilProbe()));
+  /** Milliseconds until an attempt may begin at all, a probe where a store is down; 0 for now. */
+  msUntilRoom(): number {
+    return Math.max(
+      ...this.#both.flatMap(({ breaker, limit }) => [breaker.msUntilProbe(), limit.pauseLeftMs]),
+    );
   }
 
   probeBegun(): void {

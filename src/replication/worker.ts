@@ -61,7 +61,7 @@ export class Worker {
       clock,
       happenings,
       room: () => this.#room(),
-      untilRoomMs: () => (health.isDown ? health.msUntilProbe() : null),
+      untilRoomMs: () => (health.msUntilRoom() > 0 ? health.msUntilRoom() : null),
       begin: (claimed) => this.#begin(claimed),
     });
   }
@@ -102,7 +102,8 @@ export class Worker {
   #room(): ClaimRoom {
     const runningCount = this.#running.size;
     const total = this.#health.room(runningCount);
-    if (total > 0 || this.#health.isDown) return { total, large: this.#largeSlotsLeft() };
+    if (total > 0 || this.#health.isDown || this.#health.msUntilRoom() > 0)
+      return { total, large: this.#largeSlotsLeft() };
     const isOneLeft = runningCount < this.#options.maxConcurrency;
     const areAllLarge = [...this.#running].every(({ attempt }) => attempt.lane === 'large');
     return { total: isOneLeft && areAllLarge ? 1 : 0, large: 0 };
