@@ -170,6 +170,33 @@ test('a run for every bucket that has found them is still the same run', async (
   assert.equal((await runs.start(scope, 'schedule')).id, id);
 });
 
+test('of many buckets one may be gone or forbidden: the others are listed all the same', async () => {
+  const world = newWorld();
+  let forbidden: string | null = null;
+  const listed: string[] = [];
+  const runs = await world.open({
+    kind: 'reconcile',
+    findBuckets: async () => ['one', 'gone', 'two', 'three'],
+    scan: async function* scan({ bucket }) {
+      if (bucket === 'gone') throw new Fault('source_bucket_missing', 'The bucket gone does not exist');
+      if (bucket === forbidden) throw new Fault('access_denied', `s3:ListBucket on ${bucket}`);
+      listed.push(bucket);
+      yield* [];
+    },
+  });
+  const scope = { ...SCOPE, buckets: null };
+  const first = await runs.start(scope, 'request');
+  assert.equal(
+    (await world.reaches(runs, first.id, ({ endedAtMs }) => endedAtMs !== null)).state,
+    'completed',
+  );
+  forbidden = 'two';
+  const second = await runs.start(scope, 'request');
+  const failed = await world.reaches(runs, second.id, ({ endedAtMs }) => endedAtMs !== null);
+  assert.deepEqual([failed.state, failed.fault?.message], ['failed', 's3:ListBucket on two']);
+  assert.deepEqual(listed, ['one', 'two', 'three', 'one', 'three']);
+});
+
 test('a run that needs a person fails with the reason, and the next one begins', async () => {
   const world = newWorld();
   const runs = await world.open({
@@ -209,7 +236,8 @@ test('a run that is cancelled lists no more, and stays cancelled after a restart
 test('asking twice for what is still listed answers the same run', async () => {
   const world = newWorld();
   const runs = await world.open({ scan: scanOf(numberedKeys(10)) });
-  const one = await runs.start(SCOPE, 'request');
+  const [one, atOnce] = await Promise.all([runs.start(SCOPE, 'request'), runs.start(SCOPE, 'request')]);
+  assert.equal(atOnce.id, one.id);
   const same = await runs.start(SCOPE, 'request');
   const other = await runs.start({ ...SCOPE, prefix: 'key-1' }, 'request');
   assert.equal(same.id, one.id);

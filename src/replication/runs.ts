@@ -59,6 +59,7 @@ export class Runs implements RunControl {
   #wake: () => void = () => {};
   #working: Promise<unknown> = Promise.resolve();
   #judging: Promise<void> = Promise.resolve();
+  #starting: Promise<unknown> = Promise.resolve();
   #unlisten: () => void = () => {};
   #failures = 0;
 
@@ -102,6 +103,13 @@ export class Runs implements RunControl {
    * instead: what it still has to list, it lists later than this request.
    */
   async start(scope: RunScope, trigger: Run['trigger']): Promise<Run> {
+    // One after the other, so that two requests at once for the same find each other.
+    const started = this.#starting.then(() => this.#startNow(scope, trigger));
+    this.#starting = started.catch(() => {});
+    return started;
+  }
+
+  async #startNow(scope: RunScope, trigger: Run['trigger']): Promise<Run> {
     const { notes, kind, clock, newId } = this.#options;
     const same = this.#records.find(
       ({ run }) => (run.state === 'waiting' || run.state === 'listing') && isSameScope(run, scope),
@@ -180,11 +188,20 @@ export class Runs implements RunControl {
       record.change({ buckets: await findBuckets(rule, signal) });
     }
     const buckets = record.run.buckets ?? [];
+    let failure: Fault | null = null;
     for (let index = record.run.position.bucketIndex; index < buckets.length; index += 1) {
-      await this.#listBucket(record, rule, buckets[index] ?? '', signal);
+      try {
+        await this.#listBucket(record, rule, buckets[index] ?? '', signal);
+      } catch (error) {
+        // Of many buckets one may be gone, which is no failure, or forbidden: the others are listed all the same.
+        const isOfBucket = error instanceof Fault && error.disposition === 'park' && buckets.length > 1;
+        if (!isOfBucket) throw error;
+        if (error.code !== 'source_bucket_missing') failure ??= error;
+      }
       record.change({ position: { bucketIndex: index + 1, after: null } });
       await record.keep();
     }
+    if (failure !== null) throw failure;
   }
 
   async #listBucket(record: RunRecord, rule: Rule, bucket: string, signal: AbortSignal): Promise<void> {
