@@ -216,6 +216,16 @@ export const QUEUE_MISTAKES: readonly Planted[] = [
   { name: 'dirty-ignored', what: 'a change that arrives while copying is forgotten', queue: dirtyIgnored },
   { name: 'parking-drops-a-change', what: 'parking forgets a newer change', queue: parkingDropsChanges },
   {
+    name: 'brake-ignored',
+    what: 'deletes go on past the limit of the brake',
+    rule: (rule) => ({ ...rule, deleteBrake: { ...rule.deleteBrake, count: 1_000 } }),
+  },
+  {
+    name: 'brake-forgets',
+    what: 'what the brake has counted ends with its process',
+    forgetsNotes: true,
+  },
+  {
     name: 'retry-without-bound',
     what: 'a transfer that keeps failing is never parked',
     maxAttempts: Number.POSITIVE_INFINITY,

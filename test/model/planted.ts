@@ -1,5 +1,6 @@
 // What a planted mistake may change: one port of a process or of a service, the decision, a setting. The product's
 // code stays as it is.
+import type { Rule } from '../../src/core/rule.ts';
 import type { decide } from '../../src/core/decide.ts';
 import type { ObjectSource } from '../../src/core/object-source.ts';
 import type { ObjectTarget } from '../../src/core/object-target.ts';
@@ -31,5 +32,9 @@ export interface Planted {
   /** Replaces the ports in front of the network of one process: what it calls takes its time. */
   readonly process?: (ports: Ports, memories: Memories) => Ports;
   readonly decide?: typeof decide;
+  /** Replaces the rule that a process works with. */
+  readonly rule?: (rule: Rule) => Rule;
+  /** What was written down before is gone when a process starts. */
+  readonly forgetsNotes?: boolean;
   readonly maxAttempts?: number;
 }

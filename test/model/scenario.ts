@@ -11,6 +11,8 @@ export interface Scenario {
   readonly maxConcurrency: number;
   readonly isVersioned: boolean;
   readonly deletes: 'ignore' | 'mirror';
+  /** Deletes that may fall into one window before a person is asked; null: more than there ever are. */
+  readonly brakeLimit: number | null;
   readonly verify: 'transfer' | 'source';
   /** Where size is enough, equal sizes are equal bytes: nobody could tell otherwise. */
   readonly adopt: 'checksum' | 'size' | 'never';
@@ -43,6 +45,7 @@ export function drawScenario(choices: Choices): Scenario {
     maxConcurrency: choices.oneOf([1, 2]),
     isVersioned: choices.weighted([1, 1]) === 1,
     deletes: choices.weighted([1, 2]) === 0 ? 'ignore' : 'mirror',
+    brakeLimit: choices.oneOf([null, null, null, 0, 1, 2]),
     verify: choices.weighted([1, 1]) === 0 ? 'source' : 'transfer',
     adopt: choices.oneOf(['checksum', 'checksum', 'size', 'never']),
     changesRules: choices.weighted([4, 1]) === 1,

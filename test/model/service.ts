@@ -12,7 +12,9 @@ import { type MemoryTransferQueue, openMemoryQueue } from '../../src/queues/memo
 import { type AcceptChanges, createIntake } from '../../src/replication/accept-change.ts';
 import { ByteBudget } from '../../src/replication/byte-budget.ts';
 import { DeleteBrake } from '../../src/replication/delete-brake.ts';
+import { type BrakeAction, HeldDeletes } from '../../src/replication/held-deletes.ts';
 import { Worker } from '../../src/replication/worker.ts';
+import { BrakeJudge } from './brake-judge.ts';
 import type { Wire } from './network.ts';
 import { override } from './override.ts';
 import type { Memories, Planted, Ports } from './planted.ts';
@@ -44,6 +46,8 @@ export interface Surroundings {
   readonly ruleOfStart: () => Rule;
   readonly planted: Planted | null;
   readonly maxConcurrency: number;
+  /** Deletes within a window that need nobody's word; null where the brake is never reached. */
+  readonly brakeLimit: number | null;
   readonly witness: EffectWitness;
   readonly isPoisoned: (etag: string) => boolean;
   /** True while the source refuses everything for want of a permission. */
@@ -89,7 +93,8 @@ export class Service {
   readonly #name: string;
   readonly #surroundings: Surroundings;
   readonly #queue: TransferQueue;
-  readonly #notes = openMemoryNotes();
+  #notes = openMemoryNotes();
+  readonly #brakeJudge: BrakeJudge;
   readonly #unlisten = new Map<Process, () => void>();
   #running: RunningProcess[] = [];
   #startCount = 0;
@@ -101,6 +106,7 @@ export class Service {
     this.#name = name;
     this.#machine = { name, isAlive: true, pausedUntilMs: 0 };
     this.#surroundings = surroundings;
+    this.#brakeJudge = new BrakeJudge(surroundings.brakeLimit);
     this.ledger = new Ledger(network, MAX_ATTEMPTS);
     let idCount = 0;
     this.queue = openMemoryQueue({
@@ -129,10 +135,12 @@ export class Service {
   /** Starts one more process. */
   start(): void {
     const { network, planted, maxConcurrency, spans } = this.#surroundings;
-    const rule = this.#surroundings.ruleOfStart();
+    const written = this.#surroundings.ruleOfStart();
+    const rule = planted?.rule?.(written) ?? written;
     this.#startCount += 1;
     const process: Process = { name: `${this.#name}${this.#startCount}`, isAlive: true, pausedUntilMs: 0 };
     network.scheduler.note(() => `${process.name} starts`);
+    if (planted?.forgetsNotes === true) this.#notes = openMemoryNotes();
     const ports = this.#portsOf(process);
     const happenings = this.#happeningsOf(process);
     const clock = network.scheduler.clockOf(process);
@@ -160,7 +168,7 @@ export class Service {
       leaseMs: spans.leaseMs,
     });
     const intake = createIntake({ rules: [rule], queue: ports.queue, happenings });
-    this.#running.push({ process, worker, intake, rule, isLeaving: false });
+    this.#running.push({ process, worker, intake, rule: written, isLeaving: false });
     worker.start();
   }
 
@@ -208,6 +216,26 @@ export class Service {
     const keys = transfers.filter(({ status }) => status === 'parked').map(({ source }) => source.key);
     await this.#queue.redriveClass({ filter: {}, limit: 100, cursor: null });
     this.ledger.accepted(keys);
+  }
+
+  /** A person decides about the deletes that the brake holds. Resolves with how many there were. */
+  async decideHeld(): Promise<number> {
+    const { network, judge, brakeLimit, ruleOfStart } = this.#surroundings;
+    if (brakeLimit === null) return 0;
+    const { scheduler } = network;
+    const clock = scheduler.clockOf(this.#machine);
+    const rules = [ruleOfStart()];
+    const happenings = this.#happeningsOf(this.#machine);
+    const brake = new DeleteBrake({ notes: this.#notes, clock, happenings });
+    const held = new HeldDeletes({ rules, queue: this.#queue, brake, clock, happenings });
+    const filter = { status: 'parked', faultCode: 'delete_brake' } as const;
+    const { transfers } = await this.#queue.list({ filter, cursor: null, limit: 20 });
+    const action = scheduler.choices.part('troubles').oneOf<BrakeAction>(['release', 'reject']);
+    const count = await held.decide(rules[0]?.name ?? '', action, () => false);
+    if (count > 0) scheduler.note(() => `somebody decides to ${action} ${count} deletes of ${this.#name}`);
+    judge(() => this.#brakeJudge.decided(action === 'release' ? count : 0));
+    this.ledger.accepted(transfers.map(({ source }) => source.key));
+    return count;
   }
 
   /** What is done is forgotten. */
@@ -279,6 +307,7 @@ export class Service {
         memory: memories.target,
         witness,
         locations,
+        onDelete: (key, token) => judge(() => this.#brakeJudge.sent(key, token, network.scheduler.nowMs)),
       }),
       queue: simulateQueue({
         network,

@@ -51,6 +51,8 @@ interface TargetOptions {
   readonly store: ObjectTarget;
   readonly memory: MemoryTarget;
   readonly witness: EffectWitness;
+  /** Told of every delete that is sent, with the state of the object it is for. */
+  readonly onDelete: (key: string, token: TargetToken) => void;
   /** Where the uploads of all processes end up, by the session. */
   readonly locations: Map<string, ObjectLocation>;
 }
@@ -113,10 +115,12 @@ function simulateEffects(options: TargetOptions): Partial<ObjectTarget> {
       effect(`updates metadata at ${request.token}`, request, request.location, signal, null, () =>
         store.updateMetadata(request, NEVER),
       ),
-    remove: (request, signal) =>
-      effect(`deletes at ${request.token}`, request, request.location, signal, request.token, () =>
+    remove: (request, signal) => {
+      options.onDelete(request.location.key, request.token);
+      return effect(`deletes at ${request.token}`, request, request.location, signal, request.token, () =>
         store.remove(request, NEVER),
-      ),
+      );
+    },
     finishUpload: (request, signal) => {
       const { uri } = request.session;
       const location = locations.get(uri);

@@ -204,6 +204,7 @@ export class SmallWorld {
       memories: { source: this.#source, target: this.#target },
       ruleOfStart: () => this.#rule,
       planted,
+      brakeLimit: null,
       maxConcurrency: 1,
       isPoisoned: () => false,
       isDenied: () => false,

@@ -6,8 +6,8 @@ import type { Process } from './scheduler.ts';
 import type { Service } from './service.ts';
 
 /** How likely each trouble is, in the order of `#strike`. */
-const WEIGHTS = [2, 2, 8, 8, 4, 6, 2, 2, 8, 2, 2, 2, 1, 2];
-const UPLOAD_WEIGHTS = [1, 1, 1, 1, 1, 1, 1, 1, 1, 12, 1, 1, 0, 1];
+const WEIGHTS = [2, 2, 8, 8, 4, 6, 2, 2, 8, 2, 2, 2, 1, 2, 3];
+const UPLOAD_WEIGHTS = [1, 1, 1, 1, 1, 1, 1, 1, 1, 12, 1, 1, 0, 1, 0];
 
 type MutationKind = 'any' | 'overwrite';
 type Trap = 'crash' | 'pause' | 'late';
@@ -133,8 +133,10 @@ export class Troubles {
         return void service?.redrive('one');
       case 12:
         return void service?.redrive('class');
-      default:
+      case 13:
         return void service?.prune();
+      default:
+        return void service?.decideHeld();
     }
   }
 

@@ -6,6 +6,7 @@ import type { Rule } from '../../src/core/rule.ts';
 import { PLAIN_RULE } from '../../src/core/testing/samples.ts';
 import { MemorySource } from '../../src/stores/memory/memory-source.ts';
 import { MemoryTarget } from '../../src/stores/memory/memory-target.ts';
+import { BRAKE_WINDOW_MS } from './brake-judge.ts';
 import type { Choices } from './choices.ts';
 import { DEADLINE_MS, Network, REQUEST_LIFE_MS } from './network.ts';
 import { meddle, SourceWriter } from './outside.ts';
@@ -19,6 +20,8 @@ import { Versions, Violation } from './versions.ts';
 
 /** A run that needs more steps than this does not come to rest. */
 const MAX_STEPS = 12_000;
+/** So often a person decides about deletes; each time fewer of them are left. */
+const MAX_DECISIONS = 12;
 const SPANS: Spans = { leaseMs: 6_000, graceMs: REQUEST_LIFE_MS + 500, deadlineMs: DEADLINE_MS };
 /** A trigger sends an event again when nobody answered it for so long. */
 const REDELIVERY_MS = 4_000;
@@ -69,7 +72,8 @@ class World {
     this.#network.streamFaultPermille = scenario.streamFaultPermille;
     this.#network.hasLatency = scenario.hasLatency;
     const { deletes, verify, adopt } = scenario;
-    this.#rule = { ...PLAIN_RULE, deletes, verify, adopt };
+    const brake = { count: scenario.brakeLimit ?? 1_000, sharePercent: 100, windowMs: BRAKE_WINDOW_MS };
+    this.#rule = { ...PLAIN_RULE, deletes, verify, adopt, deleteBrake: brake };
     const clock = this.scheduler.clockOf({ name: 'source', isAlive: true, pausedUntilMs: 0 });
     this.#source = new MemorySource({ clock, buckets: ['from'], chunkBytes: 10 });
     if (scenario.isVersioned) this.#source.setVersioning('from', 'enabled');
@@ -108,7 +112,7 @@ class World {
     this.#scheduleMutations();
     this.#troubles.schedule(this.#scenario.troubleCount, this.#scenario.isAboutUploads);
     try {
-      await this.#untilQuiet();
+      await this.#untilDecided();
       await this.#lookAgain('a change for every key');
       await this.#requireEquality();
       this.#effectCounts.clear();
@@ -131,6 +135,7 @@ class World {
       memories: { source: this.#source, target: this.#target },
       ruleOfStart: () => this.#ruleOfStart(),
       planted,
+      brakeLimit: this.#scenario.brakeLimit,
       maxConcurrency: this.#scenario.maxConcurrency,
       isPoisoned: (etag) => this.#writer.isPoisoned(etag),
       isDenied: () => this.#troubles.isDenied,
@@ -268,6 +273,21 @@ class World {
     }
   }
 
+  /** Steps until nothing is on its way and no delete waits for a person. */
+  async #untilDecided(): Promise<void> {
+    for (let round = 0; round < MAX_DECISIONS; round += 1) {
+      await this.#untilQuiet();
+      if (!(await this.#decideHeld())) return;
+    }
+    throw new Violation('I7', 'deletes are held again after each decision');
+  }
+
+  /** True where some service held deletes, which are due again now. */
+  async #decideHeld(): Promise<boolean> {
+    const held = await Promise.all(this.#services.map((service) => service.decideHeld()));
+    return held.some((count) => count > 0);
+  }
+
   async #lookAgain(what: string): Promise<void> {
     this.scheduler.note(() => `--- ${what}`);
     for (const key of this.#scenario.keys) {
@@ -275,7 +295,7 @@ class World {
       const [service] = this.#services;
       if (service !== undefined) this.#deliverLater(service, key, null, 0);
     }
-    await this.#untilQuiet();
+    await this.#untilDecided();
   }
 
   #isHopeless(key: string): boolean {
