@@ -7,8 +7,9 @@
 // runs. The last one cannot be seen, but the code has no clock, no chance and no other input of its own: it is a
 // function of what it has been told since it began, in order, and of the time. So the digest holds everything that each
 // running attempt has been answered, in full, and of ended attempts what the worker keeps of them (how they ended since
-// the last one that succeeded). Times count by their distance from now, since nothing reads an absolute one except for
-// display. Names that are only compared for equality (generations, sessions, ids, lease tokens) count by their rank,
+// the last one that succeeded; what it notes of the health of the stores takes more troubles to matter than there
+// are, and the brake is wider than a small world). Times count by their distance from now, since nothing reads an
+// absolute one except for display. Names that are only compared for equality (generations, sessions, ids, lease tokens) count by their rank,
 // since a new one is always greater than all before it. Two processes differ by their names only. Equal digests then
 // have equal futures, and a violation behind the second moment lies behind the first one as well.
 import { Violation } from './versions.ts';

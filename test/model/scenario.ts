@@ -9,6 +9,8 @@ export interface Scenario {
   /** Services with a queue of their own that replicate the same bucket without knowing of each other. */
   readonly serviceCount: number;
   readonly maxConcurrency: number;
+  /** The target takes effects on one name so far apart. */
+  readonly sameNameIntervalMs: number;
   readonly isVersioned: boolean;
   readonly deletes: 'ignore' | 'mirror';
   /** Deletes that may fall into one window before a person is asked; null: more than there ever are. */
@@ -43,6 +45,7 @@ export function drawScenario(choices: Choices): Scenario {
     processCount: 1 + choices.weighted([3, 5, 2]),
     serviceCount: 1 + choices.weighted([3, 2]),
     maxConcurrency: choices.oneOf([1, 2]),
+    sameNameIntervalMs: choices.oneOf([0, 0, 1_000]),
     isVersioned: choices.weighted([1, 1]) === 1,
     deletes: choices.weighted([1, 2]) === 0 ? 'ignore' : 'mirror',
     brakeLimit: choices.oneOf([null, null, null, 0, 1, 2]),

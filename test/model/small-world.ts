@@ -24,6 +24,13 @@ const PAUSE_MS = 6_000;
 const STALL_MS = 3_000;
 /** More events than this on one path are too many for a world so small. */
 const MAX_EVENTS = 250;
+/** Ways for an attempt to end beside success and failure. */
+const ENDS: ReadonlySet<keyof Happenings> = new Set([
+  'transferReleased',
+  'transferSpaced',
+  'leaseLost',
+  'workerTroubled',
+]);
 const NEVER = new AbortController().signal;
 
 /** `a` and `b` are contents; `meta` puts the newest content again with other metadata; `undo` removes the newest version. */
@@ -353,7 +360,7 @@ export class SmallWorld {
       this.#arena.attemptEnded(process, (before) => `${before} ${fault.code}`);
     } else if (name === 'transferFinished') {
       this.#arena.attemptEnded(process, () => '');
-    } else if (name === 'transferReleased' || name === 'leaseLost' || name === 'workerTroubled') {
+    } else if (ENDS.has(name)) {
       this.#arena.attemptEnded(process, (before) => `${before} ${name}`);
     }
   }

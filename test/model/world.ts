@@ -51,7 +51,7 @@ class World {
   readonly #scenario: Scenario;
   readonly #network: Network;
   readonly #source: MemorySource;
-  readonly #target = new MemoryTarget({ buckets: ['to'], blockBytes: 8 });
+  readonly #target: MemoryTarget;
   readonly #versions = new Versions();
   readonly #writer: SourceWriter;
   readonly #services: Service[];
@@ -67,6 +67,8 @@ class World {
     this.scheduler = new Scheduler(choices, keepsHistory);
     const scenario = drawScenario(choices.part('scenario'));
     this.#scenario = scenario;
+    const { sameNameIntervalMs } = scenario;
+    this.#target = new MemoryTarget({ buckets: ['to'], blockBytes: 8, sameNameIntervalMs });
     this.#network = new Network(this.scheduler);
     this.#network.faultPermille = scenario.faultPermille;
     this.#network.streamFaultPermille = scenario.streamFaultPermille;
