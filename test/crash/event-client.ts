@@ -11,6 +11,8 @@ export interface Change {
   readonly event: 'ObjectCreated:Put' | 'ObjectRemoved:Delete';
   /** Null: the notification carries none. */
   readonly sizeBytes: number | null;
+  /** True: listings of both sides, which tell no metadata and whole seconds, may not show it. */
+  readonly isUnseenByListings: boolean;
 }
 
 export class EventClient {

@@ -8,6 +8,7 @@ import type { Change } from './event-client.ts';
 import type { DeletePolicy } from './ledger.ts';
 import { ReplicationUnderFire } from './replication-under-fire.ts';
 import { type Armed, armSign } from './sign-watcher.ts';
+import { createdAgain } from './source-writer.ts';
 
 const MIB = 1024 * 1024;
 const KILLS_BETWEEN_RESTS = 40;
@@ -215,9 +216,7 @@ class Rounds {
 
   async #bringToTarget(key: string): Promise<void> {
     const { ledger, writer, client, system } = this.#fire;
-    const change: Change = ledger.isPresent(key)
-      ? { key, event: 'ObjectCreated:Put', sizeBytes: null }
-      : await writer.overwrite(key);
+    const change = ledger.isPresent(key) ? createdAgain(key) : await writer.overwrite(key);
     await client.announce([change]);
     await system.until(`the newest version of ${key} at the target`, async () =>
       ledger.isCurrent(key) ? true : null,

@@ -9,7 +9,15 @@ import { type Ledger, VERSION_FIELD } from './ledger.ts';
 /** The setting under which "large" below means an upload session. */
 export const CHUNK_SIZE_BYTES = 256 * 1024;
 
+/** Two writes closer than this may carry the same time. */
+const LISTED_PRECISION_MS = 1_500;
+
 const CONTENT_TYPES = ['text/plain', 'image/png', 'application/json', 'binary/octet-stream'] as const;
+
+/** The notification of a put, once more. */
+export function createdAgain(key: string): Change {
+  return { key, event: 'ObjectCreated:Put', sizeBytes: null, isUnseenByListings: false };
+}
 
 export type Size = 'small' | 'large';
 
@@ -20,6 +28,7 @@ export class SourceWriter {
   readonly #ledger: Ledger;
   readonly #choices: Choices;
   readonly #sizes = new Map<string, Size>();
+  readonly #writtenAtMs = new Map<string, number>();
   readonly #maxKeys: number;
 
   /** Once there are `maxKeys` keys, what would be a new one overwrites one of them. */
@@ -50,7 +59,8 @@ export class SourceWriter {
     const current = this.#s3.getObject(SOURCE_BUCKET, key);
     if (current === null) return this.overwrite(key);
     this.counts.metadataChanges += 1;
-    return this.#put(key, current.bytes);
+    const sinceMs = performance.now() - (this.#writtenAtMs.get(key) ?? 0);
+    return { ...(await this.#put(key, current.bytes)), isUnseenByListings: sinceMs < LISTED_PRECISION_MS };
   }
 
   /** Deletes the object; writes it again where it is deleted already. */
@@ -60,7 +70,7 @@ export class SourceWriter {
     this.#ledger.noteDelete(key);
     this.#s3.deleteObject(SOURCE_BUCKET, key);
     this.#ledger.noteWritten(key);
-    return { key, event: 'ObjectRemoved:Delete', sizeBytes: null };
+    return { key, event: 'ObjectRemoved:Delete', sizeBytes: null, isUnseenByListings: false };
   }
 
   /** One of the keys of this size that the source holds or held; a new one where there is none. */
@@ -83,7 +93,7 @@ export class SourceWriter {
       case 3:
         return this.remove(await this.someKey(size));
       default:
-        return { key: await this.someKey(size), event: 'ObjectCreated:Put', sizeBytes: null };
+        return createdAgain(await this.someKey(size));
     }
   }
 
@@ -93,8 +103,8 @@ export class SourceWriter {
     const metadata = { [VERSION_FIELD]: String(version) };
     await this.#s3.putObject(SOURCE_BUCKET, key, bytes, { contentType, metadata });
     this.#ledger.noteWritten(key);
-    const sizeBytes = this.#choices.chance(500) ? bytes.length : null;
-    return { key, event: 'ObjectCreated:Put', sizeBytes };
+    this.#writtenAtMs.set(key, performance.now());
+    return { ...createdAgain(key), sizeBytes: this.#choices.chance(500) ? bytes.length : null };
   }
 
   #bytes(size: Size): Buffer {

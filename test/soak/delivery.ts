@@ -3,14 +3,13 @@ import type { Choices } from '../model/choices.ts';
 import type { Change, EventClient } from '../crash/event-client.ts';
 
 const LATEST_MS = 1_500;
-const LOST_PERMILLE = 40;
+const LOST_PERMILLE = 80;
 
 export class Delivery {
   readonly counts = { notifications: 0, duplicates: 0, lost: 0 };
   readonly #client: EventClient;
   readonly #choices: Choices;
   readonly #waiting = new Set<Promise<void>>();
-  readonly #lost = new Map<string, Change>();
 
   constructor(client: EventClient, choices: Choices) {
     this.#client = client;
@@ -20,22 +19,14 @@ export class Delivery {
   /** Sends a notification on its way, or loses it. */
   send(change: Change): void {
     this.counts.notifications += 1;
-    if (this.#choices.chance(LOST_PERMILLE)) {
+    // What nothing but its notification can tell is no loss that a reconcile promises to heal.
+    if (this.#choices.chance(LOST_PERMILLE) && !change.isUnseenByListings) {
       this.counts.lost += 1;
-      this.#lost.set(change.key, change);
       return;
     }
     const copies = 1 + this.#choices.weighted([8, 1, 1]);
     this.counts.duplicates += copies - 1;
     for (let copy = 0; copy < copies; copy += 1) this.#deliverLater(change);
-  }
-
-  /** Delivers what was lost after all; resolves when everything was accepted. */
-  async deliverLost(): Promise<void> {
-    await this.idle();
-    for (const change of this.#lost.values()) void this.#client.announce([change]);
-    this.#lost.clear();
-    await this.#client.idle();
   }
 
   /** Resolves when everything that is on its way was accepted. */

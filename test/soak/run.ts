@@ -1,7 +1,6 @@
 // npm run soak -- [--minutes M] [--seed S]: random puts, overwrites, metadata changes and deletes while notifications are
 // late, doubled, out of order or lost, the stores misbehave, and the service is killed and restarted; half of the time
-// with deletes ignored, half with deletes mirrored. At rest both sides must be equal. Notifications that were lost are
-// delivered at the end: that is what the comparison rests on.
+// with deletes ignored, half with deletes mirrored. A reconcile finds what was lost; then both sides must be equal.
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { soak, type SoakOptions } from './soak.ts';

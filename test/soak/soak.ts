@@ -1,6 +1,6 @@
 // One soak: for some minutes objects are written, overwritten and deleted, notifications come late, twice, in any order
 // or never, the network to both stores misbehaves, and the service is killed and started again. Then everything comes
-// to rest, and both sides are compared.
+// to rest, a reconcile finds what was lost, and both sides are compared.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeletePolicy } from '../crash/ledger.ts';
 import { ReplicationUnderFire } from '../crash/replication-under-fire.ts';
@@ -12,7 +12,7 @@ import { NetworkTroubles } from './network-troubles.ts';
 const LONGEST_PAUSE_MS = 60;
 const LONGEST_LIFE_MS = 8_000;
 const SAMPLE_MS = 1_000;
-const MAX_KEYS = 200;
+const MAX_KEYS = 400;
 const MAX_REDRIVES = 20;
 const MIB = 1024 * 1024;
 
@@ -57,6 +57,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   await Promise.all([run.write(), run.trouble(), run.kill(), run.watchMemory()]);
   if (endsWithKill) await run.killOnce();
   const redriven = await run.comeToRest();
+  const reconciled = await run.reconcile();
   const violations = await fire.rest();
   const comparison = compareSides(fire.system.clouds, deletes);
   const wrong = [...violations, ...comparison.differences];
@@ -71,6 +72,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
         ...fire.ledger.targetChanges,
         ...run.counts,
         redriven,
+        ...reconciled,
         transfers: fire.client.transferIds.size,
       }),
     ),
@@ -147,15 +149,16 @@ class Soak {
     while (!this.#isOver) {
       await sleep(SAMPLE_MS);
       const usedMib = await this.#memoryMib();
+      if (usedMib === 0) continue;
       const minute = Math.floor((performance.now() - this.#startMs) / 60_000);
       this.memoryMib[minute] = Math.max(this.memoryMib[minute] ?? 0, usedMib);
     }
   }
 
-  /** Ends all troubles, delivers what was lost, and runs again what was parked; returns how much that was. */
+  /** Ends all troubles, delivers what is on its way, and runs again what was parked; returns how much that was. */
   async comeToRest(): Promise<number> {
     this.troubles.end();
-    await this.delivery.deliverLost();
+    await this.delivery.idle();
     let redriven = 0;
     for (let round = 0; round < MAX_REDRIVES; round += 1) {
       await this.#untilIdle();
@@ -169,6 +172,23 @@ class Soak {
       }
     }
     return redriven;
+  }
+
+  /** Has both sides compared by the service: that is all that finds what was lost. */
+  async reconcile(): Promise<Record<`reconciled${string}`, number>> {
+    const { system } = this.#fire;
+    const { runs } = (await system.service.post('/v1/reconciles', {})).body as { runs: { id: string }[] };
+    const { counts } = await system.until('the end of the reconcile', async () => {
+      const { body } = await system.service.get(`/v1/reconciles/${runs[0]?.id}`);
+      const run = body as { state: string; counts: Record<'missing' | 'different' | 'orphans', number> };
+      if (run.state === 'failed') throw new Error(`The reconcile failed: ${JSON.stringify(body)}`);
+      return run.state === 'completed' ? run : null;
+    });
+    return {
+      reconciledMissing: counts.missing,
+      reconciledDifferent: counts.different,
+      reconciledOrphans: counts.orphans,
+    };
   }
 
   /** Nothing is running and nothing is due; what settles may still be looked at once more. */
