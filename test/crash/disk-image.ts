@@ -99,8 +99,10 @@ function writtenBytes(call: SystemCall): Buffer {
   return (call.strings[0] ?? Buffer.alloc(0)).subarray(0, call.result);
 }
 
-function lastNumber({ args }: SystemCall): number {
-  return Number(/(\d+)$/.exec(args)?.[1]);
+function lastNumber({ name, args }: SystemCall): number {
+  const digits = /(\d+)$/.exec(args)?.[1];
+  if (digits === undefined) throw new Error(`A ${name} ends without a number`);
+  return Number(digits);
 }
 
 function torn(change: Change): Change {

@@ -64,7 +64,7 @@ function parseCall(text: string, startedAt: number, endedAt: number): SystemCall
   const open = text.indexOf('(');
   const close = text.lastIndexOf(') ');
   if (open <= 0 || close < open) return null;
-  const args = text.slice(open + 1, close);
+  const args = text.slice(open + 1, close).trimEnd();
   const result = /^\) += (-?\d+)/.exec(text.slice(close))?.[1];
   if (result === undefined) return null;
   if (args.includes('"...')) throw new Error('The tracer cut the bytes of a call short');
