@@ -74,12 +74,12 @@ class TroubledStores {
   }
 }
 
-function start(world: World, stores: TroubledStores, maxConcurrency = 8): Worker {
+function start(world: World, stores: TroubledStores, maxConcurrency = 8, ports = stores.ports()): Worker {
   let turn = 0;
   const worker = new Worker({
     queue: world.queue,
     rules: [RULE],
-    stores: world.stores(stores.ports()),
+    stores: world.stores(ports),
     clock: world.clock,
     random: {
       next: () => {
@@ -297,6 +297,39 @@ test('a probe that fails for another reason is parked as ever, and the next one 
   stores.source = () => null;
   await until(world, 60_000, () => holds(world, 'k7'));
 });
+
+test('the first answer lets everything go on, although the attempt that got it takes long', async () => {
+  const world = new World();
+  const stores = new TroubledStores(world);
+  stores.source = () => 'source_unreachable';
+  const ports = stores.ports();
+  let isHanging = false;
+  ports.source = {
+    ...ports.source,
+    read: async (request, signal) => {
+      const read = await stores.ports().source.read?.(request, signal);
+      if (read === undefined || read.kind !== 'body' || isHanging) return read ?? { kind: 'changed' };
+      isHanging = true;
+      const { body } = read;
+      const slow = async function* (): AsyncGenerator<Uint8Array> {
+        await world.clock.sleep(3_600_000, signal);
+        yield* body;
+      };
+      return { ...read, body: slow() };
+    },
+  };
+  for (let index = 0; index < 20; index += 1) await put(world, `k${index}`);
+  const worker = start(world, stores, 8, ports);
+  await until(world, 60_000, () => worker.storeStates()[0]?.down !== null);
+  await world.clock.sleep(60_000, NEVER);
+  stores.source = () => null;
+  await until(world, 15_000, () => isHanging);
+  await until(world, 2_000, () => keysHeld(world, 20) === 19);
+});
+
+function keysHeld(world: World, count: number): number {
+  return Array.from({ length: count }, (_, index) => `k${index}`).filter((key) => holds(world, key)).length;
+}
 
 test('a store that asks for fewer requests gets fewer at once, is not called down, and more again later', async () => {
   const world = new World();
