@@ -9,6 +9,8 @@ export interface Scenario {
   /** Services with a queue of their own that replicate the same bucket without knowing of each other. */
   readonly serviceCount: number;
   readonly maxConcurrency: number;
+  /** The queue is SQLite's: one process owns it, and the next one recovers what it left. */
+  readonly isQueueInFile: boolean;
   /** The target takes effects on one name so far apart. */
   readonly sameNameIntervalMs: number;
   readonly isVersioned: boolean;
@@ -37,6 +39,9 @@ export interface Scenario {
   readonly poisonPermille: number;
 }
 
+/** A file costs as much time as ten queues in memory, so there are few. */
+const FILE_PERMILLE = 20;
+
 /** Draws a scenario. */
 export function drawScenario(choices: Choices): Scenario {
   const keyCount = 1 + choices.weighted([10, 2, 1]);
@@ -45,6 +50,7 @@ export function drawScenario(choices: Choices): Scenario {
     processCount: 1 + choices.weighted([3, 5, 2]),
     serviceCount: 1 + choices.weighted([3, 2]),
     maxConcurrency: choices.oneOf([1, 2]),
+    isQueueInFile: choices.chance(FILE_PERMILLE),
     sameNameIntervalMs: choices.oneOf([0, 0, 1_000]),
     isVersioned: choices.weighted([1, 1]) === 1,
     deletes: choices.weighted([1, 2]) === 0 ? 'ignore' : 'mirror',

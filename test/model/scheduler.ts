@@ -25,6 +25,7 @@ interface Pending {
 
 /** Each step takes this long, so that many of them fit into one second of the source's clock. */
 const STEP_MS = 3;
+const RANDOM_ID = /[0-9a-f]{8}-[0-9a-f-]{27}/g;
 /** Sleeps end at multiples of this: workers that only keep time then wake together, which saves steps. */
 const TICK_MS = 500;
 
@@ -37,6 +38,10 @@ export class Scheduler {
   readonly startedAtMs = Date.UTC(2026, 0, 1);
   /** Lines of the history; null while nobody wants to read it. */
   readonly history: string[] | null;
+  /** Turns of the event loop that one step takes; more where something waits for a real one. */
+  turnsPerStep = 1;
+  /** Ids that are drawn at random, by the order in which they appear. */
+  readonly #shortIds = new Map<string, string>();
   #nowMs = this.startedAtMs;
   #pending: Pending[] = [];
   #stepCount = 0;
@@ -64,7 +69,8 @@ export class Scheduler {
   note(text: () => string): void {
     if (this.history === null) return;
     const seconds = ((this.#nowMs - this.startedAtMs) / 1000).toFixed(3);
-    this.history.push(`${seconds.padStart(8)}  ${text()}`);
+    const readable = text().replaceAll(RANDOM_ID, (id) => this.#shortIdOf(id));
+    this.history.push(`${seconds.padStart(8)}  ${readable}`);
   }
 
   /** Makes `run` happen once, not before `delayMs` are over. Returns the function that takes it back. */
@@ -104,8 +110,14 @@ export class Scheduler {
     if (chosen === undefined) throw new Error('The choice is not among what is ready');
     this.#pending = this.#pending.filter((pending) => pending !== chosen);
     chosen.run();
-    await everythingThatFollows();
+    for (let turn = 0; turn < this.turnsPerStep; turn += 1) await everythingThatFollows();
     return true;
+  }
+
+  #shortIdOf(id: string): string {
+    const known = this.#shortIds.get(id) ?? `id${this.#shortIds.size + 1}`;
+    this.#shortIds.set(id, known);
+    return known;
   }
 
   /** The clock as one process sees it. */

@@ -16,6 +16,7 @@ import { type BrakeAction, HeldDeletes } from '../../src/replication/held-delete
 import { Worker } from '../../src/replication/worker.ts';
 import { BrakeJudge } from './brake-judge.ts';
 import type { Wire } from './network.ts';
+import { type FileHome, openFileHome } from './queue-home.ts';
 import { override } from './override.ts';
 import type { Memories, Planted, Ports } from './planted.ts';
 import type { Process } from './scheduler.ts';
@@ -24,6 +25,7 @@ import { simulateSource } from './simulated-source.ts';
 import { type EffectWitness, simulateTarget } from './simulated-target.ts';
 
 const MAX_ATTEMPTS = 4;
+const BACKOFF = { baseMs: 400, capMs: 3_000 };
 /** Objects up to this size are sent in one request. */
 const CHUNK_BYTES = 32;
 const engine = await openChecksumEngine();
@@ -46,6 +48,8 @@ export interface Surroundings {
   readonly ruleOfStart: () => Rule;
   readonly planted: Planted | null;
   readonly maxConcurrency: number;
+  /** One process at a time owns the queue, and the next one recovers what it left. */
+  readonly isQueueInFile: boolean;
   /** Deletes within a window that need nobody's word; null where the brake is never reached. */
   readonly brakeLimit: number | null;
   readonly witness: EffectWitness;
@@ -88,11 +92,14 @@ function deniable(source: ObjectSource, isDenied: () => boolean): ObjectSource {
 
 export class Service {
   readonly ledger: Ledger;
-  /** The queue as it is, without the mistakes planted at it. */
+  /** The queue in memory as it is, without the mistakes planted at it. */
   readonly queue: MemoryTransferQueue;
   readonly #name: string;
   readonly #surroundings: Surroundings;
-  readonly #queue: TransferQueue;
+  /** Null while nobody has its file open. */
+  #queue: TransferQueue | null;
+  /** The file that one process at a time owns; null where the queue outlives its processes. */
+  readonly #home: FileHome | null;
   #notes = openMemoryNotes();
   readonly #brakeJudge: BrakeJudge;
   readonly #unlisten = new Map<Process, () => void>();
@@ -102,24 +109,40 @@ export class Service {
   readonly #machine: Process;
 
   constructor(name: string, surroundings: Surroundings) {
-    const { network, memories, planted, spans } = surroundings;
+    const { network, spans } = surroundings;
     this.#name = name;
     this.#machine = { name, isAlive: true, pausedUntilMs: 0 };
     this.#surroundings = surroundings;
     this.#brakeJudge = new BrakeJudge(surroundings.brakeLimit);
     this.ledger = new Ledger(network, MAX_ATTEMPTS);
     let idCount = 0;
-    this.queue = openMemoryQueue({
+    const common = {
       clock: network.scheduler.clockOf(this.#machine),
       leaseMs: spans.leaseMs,
       settleGraceMs: spans.graceMs,
       smallMaxBytes: CHUNK_BYTES,
+    };
+    this.queue = openMemoryQueue({
+      ...common,
       newId: () => {
         idCount += 1;
         return `${name.toLowerCase()}${idCount}`;
       },
     });
-    this.#queue = planted?.queue?.(this.queue, memories) ?? this.queue;
+    this.#home = surroundings.isQueueInFile
+      ? openFileHome({ ...common, maxRetryDelayMs: BACKOFF.capMs })
+      : null;
+    this.#queue = this.#home === null ? this.#withMistakes(this.queue) : null;
+  }
+
+  #withMistakes(queue: TransferQueue): TransferQueue {
+    const { planted, memories } = this.#surroundings;
+    return planted?.queue?.(queue, memories) ?? queue;
+  }
+
+  /** The run is over: nothing of it stays on the disk. */
+  async end(): Promise<void> {
+    await this.#home?.remove();
   }
 
   /** The intake of one of the processes; null where none runs. */
@@ -132,8 +155,13 @@ export class Service {
     return able.length === 0 ? null : (able[choices.pick(able.length)]?.intake ?? null);
   }
 
-  /** Starts one more process. */
+  /** Starts one more process; where the queue is in a file, it takes the file over from the one before. */
   start(): void {
+    if (this.#home === null) this.#start(this.#queue ?? this.queue);
+    else void this.#home.open().then((queue) => this.#start((this.#queue = this.#withMistakes(queue))));
+  }
+
+  #start(queue: TransferQueue): void {
     const { network, planted, maxConcurrency, spans } = this.#surroundings;
     const written = this.#surroundings.ruleOfStart();
     const rule = planted?.rule?.(written) ?? written;
@@ -141,7 +169,7 @@ export class Service {
     const process: Process = { name: `${this.#name}${this.#startCount}`, isAlive: true, pausedUntilMs: 0 };
     network.scheduler.note(() => `${process.name} starts`);
     if (planted?.forgetsNotes === true) this.#notes = openMemoryNotes();
-    const ports = this.#portsOf(process);
+    const ports = this.#portsOf(process, queue);
     const happenings = this.#happeningsOf(process);
     const clock = network.scheduler.clockOf(process);
     const choices = network.scheduler.choices.part('jitter');
@@ -164,7 +192,7 @@ export class Service {
       happenings,
       maxConcurrency,
       maxAttempts: planted?.maxAttempts ?? MAX_ATTEMPTS,
-      backoff: { baseMs: 400, capMs: 3_000 },
+      backoff: BACKOFF,
       leaseMs: spans.leaseMs,
     });
     const intake = createIntake({ rules: [rule], queue: ports.queue, happenings });
@@ -203,33 +231,36 @@ export class Service {
   /** Somebody redrives one transfer, any, or everything that is parked. */
   async redrive(what: 'one' | 'class'): Promise<void> {
     const { network } = this.#surroundings;
-    const { transfers } = await this.#queue.list({ filter: {}, cursor: null, limit: 20 });
+    const queue = this.#queue;
+    if (queue === null) return;
+    const { transfers } = await queue.list({ filter: {}, cursor: null, limit: 20 });
     if (what === 'one' && transfers.length > 0) {
       const { id = '', source } =
         transfers[network.scheduler.choices.part('troubles').pick(transfers.length)] ?? {};
       network.scheduler.note(() => `somebody redrives ${id}`);
-      await this.#queue.redrive(id);
+      await queue.redrive(id);
       if (source !== undefined) this.ledger.accepted([source.key]);
     }
     if (what === 'one') return;
     network.scheduler.note(() => 'somebody redrives what is parked');
     const keys = transfers.filter(({ status }) => status === 'parked').map(({ source }) => source.key);
-    await this.#queue.redriveClass({ filter: {}, limit: 100, cursor: null });
+    await queue.redriveClass({ filter: {}, limit: 100, cursor: null });
     this.ledger.accepted(keys);
   }
 
   /** A person decides about the deletes that the brake holds. Resolves with how many there were. */
   async decideHeld(): Promise<number> {
     const { network, judge, brakeLimit, ruleOfStart } = this.#surroundings;
-    if (brakeLimit === null) return 0;
+    const queue = this.#queue;
+    if (brakeLimit === null || queue === null) return 0;
     const { scheduler } = network;
     const clock = scheduler.clockOf(this.#machine);
     const rules = [ruleOfStart()];
     const happenings = this.#happeningsOf(this.#machine);
     const brake = new DeleteBrake({ notes: this.#notes, clock, happenings });
-    const held = new HeldDeletes({ rules, queue: this.#queue, brake, clock, happenings });
+    const held = new HeldDeletes({ rules, queue, brake, clock, happenings });
     const filter = { status: 'parked', faultCode: 'delete_brake' } as const;
-    const { transfers } = await this.#queue.list({ filter, cursor: null, limit: 20 });
+    const { transfers } = await queue.list({ filter, cursor: null, limit: 20 });
     const action = scheduler.choices.part('troubles').oneOf<BrakeAction>(['release', 'reject']);
     const count = await held.decide(rules[0]?.name ?? '', action, () => false);
     if (count > 0) scheduler.note(() => `somebody decides to ${action} ${count} deletes of ${this.#name}`);
@@ -241,8 +272,8 @@ export class Service {
   /** What is done is forgotten. */
   async prune(): Promise<void> {
     const { scheduler } = this.#surroundings.network;
-    const removed = await this.#queue.prune({ beforeMs: Number.MAX_SAFE_INTEGER, limit: 100 });
-    scheduler.note(() => `${removed} done transfers are forgotten`);
+    const removed = await this.#queue?.prune({ beforeMs: Number.MAX_SAFE_INTEGER, limit: 100 });
+    scheduler.note(() => `${removed ?? 0} done transfers are forgotten`);
   }
 
   /** Processes that run with another rule than this one die, and start again with it. */
@@ -277,13 +308,15 @@ export class Service {
   #remove(gone: RunningProcess): void {
     const { network } = this.#surroundings;
     network.lose(gone.process);
+    if (this.#home !== null) this.#queue = null;
+    void this.#home?.close();
     this.#unlisten.get(gone.process)?.();
     this.#running = this.#running.filter((other) => other !== gone);
     const delayMs = network.scheduler.choices.part('troubles').oneOf([0, 900, 7_000]);
     network.scheduler.schedule({ receiver: null, delayMs, run: () => this.start() });
   }
 
-  #portsOf(process: Process): Ports {
+  #portsOf(process: Process, queue: TransferQueue): Ports {
     const {
       network,
       memories,
@@ -312,7 +345,7 @@ export class Service {
       queue: simulateQueue({
         network,
         process,
-        store: this.#queue,
+        store: queue,
         ledger: this.ledger,
         onAccepted,
         onSkipped,

@@ -212,6 +212,7 @@ export class SmallWorld {
       ruleOfStart: () => this.#rule,
       planted,
       brakeLimit: null,
+      isQueueInFile: false,
       maxConcurrency: 1,
       isPoisoned: () => false,
       isDenied: () => false,

@@ -20,6 +20,8 @@ import { Versions, Violation } from './versions.ts';
 
 /** A run that needs more steps than this does not come to rest. */
 const MAX_STEPS = 12_000;
+/** Turns of the event loop in which a queue in a file commits, and tells it. */
+const FILE_TURNS = 4;
 /** So often a person decides about deletes; each time fewer of them are left. */
 const MAX_DECISIONS = 12;
 const SPANS: Spans = { leaseMs: 6_000, graceMs: REQUEST_LIFE_MS + 500, deadlineMs: DEADLINE_MS };
@@ -107,9 +109,11 @@ class World {
 
   /** Runs to the end; null where every invariant held. */
   async run(): Promise<Violation | null> {
+    const { isQueueInFile, processCount } = this.#scenario;
     this.scheduler.note(() => JSON.stringify(this.#scenario));
+    if (isQueueInFile) this.scheduler.turnsPerStep = FILE_TURNS;
     for (const service of this.#services) {
-      for (let count = 0; count < this.#scenario.processCount; count += 1) service.start();
+      for (let count = 0; count < (isQueueInFile ? 1 : processCount); count += 1) service.start();
     }
     this.#scheduleMutations();
     this.#troubles.schedule(this.#scenario.troubleCount, this.#scenario.isAboutUploads);
@@ -126,6 +130,7 @@ class World {
       return error;
     } finally {
       this.scheduler.forget(null);
+      for (const service of this.#services) await service.end();
     }
     return null;
   }
@@ -138,6 +143,7 @@ class World {
       ruleOfStart: () => this.#ruleOfStart(),
       planted,
       brakeLimit: this.#scenario.brakeLimit,
+      isQueueInFile: this.#scenario.isQueueInFile,
       maxConcurrency: this.#scenario.maxConcurrency,
       isPoisoned: (etag) => this.#writer.isPoisoned(etag),
       isDenied: () => this.#troubles.isDenied,
