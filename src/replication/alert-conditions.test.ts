@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Happenings } from '../core/happenings.ts';
 import type { ParkedClass, QueueCounts } from '../core/transfer-queue.ts';
 import { ManualClock } from '../http/testing/manual-clock.ts';
+import { receiptOf } from '../../test/contract/transfer-queue-samples.ts';
 import { openMemoryNotes } from '../queues/memory/memory-notes.ts';
 import { type AlertFacts, findConditions } from './alert-conditions.ts';
 import { messageOf } from './alert-message.ts';
-import { LagTally } from './lag-tally.ts';
+import { LagTally, tallied } from './lag-tally.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 23, 12);
 const HOUR_MS = 3_600_000;
@@ -217,4 +219,29 @@ test('a message has no markup of chat services, and an id that only another mess
     over.text,
     /From 2026-11-23T12:00:00\.000Z to 2026-11-23T12:00:01\.000Z\. It could not be told/,
   );
+});
+
+test('a copy is tallied once: not again by the look that confirms it, and not where nothing was written', () => {
+  const tally = new LagTally({ clock: new ManualClock(NOW_MS), objectiveMs: 1000 });
+  const silent = { transferFinished() {}, recordQuarantined() {} };
+  const happenings = tallied(silent as unknown as Happenings, tally);
+  const event: Parameters<Happenings['transferFinished']>[0] = {
+    transferId: 't1',
+    ruleName: 'photos',
+    source: { bucket: 'from', key: 'k' },
+    target: { bucket: 'to', key: 'k' },
+    outcome: 'replicated',
+    isConfirmed: false,
+    status: 'settling',
+    receipt: receiptOf('g1'),
+    bytesMoved: 3,
+    durationMs: 1,
+    note: null,
+  };
+  happenings.transferFinished(event);
+  happenings.transferFinished({ ...event, isConfirmed: true, status: 'done' });
+  happenings.transferFinished({ ...event, outcome: 'already_current' });
+  happenings.transferFinished({ ...event, outcome: 'source_gone', receipt: null });
+  happenings.recordQuarantined({ reason: 'no key', rawStart: '{}' });
+  assert.deepEqual([tally.lastDay().finished, tally.lastDay().quarantined], [1, 1]);
 });

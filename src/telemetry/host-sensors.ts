@@ -1,25 +1,45 @@
 // What the machine tells of itself: free space of a file system, and how late this process runs.
 import { statfs } from 'node:fs/promises';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { HostSensors } from '../core/overload.ts';
 
-const RESOLUTION_MS = 20;
+const TICK_MS = 50;
 
 /** Sensors for the file system that holds `path`. Disposing ends the measuring of the process. */
 export function openHostSensors(path: string): HostSensors & Disposable {
-  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  delays.enable();
+  const lag = measureLag();
   return {
     async freeDiskBytes() {
       // What an ordinary user may still write; the reserve of the system's owner is not ours.
       const { bavail, bsize } = await statfs(path);
       return bavail * bsize;
     },
-    loopLagMs() {
-      const worstMs = delays.max / 1e6 - RESOLUTION_MS;
-      delays.reset();
-      return Math.max(0, worstMs);
+    loopLagMs: () => lag.worstMs(),
+    [Symbol.dispose]: () => lag.end(),
+  };
+}
+
+/**
+ * A timer of its own: the histogram that Node offers forgets, when it is reset, when it ticked last, and so misses
+ * every second pause of a process that only pauses.
+ */
+function measureLag(): { worstMs(): number; end(): void } {
+  let seenMs = performance.now();
+  let worstMs = 0;
+  const note = (): void => {
+    const nowMs = performance.now();
+    worstMs = Math.max(worstMs, nowMs - seenMs - TICK_MS);
+    seenMs = nowMs;
+  };
+  const timer = setInterval(note, TICK_MS);
+  timer.unref();
+  return {
+    worstMs() {
+      // A tick that is overdue counts now, and not once more when it comes.
+      note();
+      const worst = worstMs;
+      worstMs = 0;
+      return Math.max(0, worst);
     },
-    [Symbol.dispose]: () => void delays.disable(),
+    end: () => clearInterval(timer),
   };
 }
