@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { freePort, startService } from '../../sandbox/service-process.ts';
 import { startTwoClouds } from '../../sandbox/two-clouds.ts';
@@ -49,7 +49,7 @@ if (skip !== false)
 async function traceService(folder: string): Promise<Run> {
   const clouds = await startTwoClouds({ s3: 0, gcs: 0 });
   const traceFile = join(folder, 'trace');
-  const dataFolder = join(folder, 'data');
+  const dataFolder = join(folder, 'made', 'data');
   const service = await startService({
     settings: { ...clouds.settings, REPLICATOR_DATA_DIR: dataFolder, LOG_FORMAT: 'json' },
     port: await freePort(),
@@ -147,6 +147,15 @@ describe('power cut', { skip }, () => {
       const previousAt = run.answers[index - 1]?.call.endedAt ?? 0;
       assert.ok(!isAlone || lastWrite.startedAt > previousAt, `Answer ${index} has a write of its own`);
     }
+  });
+
+  test('the folders that the service made are synced into those above them before the first 202', () => {
+    const firstAnswerAt = run.answers[0]?.call.startedAt ?? 0;
+    for (const above of [dirname(run.dataFolder), dirname(dirname(run.dataFolder))])
+      assert.ok(
+        run.calls.some((call) => isSync(call) && call.target === above && call.endedAt < firstAnswerAt),
+        `${above} was synced`,
+      );
   });
 
   test('a power cut right before any 202 leaves a queue with all that it accepts', async () => {

@@ -1,7 +1,7 @@
 // Opens the database file so that an accepted change is on the disk before it is answered, and refuses to run where
 // that cannot be had: another process owns the file, it is damaged, it cannot be written, or a setting did not take.
-import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { migrate } from './migrate.ts';
@@ -30,7 +30,8 @@ const FILE_CHECK_MS = 1_000;
  */
 export function prepareDataFolder(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const firstMade = mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (firstMade !== undefined) syncNames(dirname(resolve(firstMade)), dirname(resolve(directory)));
     const isOurs = readdirSync(directory).every((name) => name.startsWith('queue.sqlite'));
     if (isOurs) chmodSync(directory, 0o700);
   } catch (error) {
@@ -39,6 +40,23 @@ export function prepareDataFolder(directory: string): void {
         'Check that the folder belongs to the user of the service and that its file system can be written',
       { cause: error },
     );
+  }
+}
+
+/**
+ * Syncs the folders from `top` down to `bottom`: a folder that was made in one of them is there after a power cut only
+ * then. Windows has no such call, and keeps names by itself.
+ */
+function syncNames(top: string, bottom: string): void {
+  if (process.platform === 'win32') return;
+  for (let folder = bottom; ; folder = dirname(folder)) {
+    const handle = openSync(folder, 'r');
+    try {
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    if (folder === top || folder === dirname(folder)) return;
   }
 }
 
