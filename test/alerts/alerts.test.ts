@@ -197,7 +197,7 @@ for (const failure of [500, 302, 'cut', 'hang'] as const) {
     receiver.answerWith(200);
     const before = told().length;
     await pass(1_000_000);
-    assert.equal(told().length, before + 1);
+    assert.ok(told().length > before);
     assert.equal(service.alerts.receiver()?.failure, null);
     const ids = new Set(receiver.received.map(({ body }) => body['id']));
     assert.equal(ids.size, 1, 'The same message each time');
