@@ -183,6 +183,20 @@ test('one name that takes a write a second gets the last of many versions, and n
   assert.ok(!pipeline.told.some(({ name }) => name === 'transferParked'));
 });
 
+test('a write that is refused as too frequent for its name is waited for, and the last version arrives', async () => {
+  await using pipeline = await opened();
+  const words = 'The object demo-target/k exceeded the rate limit for object mutation operations';
+  pipeline.gcs.faults.add({ match: UPLOAD, effect: gcsError(429, 'rateLimitExceeded', words), times: 3 });
+  await pipeline.take(notification(['k']));
+  await pipeline.until('a refusal', () => (pipeline.retriedFaults().length > 0 ? true : null));
+  await pipeline.s3.putObject(SOURCE_BUCKET, 'k', 'two');
+  await pipeline.take(notification(['k']));
+  await pipeline.atRest();
+  pipeline.assertAllHappened();
+  assert.equal(pipeline.targetBytes('k')?.toString(), 'two');
+  assert.deepEqual(new Set(pipeline.retriedFaults()), new Set(['target_throttled']));
+});
+
 test('a target that is overloaded for many requests loses nothing and parks nothing', async () => {
   await using pipeline = await Pipeline.open();
   const keys = Array.from({ length: 20 }, (_, index) => `object-${index}`);
