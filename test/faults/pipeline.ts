@@ -134,7 +134,7 @@ export class Pipeline implements AsyncDisposable {
       clock,
       ...options.source,
     });
-    const target = await openGcsTarget({
+    const opened = await openGcsTarget({
       endpoint: clouds.gcs.url,
       accessToken: null,
       clock,
@@ -142,6 +142,8 @@ export class Pipeline implements AsyncDisposable {
       connections: 16,
       ...options.target,
     });
+    // No pause between two writes of one name: what comes between them is scripted by the request.
+    const target = { ...opened, capabilities: { ...opened.capabilities, sameNameIntervalMs: 0 } };
     const stores: Stores = {
       source,
       target,
