@@ -27,16 +27,16 @@ export async function startTwoClouds(options: {
   /** The target answers 429 to a second change of one name within a second; false by default. */
   readonly rateLimitPerObject?: boolean;
   readonly onTargetChange?: SandboxGcsOptions['onChange'];
-  /** What else differs from a plain target. */
-  readonly target?: Pick<SandboxGcsOptions, 'nowMs' | 'rateLimitPerObject'>;
+  /** The target's clock; the machine's by default. */
+  readonly targetNowMs?: () => number;
 }): Promise<TwoClouds> {
   const s3 = await startSandboxS3({ port: options.s3, ...SANDBOX_KEYS });
   s3.createBucket(SOURCE_BUCKET);
   const gcs = await startSandboxGcs({
-    ...options.target,
     port: options.gcs,
     keepBytes: options.keepBytes ?? true,
     rateLimitPerObject: options.rateLimitPerObject ?? false,
+    ...(options.targetNowMs === undefined ? {} : { nowMs: options.targetNowMs }),
     ...(options.onTargetChange === undefined ? {} : { onChange: options.onTargetChange }),
   });
   gcs.createBucket(TARGET_BUCKET);

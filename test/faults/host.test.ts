@@ -128,7 +128,7 @@ test('a key that is rotated away while transfers run is replaced by its successo
 
 test('an upload that takes longer than its session lives begins again in a new one and arrives', async () => {
   let aheadMs = 0;
-  await using pipeline = await Pipeline.open({ targetCloud: { nowMs: () => Date.now() + aheadMs } });
+  await using pipeline = await Pipeline.open({ targetCloud: { targetNowMs: () => Date.now() + aheadMs } });
   await pipeline.s3.putObject(SOURCE_BUCKET, 'k', LARGE);
   // Each day one more block, as from a source that is cut all the time.
   for (let day = 1; day <= 8; day += 1) {

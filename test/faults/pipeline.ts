@@ -57,7 +57,7 @@ export interface PipelineOptions {
   readonly source?: Partial<S3SourceOptions>;
   readonly target?: Partial<GcsTargetOptions>;
   /** What differs from a plain target cloud. */
-  readonly targetCloud?: Parameters<typeof startTwoClouds>[0]['target'];
+  readonly targetCloud?: Pick<Parameters<typeof startTwoClouds>[0], 'targetNowMs' | 'rateLimitPerObject'>;
   /** Told of every object the moment it becomes visible at the target. */
   readonly onTargetChange?: Parameters<typeof startTwoClouds>[0]['onTargetChange'];
   /** Clouds of another pipeline, which closes them. */
@@ -122,7 +122,7 @@ export class Pipeline implements AsyncDisposable {
       (await startTwoClouds({
         s3: 0,
         gcs: 0,
-        ...(options.targetCloud === undefined ? {} : { target: options.targetCloud }),
+        ...options.targetCloud,
         ...(options.onTargetChange === undefined ? {} : { onTargetChange: options.onTargetChange }),
       }));
     const clock = { ...SYSTEM_CLOCK, ...options.time };

@@ -165,7 +165,7 @@ test('one name that takes a write a second gets the last of many versions, and n
   // The target's clock moves with its requests, so that the test does not have to wait for real seconds.
   let requests = 0;
   await using pipeline = await Pipeline.open({
-    targetCloud: { rateLimitPerObject: true, nowMs: () => Date.UTC(2026, 0, 1) + 40 * (requests += 1) },
+    targetCloud: { rateLimitPerObject: true, targetNowMs: () => Date.UTC(2026, 0, 1) + 40 * (requests += 1) },
   });
   for (let version = 1; version <= 5; version += 1) {
     await pipeline.s3.putObject(SOURCE_BUCKET, 'k', `version ${version}`);
@@ -251,7 +251,7 @@ test('a target bucket that is missing parks everything as one class; once it is 
 test('a stored session that has expired while its transfer was parked gives way to a new one', async () => {
   let aheadMs = 0;
   await using pipeline = await Pipeline.open({
-    targetCloud: { nowMs: () => Date.now() + aheadMs },
+    targetCloud: { targetNowMs: () => Date.now() + aheadMs },
   });
   await pipeline.s3.putObject(SOURCE_BUCKET, 'k', LARGE);
   const read = { method: 'GET', path: `/${SOURCE_BUCKET}/k` };
