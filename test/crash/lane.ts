@@ -12,7 +12,7 @@ import { createdAgain } from './source-writer.ts';
 
 const MIB = 1024 * 1024;
 const KILLS_BETWEEN_RESTS = 40;
-const LONGEST_WAIT_FOR_SIGN_MS = 4_000;
+const LONGEST_WAIT_FOR_SIGN_MS = 10_000;
 /** Long enough for everything that is let go after a restart; short, because every rest waits for it. */
 const SETTLE_GRACE_SEC = 2;
 const LATEST_LANDING_MS = 300;

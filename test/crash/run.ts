@@ -28,6 +28,14 @@ function printTable(title: string, rows: readonly [string, number][]): void {
   for (const [name, count] of rows) tell(`${String(count).padStart(7)}  ${name}`);
 }
 
+/** A step that is missed again and again and never reached is no step of a transfer any more. */
+function neverReached(reports: readonly LaneReport[]): string[] {
+  const reached = new Map(sum(reports, 'kills'));
+  return sum(reports, 'missed')
+    .filter(([name, count]) => count > 1 && !reached.has(name))
+    .map(([name, count]) => `the step "${name}" was waited for ${count} times and never reached`);
+}
+
 async function run(): Promise<boolean> {
   const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
   const kills = Number(values.kills);
@@ -43,7 +51,7 @@ async function run(): Promise<boolean> {
   printTable('Kills by step', sum(reports, 'kills'));
   printTable('Steps that were not reached in time (killed all the same)', sum(reports, 'missed'));
   printTable('Counts', sum(reports, 'totals'));
-  const violations = reports.flatMap((report) => report.violations);
+  const violations = [...reports.flatMap((report) => report.violations), ...neverReached(reports)];
   const killed = sum(reports, 'kills').reduce((all, [, count]) => all + count, 0);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
   tell(`\n${killed} kills at a chosen moment in ${seconds} s, ${violations.length} violations`);
