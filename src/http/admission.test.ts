@@ -73,6 +73,14 @@ const SILENT = { changeAccepted() {}, changeIgnored() {}, recordQuarantined() {}
   typeof createIntake
 >[0]['happenings'];
 
+const MUTE = {
+  intakeRefused() {},
+  overloadBegan() {},
+  overloadEnded() {},
+  diskSpaceLow() {},
+  diskSpaceUnknown() {},
+};
+
 function recordsOf(keys: readonly string[]): object {
   return {
     Records: keys.map((key) => ({
@@ -188,6 +196,26 @@ test('a body of no announced length is refused as soon as it has taken what ther
   await untilIdle(gate);
 });
 
+test('what arrives of a body behind the answer that it is too large is not counted for ever', async (t) => {
+  const gate = new IntakeGate({ clock: new ManualClock(), happenings: MUTE });
+  const api = await openTestApi(t, { gate, limits: { bodyBytes: 10_000 } });
+  const socket = connect(api.port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  socket.on('error', () => {});
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.resume();
+  socket.write(
+    'POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n',
+  );
+  const chunk = `7d0\r\n${'x'.repeat(2_000)}\r\n`;
+  for (let write = 0; write < 20 && !socket.destroyed; write++) {
+    socket.write(chunk.repeat(2_000));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await closed;
+  await untilIdle(gate);
+});
+
 test('slow bodies hold what they announced, others fit beside them, and a caller that hangs up gives all back', async (t) => {
   const { api, gate, openDisk } = await openSlowApi(t, { bodyBytes: 10_000 });
   openDisk();
@@ -269,14 +297,6 @@ test('a key that is missing is told so, however full the service is', async (t) 
   });
   assert.equal((await api.call('POST', '/v1/events', { json: {} })).status, 401);
 });
-
-const MUTE = {
-  intakeRefused() {},
-  overloadBegan() {},
-  overloadEnded() {},
-  diskSpaceLow() {},
-  diskSpaceUnknown() {},
-};
 
 test('where all connections are taken, one that only waits for a next request gives way', async (t) => {
   const told: RefusalReason[] = [];

@@ -201,8 +201,12 @@ export class BodyHold {
     this.#account = account;
   }
 
-  /** So many bytes more; or the refusal, and then as many as before. */
+  /**
+   * So many bytes more; or the refusal, and then as many as before. Nothing is counted when nobody holds the body any
+   * more: what still arrives behind an early answer is thrown away, and nobody would give it back.
+   */
   grow(bytes: number): Refusal | null {
+    if (this.#holders <= 0) return null;
     const refusal = this.#account.take(bytes);
     if (refusal === null) this.#bytes += bytes;
     return refusal;
