@@ -222,7 +222,7 @@ export const QUEUE_MISTAKES: readonly Planted[] = [
   },
   {
     name: 'brake-forgets',
-    what: 'what the brake has counted ends with its process',
+    what: 'what the brake has counted, and what a person decided, is unknown to other processes',
     forgetsNotes: true,
   },
   {

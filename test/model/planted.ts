@@ -34,7 +34,7 @@ export interface Planted {
   readonly decide?: typeof decide;
   /** Replaces the rule that a process works with. */
   readonly rule?: (rule: Rule) => Rule;
-  /** What was written down before is gone when a process starts. */
+  /** What was written down before is unknown to a process that starts. */
   readonly forgetsNotes?: boolean;
   readonly maxAttempts?: number;
 }

@@ -40,7 +40,7 @@ export interface Scenario {
 }
 
 /** A file costs as much time as ten queues in memory, so there are few. */
-const FILE_PERMILLE = 20;
+const FILE_PERMILLE = 10;
 
 /** Draws a scenario. */
 export function drawScenario(choices: Choices): Scenario {
