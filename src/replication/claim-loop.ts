@@ -15,6 +15,8 @@ interface ClaimLoopOptions {
   readonly happenings: Happenings;
   /** How many more attempts may run now. Whoever makes room calls `wake`. */
   readonly room: () => ClaimRoom;
+  /** True where small transfers come before large ones this time. */
+  readonly isSmallTurn: () => boolean;
   /** Milliseconds after which there may be room by itself, asked where there is none; null: somebody will wake. */
   readonly untilRoomMs: () => number | null;
   /** Starts the attempt of a claimed transfer; must not throw. */
@@ -67,7 +69,7 @@ export class ClaimLoop {
     try {
       const free = room();
       if (free.total === 0) return Math.min(untilRoomMs() ?? IDLE_MS, IDLE_MS);
-      const claimed = await queue.claim(free);
+      const claimed = await this.#claim(free);
       if (signal.aborted) {
         for (const { lease } of claimed) await queue.release(lease, { owed: false });
         return 0;
@@ -80,6 +82,15 @@ export class ClaimLoop {
       happenings.workerTroubled({ doing: 'claiming transfers', error });
       return QUEUE_DOWN_MS;
     }
+  }
+
+  async #claim(free: ClaimRoom): Promise<readonly ClaimedTransfer[]> {
+    const { queue, isSmallTurn } = this.#options;
+    if (free.large > 0 && isSmallTurn()) {
+      const small = await queue.claim({ ...free, large: 0 });
+      if (small.length > 0) return small;
+    }
+    return queue.claim(free);
   }
 
   async #sleepUntil(wake: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 // How the slots of a worker are shared: large objects never hold up small ones, nor small ones large ones.
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { Fault } from '../core/faults.ts';
 import type { ObjectTarget } from '../core/object-target.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import { LEASE_MS, RULE, withMethods, World } from './testing/world.ts';
@@ -191,3 +192,29 @@ test('large objects that wait for their lane do not keep the queue being asked',
   for (let turn = 0; turn < 300; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
   assert.ok(claimCount - countBefore <= 10, `${claimCount - countBefore} claims while nothing could begin`);
 });
+
+test('an upload session that the target refuses for ever does not take every probe while the target counts as down', async () => {
+  // The status of such a session is told, so that the upload is gone on with, and no byte of it is ever taken.
+  const sendUpload: ObjectTarget['sendUpload'] = async ({ body }) => {
+    for await (const chunk of body) void chunk;
+    throw new Fault('target_unavailable', 'The session answers 503');
+  };
+  const uploads = new StandingUploads({ target: { sendUpload } });
+  const { world, worker } = uploads;
+  await uploads.put('refused', 2000);
+  worker.start();
+  await passUntil(world, 600_000, () => world.told.some(({ name }) => name === 'storeDown'));
+  await world.clock.sleep(300_000, new AbortController().signal);
+  for (let index = 0; index < 5; index++) await uploads.put(`small/${index}`, 5);
+  const finished = (): number => world.told.filter(({ name }) => name === 'transferFinished').length;
+  await passUntil(world, 60_000, () => finished() === 5);
+});
+
+/** Lets time pass until this holds, at most so long. */
+async function passUntil(world: World, longestMs: number, isSo: () => boolean): Promise<void> {
+  const startMs = world.clock.nowMs();
+  while (!isSo()) {
+    assert.ok(world.clock.nowMs() - startMs <= longestMs, `It did not come about within ${longestMs} ms`);
+    await world.clock.sleep(1000, new AbortController().signal);
+  }
+}

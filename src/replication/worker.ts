@@ -35,6 +35,8 @@ export class Worker {
   readonly #health: StoresHealth;
   /** The stores, each call of which is noted in the health. */
   readonly #stores: Stores;
+  /** The last probe of a store that is down was a large object. */
+  #wasProbeLarge = false;
   #beating: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerOptions) {
@@ -61,6 +63,9 @@ export class Worker {
       clock,
       happenings,
       room: () => this.#room(),
+      // Probes come one at a time. Large objects have the first turn: one that always fails would have every turn, and
+      // what could show that the store is there again would wait behind it for ever.
+      isSmallTurn: () => health.isDown && this.#wasProbeLarge,
       untilRoomMs: () => (health.msUntilRoom() > 0 ? health.msUntilRoom() : null),
       begin: (claimed) => this.#begin(claimed),
     });
@@ -154,7 +159,10 @@ export class Worker {
     this.#running.add(running);
     const { attemptCount, isSettling, isOwed } = claimed;
     const isProbe = this.#health.isDown;
-    if (isProbe) this.#health.probeBegun();
+    if (isProbe) {
+      this.#health.probeBegun();
+      this.#wasProbeLarge = attempt.lane === 'large';
+    }
     happenings.transferStarted({ ...ref, attempt: attemptCount + 1, isSettling, isOwed, isProbe });
     this.#track(
       this.#run(ref, attempt).finally(() => {
