@@ -5,7 +5,7 @@ import { openChecksumEngine } from './checksums/native-checksums.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
-import type { Rule } from './core/rule.ts';
+import { expectedOwnerOf, type Rule } from './core/rule.ts';
 import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
 import type { HttpApp } from './http/http-deps.ts';
@@ -267,7 +267,7 @@ async function openStores(
       secretAccessKey: aws?.secretAccessKey.reveal(),
       sessionToken: aws?.sessionToken?.reveal(),
     }),
-    expectedOwner: (bucket) => expectedOwner(rules, bucket),
+    expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
     clock,
     connections,
   });
@@ -307,13 +307,6 @@ async function openStores(
     // A write that was sent must have landed or died well before the settle look.
     effectDeadlineMs: Math.min(MAX_EFFECT_MS, Math.floor(transfer.settleGraceMs / 2)),
   };
-}
-
-function expectedOwner(rules: readonly Rule[], bucket: string): string | null {
-  const rule =
-    rules.find((candidate) => candidate.source.bucket === bucket) ??
-    rules.find((candidate) => candidate.source.bucket === '*');
-  return rule?.source.expectedOwner ?? null;
 }
 
 function describeRule(rule: Rule): string {

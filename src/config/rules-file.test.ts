@@ -186,6 +186,14 @@ test('two rules of one name are refused', () => {
   assert.match(reason, /two rules have this name/);
 });
 
+test('two rules that name different owners of one bucket are refused', () => {
+  const yaml = (owner: string): string =>
+    `rules:\n  - name: one\n    source: { bucket: aaa, prefix: a/, expectedOwner: '111122223333' }\n    target: { bucket: bbb }\n` +
+    `  - name: two\n    source: { bucket: aaa, prefix: b/, expectedOwner: '${owner}' }\n    target: { bucket: ccc }\n`;
+  assert.match(onlyProblem(yaml('444455556666')).reason, /different owners of the bucket aaa/);
+  assert.equal(rulesOf({}, yaml('111122223333')).length, 2);
+});
+
 test('what would be stripped must be the beginning of every covered key', () => {
   const yaml = (prefix: string): string =>
     `rules:\n  - name: one\n    source: { bucket: aaa, prefix: '${prefix}' }\n    target: { bucket: bbb, stripPrefix: a/b/ }\n`;

@@ -99,6 +99,13 @@ export function checkRules(placed: readonly PlacedRule[], findings: Findings): v
           `two rules have this name (the other: ${earlier.place})`,
           'give every rule its own name',
         );
+      if (haveOtherOwners(earlier.rule, rule))
+        findings.refuse(
+          place,
+          `${quoteText(rule.source.expectedOwner ?? '')} and ${quoteText(earlier.rule.source.expectedOwner ?? '')}`,
+          `two rules name different owners of the bucket ${rule.source.bucket} (the other: ${earlier.place})`,
+          'set source.expectedOwner of both to the account that owns the bucket',
+        );
       if (targetSpacesOverlap(earlier.rule, rule))
         findings.refuse(
           place,
@@ -108,6 +115,11 @@ export function checkRules(placed: readonly PlacedRule[], findings: Findings): v
         );
     }
   }
+}
+
+function haveOtherOwners({ source: a }: Rule, { source: b }: Rule): boolean {
+  const isEachAsking = a.expectedOwner !== null && b.expectedOwner !== null;
+  return a.bucket === b.bucket && isEachAsking && a.expectedOwner !== b.expectedOwner;
 }
 
 /**

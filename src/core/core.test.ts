@@ -5,7 +5,7 @@ import { backoffMs } from './backoff.ts';
 import { Fault, FAULTS, isFaultCode, toFault } from './faults.ts';
 import { customMetadataBytes, digestMetadata, mapMetadata } from './metadata-map.ts';
 import type { SourceMetadata } from './object.ts';
-import { mapTarget, type Rule, ruleMatches, targetSpacesOverlap } from './rule.ts';
+import { expectedOwnerOf, mapTarget, type Rule, ruleMatches, targetSpacesOverlap } from './rule.ts';
 import { readStamp, type Stamp, stampSource, writeStamp } from './stamp.ts';
 import { nextStatus, TRANSITIONS, type TransferEvent, type TransferStatus } from './transfer.ts';
 
@@ -38,6 +38,17 @@ test('a rule matches bucket, prefix and suffix, and not by their overlap', () =>
   assert.ok(!ruleMatches(covering, { bucket: 'from', key: 'logs/a.gzip' }));
   assert.ok(ruleMatches(rule({ bucket: '*' }), { bucket: 'any', key: 'k' }));
   assert.ok(!ruleMatches(rule({ prefix: 'ab', suffix: 'b' }), { bucket: 'from', key: 'ab' }));
+});
+
+test('an owner that one rule asks for holds for the bucket, whatever other rules of it leave open', () => {
+  const open = rule({ prefix: 'a/' });
+  const strict = rule({ prefix: 'b/', expectedOwner: '111122223333' });
+  const general = rule({ bucket: '*', expectedOwner: '444455556666' });
+  assert.equal(expectedOwnerOf([open, strict], 'from'), '111122223333');
+  assert.equal(expectedOwnerOf([strict, open], 'from'), '111122223333');
+  assert.equal(expectedOwnerOf([open, general], 'from'), '444455556666');
+  assert.equal(expectedOwnerOf([general, strict], 'from'), '111122223333');
+  assert.equal(expectedOwnerOf([open, strict], 'other'), null);
 });
 
 test('the target key is prefix, bucket, and the key without what is stripped, byte for byte', () => {

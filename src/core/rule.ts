@@ -52,6 +52,18 @@ export function ruleMatches(rule: Rule, source: ObjectLocation): boolean {
   );
 }
 
+/**
+ * The account that has to own a source bucket; null where no rule that covers it names one. What one rule asks for
+ * holds for the bucket: an empty bucket of somebody else must not be believed because another rule does not care. A
+ * rule that names the bucket goes before a rule for every bucket.
+ */
+export function expectedOwnerOf(rules: readonly Rule[], bucket: string): string | null {
+  const named = rules.filter(({ source }) => source.bucket === bucket);
+  const general = rules.filter(({ source }) => source.bucket === '*');
+  const asking = [...named, ...general].find(({ source }) => source.expectedOwner !== null);
+  return asking?.source.expectedOwner ?? null;
+}
+
 /** Where the rule puts this source object. Only meaningful for an object that the rule matches. */
 export function mapTarget(rule: Rule, source: ObjectLocation): ObjectLocation {
   const { prefix, stripPrefix, prependBucket, bucket } = rule.target;
