@@ -137,6 +137,17 @@ test('times that a wrong clock left in the future delay nothing for ever', () =>
   assert.deepEqual(seen.look(180_000, []), { began: 0, ended: 1 });
 });
 
+test('a message that was sent by a wrong clock is repeated a day after the clock was put right', () => {
+  const seen = remember();
+  seen.look(100 * DAY_MS, [TROUBLE]);
+  seen.look(100 * DAY_MS + 30_000, [TROUBLE]);
+  assert.deepEqual(seen.deliver(100 * DAY_MS + 30_000), ['active 0']);
+  seen.look(60_000, [TROUBLE]);
+  seen.look(60_000 + DAY_MS - 1, [TROUBLE]);
+  assert.deepEqual(seen.due(60_000 + DAY_MS - 1), []);
+  assert.deepEqual(seen.due(60_000 + DAY_MS), ['active']);
+});
+
 test('a restart knows what was sent, what is due and what ended; what has not settled is noticed again', async () => {
   const notes = openMemoryNotes();
   const seen = remember();

@@ -78,6 +78,8 @@ function seenAgain(known: Remembered, condition: Condition, nowMs: number): Reme
     state: isSettled ? 'active' : 'settling',
     noticedAtMs,
     goneAtMs: null,
+    // Else a day would be counted from when a clock that was set back gets there again.
+    sentAtMs: known.sentAtMs === null ? null : Math.min(known.sentAtMs, nowMs),
   };
 }
 
@@ -95,7 +97,7 @@ export function dueMessages(memory: AlertMemory, nowMs: number): readonly Rememb
     if (state === 'ended') return true;
     // While it is not found it may be over: then the next message is that it is.
     if (state === 'settling' || goneAtMs !== null) return false;
-    return sentAtMs === null || nowMs - Math.min(sentAtMs, nowMs) >= REPEAT_MS;
+    return sentAtMs === null || nowMs - sentAtMs >= REPEAT_MS;
   });
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import type { DurableNotes } from '../core/durable-notes.ts';
 import { Fault } from '../core/faults.ts';
 import { MAX_WAITING_TRANSFERS } from './feed-queue.ts';
 import { numberedKeys, RunWorld, scanOf } from './testing/run-world.ts';
@@ -231,6 +232,27 @@ test('a run that is cancelled lists no more, and stays cancelled after a restart
   const again = await world.open({ scan });
   assert.deepEqual([again.get(id)?.state, again.get(id)?.counts.listed], ['cancelled', listed]);
   assert.equal(await again.cancel('unknown'), null);
+});
+
+test('a run that is cancelled while its last step is written down stays cancelled', async () => {
+  const world = newWorld();
+  let cancel: (() => void) | null = null;
+  const notes: DurableNotes = {
+    ...world.notes,
+    write: async (name, value, version) => {
+      if (value.includes('"bucketIndex":1')) cancel?.();
+      return world.notes.write(name, value, version);
+    },
+  };
+  const runs = await world.open({ notes, scan: scanOf([]) });
+  const { id } = await runs.start(SCOPE, 'request');
+  const cancelled = new Promise<Run | null>((resolve) => {
+    cancel = () => resolve(runs.cancel(id));
+  });
+  assert.equal((await cancelled)?.state, 'cancelled');
+  for (let turn = 0; turn < 50; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+  assert.equal(runs.get(id)?.state, 'cancelled');
+  assert.equal(world.told.filter(({ name }) => name === 'runEnded').length, 1);
 });
 
 test('asking twice for what is still listed answers the same run', async () => {

@@ -167,6 +167,8 @@ export class Runs implements RunControl {
         runHappenings.runStarted({ ...refOf(record.run), buckets, prefix, trigger });
       }
       await this.#listAll(record, signal);
+      // Cancelled while the last step was written down.
+      if (hasRunEnded(record.run)) return;
       record.change({ state: 'draining' });
       await record.keep();
       await this.#judge(record.openIds());
