@@ -224,3 +224,18 @@ test('the buckets of a rule for every bucket are those that something was copied
     target.foreignWrite({ bucket: 'to', key }, Buffer.from('theirs'));
   assert.deepEqual([...(await findBuckets(target, rule, signal))].toSorted(), buckets.toSorted());
 });
+
+test('a bucket is found also where others keep more than a page of objects in front of what was copied from it', async () => {
+  const clock = { nowMs: () => HOUR_MS, monotonicMs: () => 0, sleep: async () => {} };
+  const source = new MemorySource({ clock, buckets: ['alpha'], chunkBytes: 10 });
+  const target = new MemoryTarget({ buckets: ['to'], blockBytes: 16 });
+  const rule: Rule = {
+    ...RULE,
+    source: { ...RULE.source, bucket: '*' },
+    target: { ...RULE.target, prependBucket: true },
+  };
+  for (let index = 0; index < 1001; index += 1)
+    target.foreignWrite({ bucket: 'to', key: `alpha/a/${index}` }, Buffer.from('theirs'));
+  makeRelation({ source, target, rule, at: { bucket: 'alpha', key: 'z' }, relation: 'equal' });
+  assert.deepEqual(await findBuckets(target, rule, signal), ['alpha']);
+});

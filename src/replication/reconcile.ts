@@ -141,11 +141,23 @@ export async function findBuckets(
       after = (next > 0 ? page[next - 1] : page.at(-1))?.key ?? first.key;
       continue;
     }
-    const isBucket = page.some(({ key, object }) => isFromBucket(key, object, prefix, name));
-    if (isBucket) found.push(name);
+    if (await holdsOurs(target, { bucket, prefix }, name, signal)) found.push(name);
     // The character behind the slash: whatever lies between begins with this bucket's name and a slash.
     after = `${prefix}${name}0`;
   }
+}
+
+/** True where something below the bucket's name was copied from it, whatever others keep in front of that. */
+async function holdsOurs(
+  target: Pick<ObjectTarget, 'list'>,
+  { bucket, prefix }: { readonly bucket: string; readonly prefix: string },
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const place = { bucket, prefix: `${prefix}${name}/`, after: null };
+  for await (const page of readNames(target, place, signal, 'target_refused'))
+    if (page.some(({ key, object }) => isFromBucket(key, object, prefix, name))) return true;
+  return false;
 }
 
 async function firstPage(
