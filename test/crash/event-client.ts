@@ -2,6 +2,7 @@
 // answered with 2xx, also while the service is down. What it gives up was never promised to it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SOURCE_BUCKET } from '../system/service-under-test.ts';
+import type { History } from './history.ts';
 import type { Ledger } from './ledger.ts';
 
 const PAUSE_MS = 40;
@@ -19,14 +20,19 @@ export class EventClient {
   readonly counts = { posts: 0, accepted: 0, unanswered: 0, refused: 0, givenUp: 0 };
   /** Every transfer that an answer named. */
   readonly transferIds = new Set<string>();
-  readonly #url: () => string;
+  readonly #url: () => string | null;
   readonly #ledger: Ledger;
+  readonly #history: History;
   readonly #underWay = new Set<Promise<unknown>>();
 
-  /** `url` is asked at each try: the service comes back under another address. */
-  constructor(url: () => string, ledger: Ledger) {
+  /**
+   * `url` is asked at each try: the service comes back under another address. Null where it is down: nothing is posted
+   * to an address that it had, which by now may be that of somebody else.
+   */
+  constructor(url: () => string | null, ledger: Ledger, history: History) {
     this.#url = url;
     this.#ledger = ledger;
+    this.#history = history;
   }
 
   /**
@@ -55,10 +61,14 @@ export class EventClient {
     tries: number,
     onAccepted: () => void,
   ): Promise<boolean> {
-    for (let left = tries; left > 0; left -= 1) {
-      if (await this.#post(changes)) {
-        onAccepted();
-        return true;
+    for (let left = tries; left > 0;) {
+      const url = this.#url();
+      if (url !== null) {
+        left -= 1;
+        if (await this.#post(url, changes)) {
+          onAccepted();
+          return true;
+        }
       }
       await sleep(PAUSE_MS);
     }
@@ -66,12 +76,12 @@ export class EventClient {
     return false;
   }
 
-  async #post(changes: readonly Change[]): Promise<boolean> {
+  async #post(url: string, changes: readonly Change[]): Promise<boolean> {
     const announced = changes.map(({ key }) => ({ key, version: this.#ledger.writtenVersion(key) }));
     this.counts.posts += 1;
     let answer: { readonly status: number; readonly body: unknown };
     try {
-      const response = await fetch(`${this.#url()}/v1/events`, {
+      const response = await fetch(`${url}/v1/events`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(documentOf(changes)),
@@ -90,8 +100,12 @@ export class EventClient {
     if (accepted !== changes.length)
       throw new Error(`202 for ${changes.length} changes accounts for ${accepted}`);
     this.counts.accepted += changes.length;
-    for (const { key, version } of announced) this.#ledger.noteAccepted(key, version);
-    for (const { id } of transfers) this.transferIds.add(id);
+    const ids = transfers.map(({ id }) => id);
+    for (const id of ids) this.transferIds.add(id);
+    for (const { key, version } of announced) {
+      this.#ledger.noteAccepted(key, version);
+      this.#history.note(`accepted at ${url}: version ${version} of ${key} in ${ids.join(', ')}`);
+    }
     return true;
   }
 }

@@ -40,6 +40,8 @@ export class ReplicationUnderFire {
   readonly client: EventClient;
   readonly counts = { starts: 1, resumedUploads: 0 };
   #pid: number;
+  #isUp = true;
+  #killedPid = 0;
   #countedLog: readonly string[] | null = null;
 
   private constructor(
@@ -52,7 +54,7 @@ export class ReplicationUnderFire {
     this.ledger = ledger;
     this.history = history;
     this.writer = new SourceWriter(system.clouds.s3, ledger, choices.part('writes'), maxKeys);
-    this.client = new EventClient(() => system.service.url, ledger);
+    this.client = new EventClient(() => (this.#isUp ? system.service.url : null), ledger, history);
     this.#pid = system.service.pid;
     for (const store of ['s3', 'gcs'] as const)
       system.clouds[store].watch(({ stage, method, rawUrl }) => {
@@ -89,12 +91,15 @@ export class ReplicationUnderFire {
 
   /** SIGKILL, at once. The process may still be starting. */
   kill(why: string): void {
+    this.#isUp = false;
+    this.#killedPid = this.#pid;
     this.history.note(`SIGKILL: ${why}`, true);
     process.kill(this.#pid, 'SIGKILL');
   }
 
   /** SIGTERM, and the end of the process. Throws where it ends with another exit code than 0. */
   async stop(): Promise<void> {
+    this.#isUp = false;
     this.history.note('SIGTERM', true);
     const code = await this.system.service.stop();
     if (code !== 0) throw new Error(`The service ended with exit code ${code} after SIGTERM`);
@@ -109,7 +114,9 @@ export class ReplicationUnderFire {
       this.#pid = pid;
       onSpawned();
     });
-    this.history.note('the service is ready', true);
+    // It may have been killed as soon as it was ready.
+    this.#isUp = this.#killedPid !== this.#pid;
+    this.history.note(`the service is ready at ${this.system.service.url}`, true);
   }
 
   /** Waits until nothing is under way, compares both sides, and returns everything that is wrong. */
