@@ -93,7 +93,7 @@ function startPoisonedWorker(world: World, poison: Poison): void {
 }
 
 async function until<Found>(what: string, find: () => Promise<Found | null>): Promise<Found> {
-  for (let turn = 0; turn < 100_000; turn += 1) {
+  for (let turn = 0; turn < 1_000_000; turn += 1) {
     const found = await find();
     if (found !== null) return found;
     await new Promise<void>((resolve) => setImmediate(resolve));

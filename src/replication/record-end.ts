@@ -90,13 +90,15 @@ export class EndRecorder {
     }
     const fault = isBug(error) ? asBug(error) : toFault(error);
     const failedAttempts = attempt.claimed.attemptCount + 1;
-    const isCounted = fault.disposition === 'retry' || fault.disposition === 'retry_now';
+    const isWaiting =
+      fault.disposition === 'wait_for_store' || (health.ownerOf(fault)?.isWaitedOut(fault) ?? false);
+    const isCounted = !isWaiting && fault.disposition !== 'park';
     if (fault.disposition === 'park' || (isCounted && failedAttempts >= this.#options.maxAttempts)) {
       await this.park(ref, attempt.lease, failedAttempts, fault, attempt.owed);
       return;
     }
     const isStoreDown = fault.disposition === 'wait_for_store' && health.isDown;
-    const delayMs = this.#delayMs(ref, fault, failedAttempts, isStoreDown);
+    const delayMs = this.#delayMs(ref, fault, failedAttempts, { isWaiting, isStoreDown });
     const isOurs = await queue.retry(attempt.lease, {
       fault: recordOfFault(fault, clock.nowMs()),
       delayMs,
@@ -114,10 +116,14 @@ export class EndRecorder {
     else happenings.leaseLost(ref);
   }
 
-  #delayMs(ref: TransferRef, fault: Fault, failedAttempts: number, isStoreDown: boolean): number {
+  #delayMs(
+    ref: TransferRef,
+    fault: Fault,
+    failedAttempts: number,
+    { isWaiting, isStoreDown }: { readonly isWaiting: boolean; readonly isStoreDown: boolean },
+  ): number {
     const { backoff, random, health } = this.#options;
     if (isStoreDown) return Math.floor(Math.min(backoff.capMs, STORE_DOWN_MS) * random.next());
-    const isWaiting = fault.disposition === 'wait_for_store';
     const capMs = isWaiting ? Math.min(backoff.capMs, LONGEST_PROBE_MS) : backoff.capMs;
     const failures = isWaiting ? this.#waits.next(ref) : failedAttempts;
     const ownMs =

@@ -21,12 +21,15 @@ const DOWN: ReadonlySet<FaultCode> = new Set([
   'credentials_unavailable',
 ]);
 const THROTTLED: ReadonlySet<FaultCode> = new Set(['source_throttled', 'target_throttled']);
-/** Faults that may arise without an answer, or with one that may be about one object only: they say nothing. */
+/** Errors of a store that may be about one object only: of several objects in a row they are most likely the store's. */
+const ERRORS: ReadonlySet<FaultCode> = new Set(['source_error', 'target_error']);
+/** Objects that have to fail so, with nothing else heard of the store, before it is about the store. */
+const ERRONEOUS_OBJECTS = 5;
+const LONGEST_WAIT_MS = 3_600_000;
+/** Faults that may arise without an answer, or with one that is about one object: they say nothing. */
 const UNCLEAR: ReadonlySet<FaultCode> = new Set([
-  'source_error',
   'source_read_broken',
   'source_refused',
-  'target_error',
   'name_not_storable',
   'unexpected',
 ]);
@@ -51,10 +54,15 @@ export class StoreHealth {
   readonly budget: RetryBudget;
   readonly breaker: StoreBreaker;
   readonly #faults = new WeakSet<Fault>();
+  /** Objects whose calls ended with such an error since anything else was heard of such calls. */
+  readonly #erroneous: Record<CallKind, Set<string>> = { read: new Set(), write: new Set() };
+  #erroneousSinceMs = 0;
+  readonly #clock: Clock;
 
   constructor(options: StoreHealthOptions) {
     const { side, clock, random, happenings, maxConcurrency, backoff, onUp, countWaiting } = options;
     this.side = side;
+    this.#clock = clock;
     this.limit = new ConcurrencyLimit(maxConcurrency, clock);
     this.budget = new RetryBudget(clock);
     this.breaker = new StoreBreaker({
@@ -75,11 +83,11 @@ export class StoreHealth {
   succeeded(call: CallKind): void {
     this.limit.succeeded();
     this.budget.succeeded();
-    this.breaker.answered(call);
+    this.#answered(call);
   }
 
-  /** A call failed, or nobody knows what became of it. */
-  failed(call: CallKind, fault: Fault): void {
+  /** A call failed, or nobody knows what became of it. `subject` names its object; null for calls about none. */
+  failed(call: CallKind, fault: Fault, subject: string | null): void {
     // Bytes on their way from one store to the other can fail at both ends: whoever noted the fault first has it.
     if (fault.code.startsWith(this.side === 'source' ? 'target_' : 'source_')) return;
     this.#faults.add(fault);
@@ -87,8 +95,33 @@ export class StoreHealth {
     else if (THROTTLED.has(fault.code)) {
       // One name written too often is no reason to slow all others down.
       if (fault.details['scope'] !== 'object') this.limit.throttled(fault.retryAfterMs);
-      this.breaker.answered(call);
-    } else if (!UNCLEAR.has(fault.code)) this.breaker.answered(call);
+      this.#answered(call);
+    } else if (ERRORS.has(fault.code)) this.#erred(call, subject);
+    else if (!UNCLEAR.has(fault.code)) this.#answered(call);
+  }
+
+  #answered(call: CallKind): void {
+    // As in the breaker: a look that succeeds says nothing about writes.
+    this.#erroneous.read.clear();
+    if (call === 'write') this.#erroneous.write.clear();
+    this.breaker.answered(call);
+  }
+
+  #erred(call: CallKind, subject: string | null): void {
+    const objects = this.#erroneous[call];
+    if (subject === null || objects.size === ERRONEOUS_OBJECTS) return;
+    objects.add(subject);
+    if (objects.size === ERRONEOUS_OBJECTS) this.#erroneousSinceMs = this.#clock.monotonicMs();
+  }
+
+  /**
+   * True for an error that many objects get, while none gets anything else: it is waited out like a store that is
+   * down. Not for ever, though: when nothing but objects that fail is left it looks the same.
+   */
+  isWaitedOut(fault: Fault): boolean {
+    const { read, write } = this.#erroneous;
+    if (!ERRORS.has(fault.code) || Math.max(read.size, write.size) < ERRONEOUS_OBJECTS) return false;
+    return this.#clock.monotonicMs() - this.#erroneousSinceMs < LONGEST_WAIT_MS;
   }
 
   /** True for a fault that a call to this store ended with. */

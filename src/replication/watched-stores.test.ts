@@ -73,8 +73,8 @@ test('a refusal that shows a living store ends a streak of failures; an abort an
 test('too many writes of one name do not slow the other names down', () => {
   const world = new World();
   const health = healthOf('target', world);
-  health.failed('write', new Fault('target_throttled', 'one name', { details: { scope: 'object' } }));
+  health.failed('write', new Fault('target_throttled', 'one name', { details: { scope: 'object' } }), null);
   assert.equal(health.state().concurrencyLimit, 8);
-  health.failed('write', new Fault('target_throttled', 'the bucket'));
+  health.failed('write', new Fault('target_throttled', 'the bucket'), null);
   assert.equal(health.state().concurrencyLimit, 4);
 });
