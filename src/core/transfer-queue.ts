@@ -59,6 +59,12 @@ export interface Lease {
   readonly expiresAtMonotonicMs: number;
 }
 
+/** An upload session that takes nothing although its target answers: since when, in Unix ms, and how much it has. */
+export interface UploadStall {
+  readonly sinceMs: number;
+  readonly persistedBytes: number;
+}
+
 /** Where a large upload stands, to continue after a crash. The session is a secret: encrypted at rest or not kept. */
 export interface UploadCheckpoint {
   readonly session: UploadSession;
@@ -72,6 +78,8 @@ export interface UploadCheckpoint {
   readonly state: SourceState;
   /** Digest of the metadata the session was opened with. */
   readonly metadataDigest: string;
+  /** Missing while the session takes bytes. */
+  readonly stall?: UploadStall;
   readonly hashedBytes: number;
   /** CRC32C of the first `hashedBytes` bytes. */
   readonly crc32c: number;

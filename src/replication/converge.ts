@@ -24,7 +24,8 @@ import {
 } from './copy-object.ts';
 import { assertNameRested } from './name-spacing.ts';
 import { removeObject } from './remove-object.ts';
-import { cancelQuietly, copyLargeObject, resumeLargeObject } from './resumable-copy.ts';
+import { cancelQuietly } from './cancel-upload.ts';
+import { copyLargeObject, resumeLargeObject } from './resumable-copy.ts';
 
 /** Times both sides are looked at in one attempt before the work goes back to the queue. */
 const MAX_LOOKS = 5;

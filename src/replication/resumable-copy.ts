@@ -5,11 +5,13 @@ import { Fault } from '../core/faults.ts';
 import type { MappedMetadata } from '../core/metadata-map.ts';
 import type { SourceState, TargetObject } from '../core/object.ts';
 import type { EffectAnswer, TargetCondition, UploadProgress, UploadSession } from '../core/object-target.ts';
-import type { UploadCheckpoint } from '../core/transfer-queue.ts';
+import type { UploadCheckpoint, UploadStall } from '../core/transfer-queue.ts';
 import type { VerifiedLevel } from '../core/transfer.ts';
 import type { Attempt } from './attempt.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { ByteProof, canContinueProof } from './byte-proof.ts';
+import { cancelQuietly } from './cancel-upload.ts';
+import { isStalledForGood, mayContinue, stallAt } from './upload-stall.ts';
 import { UploadPace } from './upload-pace.ts';
 import {
   checkAnswer,
@@ -41,6 +43,7 @@ interface Upload {
   readonly pace: UploadPace;
   /** Bytes sent in full blocks; what is left commits the object. */
   readonly bulkBytes: number;
+  stall: UploadStall | null;
 }
 
 /** Opens a session and copies an open read whose own answer is the look that confirms `read.state`. */
@@ -71,7 +74,7 @@ export async function copyLargeObject(
       },
       attempt.signal,
     );
-    upload = assemble(stores, attempt, { state, mapped, condition, session, openedAtMs, proof });
+    upload = assemble(stores, attempt, { state, mapped, condition, session, openedAtMs, proof, stall: null });
   } catch (error) {
     read.discard();
     throw error;
@@ -88,7 +91,7 @@ export async function resumeLargeObject(
   attempt: Attempt,
   checkpoint: UploadCheckpoint,
 ): Promise<CopyResult | null> {
-  const { state, session, openedAtMs, condition } = checkpoint;
+  const { state, session, openedAtMs, condition, stall = null } = checkpoint;
   const { verify } = attempt.rule;
   if (!canContinueProof(stores.checksums, state, verify, checkpoint)) {
     await cancelQuietly(stores, attempt, session);
@@ -103,7 +106,15 @@ export async function resumeLargeObject(
   }
   const mapped = prepareCopy(stores, attempt, state);
   const proof = new ByteProof({ engine: stores.checksums, state, verify, saved: checkpoint });
-  const upload = assemble(stores, attempt, { state, mapped, condition, session, openedAtMs, proof });
+  const upload = assemble(stores, attempt, {
+    state,
+    mapped,
+    condition,
+    session,
+    openedAtMs,
+    proof,
+    stall,
+  });
   attempt.resumed(
     Math.min(progress.persistedBytes, upload.bulkBytes),
     state.sizeBytes,
@@ -112,27 +123,10 @@ export async function resumeLargeObject(
   return runUpload(upload, progress.persistedBytes, null);
 }
 
-/** A stored upload that an attempt ended without: the end forgets it, so this is the last who knows its session. */
-export async function cancelUnused(stores: Stores, attempt: Attempt): Promise<void> {
-  const { checkpoint } = attempt.claimed;
-  if (checkpoint === null || attempt.hasTriedCheckpoint) return;
-  attempt.hasTriedCheckpoint = true;
-  await cancelQuietly(stores, attempt, checkpoint.session);
-}
-
-/** An upload that nobody finishes is invisible and expires by itself, so a failing cancel fails nothing else. */
-export async function cancelQuietly(stores: Stores, attempt: Attempt, session: UploadSession): Promise<void> {
-  try {
-    await stores.target.cancelUpload(session, attempt.signal);
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-  }
-}
-
 function assemble(
   stores: Stores,
   attempt: Attempt,
-  parts: Pick<Upload, 'state' | 'mapped' | 'condition' | 'session' | 'openedAtMs' | 'proof'>,
+  parts: Pick<Upload, 'state' | 'mapped' | 'condition' | 'session' | 'openedAtMs' | 'proof' | 'stall'>,
 ): Upload {
   const { blockBytes, uploadLifetimeMs } = stores.target.capabilities;
   const bulkBytes = Math.floor(parts.state.sizeBytes / blockBytes) * blockBytes;
@@ -157,12 +151,31 @@ async function runUpload(
     if (progress.kind === 'lost') throw sessionLost(upload);
     if (progress.kind === 'committed') return { kind: 'look_again' };
     fruitlessResumes = progress.persistedBytes > persistedBytes ? 0 : fruitlessResumes + 1;
-    if (fruitlessResumes > MAX_FRUITLESS_RESUMES) throw step.fault;
+    if (fruitlessResumes > MAX_FRUITLESS_RESUMES) {
+      await leaveStalled(upload, persistedBytes, step.fault);
+      throw step.fault;
+    }
     persistedBytes = progress.persistedBytes;
     const pauseMs = step.fault.retryAfterMs ?? FRUITLESS_PAUSE_MS * fruitlessResumes;
     if (pauseMs > 0) await upload.stores.clock.sleep(Math.min(pauseMs, MAX_PAUSE_MS), upload.attempt.signal);
     upload.attempt.resumed(persistedBytes, upload.state.sizeBytes, step.fault.message);
   }
+}
+
+/** The next attempt goes on with the session, unless it has taken nothing for so long that it never will. */
+async function leaveStalled(upload: Upload, persistedBytes: number, fault: Fault): Promise<void> {
+  // What no earlier attempt has stored is no old session.
+  if (upload.attempt.claimed.checkpoint === null) return;
+  if (!fault.code.startsWith('target_') || fault.code === 'target_throttled') return;
+  const nowMs = upload.stores.clock.nowMs();
+  upload.stall = stallAt(upload.stall, persistedBytes, nowMs);
+  if (isStalledForGood(upload.stall, nowMs)) await giveUp(upload);
+  else
+    upload.attempt.report({
+      bytesDone: persistedBytes,
+      sizeBytes: upload.state.sizeBytes,
+      checkpoint: checkpointOf(upload),
+    });
 }
 
 type SendStep =
@@ -239,21 +252,6 @@ function keepsAll(progress: UploadProgress, bulkBytes: number): boolean {
   return progress.kind === 'open' && progress.persistedBytes === bulkBytes;
 }
 
-/** Faults after which the session may still be good: the rest of an upload is worth more than a fresh start. */
-function mayContinue(fault: Fault): boolean {
-  return (
-    fault.code === 'source_read_broken' ||
-    fault.code === 'source_error' ||
-    fault.code === 'target_error' ||
-    fault.code === 'target_unreachable' ||
-    fault.code === 'source_unreachable' ||
-    fault.code === 'target_unavailable' ||
-    fault.code === 'source_unavailable' ||
-    fault.code === 'target_throttled' ||
-    fault.code === 'source_throttled'
-  );
-}
-
 /** Hashes what passes, counts it, and leaves a checkpoint for the heartbeat at every chunk. */
 async function* hashed(
   upload: Upload,
@@ -281,7 +279,7 @@ async function* hashed(
 }
 
 function checkpointOf(upload: Upload): UploadCheckpoint {
-  const { session, openedAtMs, condition, state, mapped, proof, attempt } = upload;
+  const { session, openedAtMs, condition, state, mapped, proof, attempt, stall } = upload;
   const { target, rule } = attempt;
   const placement = placementOf(rule);
   return {
@@ -292,6 +290,7 @@ function checkpointOf(upload: Upload): UploadCheckpoint {
     condition,
     state,
     metadataDigest: mapped.digest,
+    ...(stall === null ? {} : { stall }),
     ...proof.save(),
   };
 }

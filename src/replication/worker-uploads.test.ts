@@ -1,8 +1,11 @@
 // What becomes of a stored upload when its transfer ends without it, and of one that cannot be finished in time.
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { Fault } from '../core/faults.ts';
 import type { ObjectSource } from '../core/object-source.ts';
+import type { ObjectTarget, UploadSession } from '../core/object-target.ts';
 import type { Rule } from '../core/rule.ts';
+import type { UploadCheckpoint } from '../core/transfer-queue.ts';
 import { converge } from './converge.ts';
 import { worldWithCutUpload } from './testing/cut-upload.ts';
 import { LEASE_MS, RULE, SOURCE, World } from './testing/world.ts';
@@ -83,6 +86,63 @@ test('a transfer that goes on with its upload finishes it and cancels nothing', 
   assert.equal(await outcomeOf(world, transferId), 'replicated');
   assert.equal((await world.target.uploadProgress(checkpoint.session, signal)).kind, 'committed');
   assert.ok(!world.calls.includes('target.cancelUpload') && !world.calls.includes('target.openUpload'));
+});
+
+/**
+ * A stored upload, and attempts on it whose session takes nothing although it tells how far it is: each has the stored
+ * upload that it leaves as its result.
+ */
+async function stalledUpload(): Promise<{
+  readonly world: World;
+  readonly session: UploadSession;
+  readonly tryInVain: () => Promise<UploadCheckpoint | null>;
+}> {
+  const world = new World();
+  world.source.put(SOURCE, Buffer.alloc(2000, 7));
+  await world.accept({ sizeBytes: 2000 });
+  const fault = new Fault('target_unavailable', 'The session answers 503');
+  const target: Partial<ObjectTarget> = {
+    sendUpload: async ({ body }) => {
+      for await (const chunk of body) void chunk;
+      throw fault;
+    },
+  };
+  const tryInVain = async (): Promise<UploadCheckpoint | null> => {
+    const attempt = world.attempt(await world.claim());
+    await assert.rejects(converge(world.stores({ target }), attempt), Fault);
+    const progress = attempt.unsavedProgress;
+    assert(progress);
+    await world.queue.progress(attempt.lease, progress);
+    await world.queue.release(attempt.lease, { owed: false });
+    return progress.checkpoint;
+  };
+  const stored = await tryInVain();
+  assert(stored);
+  return { world, session: stored.session, tryInVain };
+}
+
+test('a session that takes nothing for an hour although it tells how far it is makes way for a new one', async () => {
+  const { world, session, tryInVain } = await stalledUpload();
+  assert.equal((await tryInVain())?.session, session);
+  world.clock.advance(3_600_000);
+  assert.equal(await tryInVain(), null);
+  assert.equal((await world.target.uploadProgress(session, signal)).kind, 'lost', 'it is cancelled');
+  const end = await converge(world.stores(), world.attempt(await world.claim()));
+  assert.equal(end.outcome, 'replicated');
+});
+
+test('a session that takes bytes again is no stalled one, whenever the next trouble comes', async () => {
+  const { world, session, tryInVain } = await stalledUpload();
+  const stalled = await tryInVain();
+  assert.equal(stalled?.stall?.persistedBytes, 0);
+  async function* block(): AsyncGenerator<Uint8Array> {
+    yield Buffer.alloc(16, 7);
+  }
+  await world.target.sendUpload({ session, startByte: 0, lengthBytes: 16, body: block() }, signal);
+  world.clock.advance(3_600_000);
+  const later = await tryInVain();
+  assert.equal(later?.session, session);
+  assert.deepEqual(later?.stall, { sinceMs: world.clock.nowMs(), persistedBytes: 16 });
 });
 
 test('an upload that is too slow for the life of its session is told of, once an attempt', async () => {

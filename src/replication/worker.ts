@@ -10,7 +10,7 @@ import { ClaimLoop } from './claim-loop.ts';
 import { converge } from './converge.ts';
 import type { Stores } from './copy-object.ts';
 import { keepLeases, type Running } from './lease-keeper.ts';
-import { cancelUnused } from './resumable-copy.ts';
+import { cancelUnused } from './cancel-upload.ts';
 import { EndRecorder, type EndRecorderOptions, SHUTDOWN } from './record-end.ts';
 import { StoresHealth } from './store-health.ts';
 import { watchSource, watchTarget } from './watched-stores.ts';
