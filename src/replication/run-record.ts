@@ -1,5 +1,6 @@
 // One run and the transfers it waits for, kept together in one note: after a crash neither is ahead of the other.
 import type { DurableNotes } from '../core/durable-notes.ts';
+import type { FaultRecord } from '../core/faults.ts';
 import type { Outcome } from '../core/transfer.ts';
 import { addCounts, type Found, hasRunEnded, NO_COUNTS, type Run, type RunKind } from './run.ts';
 
@@ -7,6 +8,8 @@ interface Kept {
   readonly run: Run;
   /** Ids of transfers that were fed and had not ended, by what they were fed for. */
   readonly open: Readonly<Partial<Record<FedFor, readonly string[]>>>;
+  /** Why a bucket that the listing passed over could not be listed; missing where all could. */
+  readonly passedOver?: FaultRecord;
 }
 
 /** `fresh`: its own notification may merely have been on its way still. */
@@ -26,11 +29,13 @@ export class RunRecord {
   readonly #notes: DurableNotes;
   #run: Run;
   readonly #open = new Map<string, FedFor>();
+  #passedOver: FaultRecord | null = null;
   #keeping: Promise<void> = Promise.resolve();
   #isKept = true;
 
-  private constructor(notes: DurableNotes, { run, open }: Kept) {
+  private constructor(notes: DurableNotes, { run, open, passedOver }: Kept) {
     this.#notes = notes;
+    this.#passedOver = passedOver ?? null;
     // A run of an older version may lack a number that is counted now.
     this.#run = { ...run, counts: { ...NO_COUNTS, ...run.counts } };
     for (const [fedFor, ids] of Object.entries(open))
@@ -72,6 +77,17 @@ export class RunRecord {
   /** True where something changed since it was kept. */
   get isAhead(): boolean {
     return !this.#isKept;
+  }
+
+  /** The first of the faults for which a bucket was passed over; null where there was none. */
+  get passedOver(): FaultRecord | null {
+    return this.#passedOver;
+  }
+
+  /** Notes that a bucket could not be listed: the run fails for it when all others are. */
+  passOver(fault: FaultRecord): void {
+    this.#passedOver ??= fault;
+    this.#isKept = false;
   }
 
   change(change: Partial<Run>): void {
@@ -130,6 +146,7 @@ export class RunRecord {
     const kept: Kept = {
       run: this.#run,
       open: Object.groupBy(this.#open.keys(), (id) => this.#open.get(id) ?? 'existing'),
+      ...(this.#passedOver === null ? {} : { passedOver: this.#passedOver }),
     };
     try {
       const isWritten = await this.#notes.write(this.#name(), JSON.stringify(kept), note?.version ?? null);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import type { DurableNotes } from '../core/durable-notes.ts';
 import { Fault } from '../core/faults.ts';
+import type { ScanRequest } from './backfill.ts';
 import { MAX_WAITING_TRANSFERS } from './feed-queue.ts';
 import { numberedKeys, RunWorld, scanOf } from './testing/run-world.ts';
 import type { Run } from './run.ts';
@@ -196,6 +197,25 @@ test('of many buckets one may be gone or forbidden: the others are listed all th
   const failed = await world.reaches(runs, second.id, ({ endedAtMs }) => endedAtMs !== null);
   assert.deepEqual([failed.state, failed.fault?.message], ['failed', 's3:ListBucket on two']);
   assert.deepEqual(listed, ['one', 'two', 'three', 'one', 'three']);
+});
+
+test('a forbidden bucket fails its run also where a restart came between it and the others', async () => {
+  const world = newWorld();
+  const scope = { ...SCOPE, buckets: null };
+  const options = {
+    kind: 'reconcile' as const,
+    findBuckets: async () => ['forbidden', 'many'],
+    scan: (request: ScanRequest, signal: AbortSignal) => {
+      if (request.bucket === 'forbidden') throw new Fault('access_denied', 's3:ListBucket on forbidden');
+      return scanOf(numberedKeys(20_000))(request, signal);
+    },
+  };
+  const first = await world.open(options);
+  const { id } = await first.start(scope, 'request');
+  await world.reaches(first, id, ({ counts }) => counts.listed > 0);
+  const second = await world.open({ ...options, scan: scanOf([]) });
+  const ended = await world.reaches(second, id, ({ endedAtMs }) => endedAtMs !== null);
+  assert.deepEqual([ended.state, ended.fault?.message], ['failed', 's3:ListBucket on forbidden']);
 });
 
 test('a run that needs a person fails with the reason, and the next one begins', async () => {

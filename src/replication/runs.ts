@@ -181,7 +181,7 @@ export class Runs implements RunControl {
   }
 
   async #listAll(record: RunRecord, signal: AbortSignal): Promise<void> {
-    const { rules, findBuckets } = this.#options;
+    const { rules, findBuckets, clock } = this.#options;
     const { ruleName } = record.run;
     const rule = rules.find(({ name }) => name === ruleName);
     if (rule === undefined) throw new Fault('rule_missing', `No rule named "${ruleName}" is configured`);
@@ -190,7 +190,6 @@ export class Runs implements RunControl {
       record.change({ buckets: await findBuckets(rule, signal) });
     }
     const buckets = record.run.buckets ?? [];
-    let failure: Fault | null = null;
     for (let index = record.run.position.bucketIndex; index < buckets.length; index += 1) {
       try {
         await this.#listBucket(record, rule, buckets[index] ?? '', signal);
@@ -198,12 +197,15 @@ export class Runs implements RunControl {
         // Of many buckets one may be gone, which is no failure, or forbidden: the others are listed all the same.
         const isOfBucket = error instanceof Fault && error.disposition === 'park' && buckets.length > 1;
         if (!isOfBucket) throw error;
-        if (error.code !== 'source_bucket_missing') failure ??= error;
+        if (error.code !== 'source_bucket_missing') record.passOver(recordOfFault(error, clock.nowMs()));
       }
       record.change({ position: { bucketIndex: index + 1, after: null } });
       await record.keep();
     }
-    if (failure !== null) throw failure;
+    // Kept with the run: a restart in between must not make a whole one of it.
+    const { passedOver } = record;
+    if (passedOver !== null)
+      throw new Fault(passedOver.code, passedOver.message, { details: passedOver.details });
   }
 
   async #listBucket(record: RunRecord, rule: Rule, bucket: string, signal: AbortSignal): Promise<void> {
