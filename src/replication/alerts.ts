@@ -6,7 +6,14 @@ import type { Clock, Random } from '../core/clock.ts';
 import type { DurableNotes } from '../core/durable-notes.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertFacts, type BrakeSeen, findConditions, type StoreSeen } from './alert-conditions.ts';
-import { afterDelivery, afterLook, type AlertMemory, dueMessages, withoutEnded } from './alert-memory.ts';
+import {
+  afterDelivery,
+  afterLook,
+  type AlertMemory,
+  dueMessages,
+  type Remembered,
+  withoutEnded,
+} from './alert-memory.ts';
 import { messageOf, type ServiceFacts, testMessage } from './alert-message.ts';
 import type { LagTally } from './lag-tally.ts';
 import { StoredAlerts } from './stored-alerts.ts';
@@ -77,6 +84,8 @@ class AlertWatch {
   #failureCount = 0;
   #failure: string | null = null;
   #nextTryMs = Number.NEGATIVE_INFINITY;
+  /** How often the message of each trouble was refused in a row. */
+  readonly #refusals = new Map<string, number>();
   readonly #troubled = new Set<string>();
 
   constructor(options: AlertsOptions) {
@@ -158,18 +167,30 @@ class AlertWatch {
 
   async #deliver(sink: AlertSink, signal: AbortSignal): Promise<void> {
     const { clock, service } = this.#options;
-    for (const due of dueMessages(this.#memory, clock.nowMs())) {
+    for (const due of this.#inTurn(dueMessages(this.#memory, clock.nowMs()))) {
+      const { key } = due.alert;
       if (signal.aborted || clock.monotonicMs() < this.#nextTryMs) return;
       const delivery = await sink.send(messageOf(due, service, clock.nowMs()), signal);
       if (signal.aborted && delivery.kind === 'failed') return;
       this.#note(delivery);
-      if (delivery.kind === 'failed') return;
+      if (delivery.kind === 'failed') {
+        this.#refusals.set(key, (this.#refusals.get(key) ?? 0) + 1);
+        return;
+      }
+      this.#refusals.delete(key);
       this.#memory = afterDelivery(this.#memory, due, clock.nowMs());
       await this.#save();
     }
   }
 
-  /** One failing delivery makes all wait: it is the receiver that fails, not the message. */
+  /** A message that the receiver refuses again and again does not stand in the way of the others. */
+  #inTurn(due: readonly Remembered[]): readonly Remembered[] {
+    for (const key of this.#refusals.keys()) if (!this.#memory.has(key)) this.#refusals.delete(key);
+    const refusals = ({ alert }: Remembered): number => this.#refusals.get(alert.key) ?? 0;
+    return due.toSorted((one, other) => refusals(one) - refusals(other));
+  }
+
+  /** One failing delivery makes all wait: mostly it is the receiver that fails, not the message. */
   #note(delivery: AlertDelivery): void {
     const { clock, random, happenings } = this.#options;
     if (delivery.kind === 'delivered') {
