@@ -68,6 +68,7 @@ export async function freePort(): Promise<number> {
 /** Starts `src/main/service.ts` with these settings alone and waits until it is ready. */
 export async function startService(options: {
   readonly settings: Readonly<Record<string, string>>;
+  /** 0: one that the service picks itself, which nobody can take before it; its log has to be JSON then. */
   readonly port: number;
   readonly apiKey: string;
   /** Where the process looks for its `.env`. */
@@ -79,7 +80,6 @@ export async function startService(options: {
   readonly startedBy?: readonly string[];
 }): Promise<ServiceProcess> {
   const { settings, port, apiKey, folder, onLog, onSpawned, startedBy = [] } = options;
-  const url = `http://127.0.0.1:${port}`;
   const [command = process.execPath, ...args] = [...startedBy, process.execPath, ...startArguments()];
   const child = spawn(command, args, {
     cwd: folder,
@@ -96,6 +96,7 @@ export async function startService(options: {
   }
   const headers = { authorization: `Bearer ${apiKey}` };
   const exited = once(child, 'exit').then(([code]) => code as number | null);
+  const url = port === 0 ? await toldAddress(exited, logLines) : `http://127.0.0.1:${port}`;
   await waitUntilReady(url, exited, logLines);
   return {
     url,
@@ -129,6 +130,19 @@ export async function startService(options: {
       await exited;
     },
   };
+}
+
+/** The address that the service says it listens on. */
+async function toldAddress(exited: Promise<number | null>, log: readonly string[]): Promise<string> {
+  let ended: { code: number | null } | null = null;
+  void exited.then((code) => (ended = { code }));
+  for (let tries = 0; tries < 6_000; tries += 1) {
+    if (ended !== null) break;
+    const line = log.find((text) => text.includes('"msg":"ready: '));
+    if (line !== undefined) return (JSON.parse(line) as { url: string }).url;
+    await sleep(10);
+  }
+  throw new Error(`The service did not become ready:\n${log.join('\n')}`);
 }
 
 async function waitUntilReady(

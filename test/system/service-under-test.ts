@@ -5,12 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  freePort,
-  type ServiceProcess,
-  startService,
-  type TransferJson,
-} from '../../sandbox/service-process.ts';
+import { type ServiceProcess, startService, type TransferJson } from '../../sandbox/service-process.ts';
 import { SOURCE_BUCKET, startTwoClouds, TARGET_BUCKET, type TwoClouds } from '../../sandbox/two-clouds.ts';
 
 export { SOURCE_BUCKET, TARGET_BUCKET };
@@ -105,7 +100,7 @@ async function run(
 ): Promise<ServiceProcess> {
   return startService({
     settings,
-    port: await freePort(),
+    port: 0,
     apiKey: 'none needed on loopback',
     folder,
     onLog: () => {},
