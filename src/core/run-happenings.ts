@@ -31,7 +31,7 @@ export interface RunHappenings {
   differencesFound(
     event: RunRef & { readonly missing: number; readonly different: number; readonly orphans: number },
   ): void;
-  /** A transfer that a reconcile fed did change the target: a change had been lost. */
+  /** A transfer that a reconcile fed did change the target: a lost change, or an object from before the first reconcile. */
   differenceHealed(event: RunRef & { readonly transferId: string; readonly outcome: Outcome }): void;
   /** Known from before a restart. */
   reconcileKnown(event: { readonly ruleName: string; readonly completedAtMs: number }): void;

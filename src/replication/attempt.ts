@@ -6,7 +6,6 @@ import type { ObjectLocation } from '../core/object.ts';
 import type { EffectAnswer } from '../core/object-target.ts';
 import type { Rule } from '../core/rule.ts';
 import type { Outcome, Receipt } from '../core/transfer.ts';
-
 import type { ClaimedTransfer, Lane, Lease, UploadCheckpoint } from '../core/transfer-queue.ts';
 import type { UploadTooSlow } from './upload-pace.ts';
 

@@ -49,7 +49,7 @@ export function createRunHappenings(deps: {
       metrics.differenceHealed(outcome);
       logger.warn(
         { ...factsOf(event), transferId, outcome },
-        'healed: a change of this object had been lost',
+        'healed: a reconcile found the target different and had it put right',
       );
     },
     reconcileKnown: ({ ruleName, completedAtMs }) => metrics.reconcileCompleted(ruleName, completedAtMs),

@@ -20,7 +20,7 @@ export function createRunMetrics(registry: Registry): RunMetrics {
   });
   const healed = new Counter({
     name: 'replicator_healed_total',
-    help: 'Transfers that a reconcile asked for and that did change the target: each stands for a lost change.',
+    help: 'Transfers that a reconcile asked for and that did change the target. In the first reconcile of a rule these are also objects from before; later, lost changes.',
     labelNames: ['outcome'],
     registers,
   });
