@@ -80,7 +80,7 @@ test('an object whose notification never arrives is healed by a reconcile and co
   ])
     assert.ok(text.includes(`${line}\n`), line);
   assert.match(text, /replicator_reconcile_last_completed_timestamp_seconds\{rule="default"\} \d{10}/);
-  assert.equal(system.service.logLines.filter((line) => line.includes('healed: a change')).length, 2);
+  assert.equal(system.service.logLines.filter((line) => line.includes('healed: a reconcile')).length, 2);
 
   // Over a restart the time of the last complete one is known, and nothing is found a second time.
   await system.service.stop();
