@@ -96,8 +96,15 @@ export async function startService(options: {
   }
   const headers = { authorization: `Bearer ${apiKey}` };
   const exited = once(child, 'exit').then(([code]) => code as number | null);
-  const url = port === 0 ? await toldAddress(exited, logLines) : `http://127.0.0.1:${port}`;
-  await waitUntilReady(url, exited, logLines);
+  let url = `http://127.0.0.1:${port}`;
+  try {
+    if (port === 0) url = await toldAddress(exited, logLines);
+    await waitUntilReady(url, exited, logLines);
+  } catch (error) {
+    // A process that nobody holds would outlive whoever wanted it.
+    child.kill('SIGKILL');
+    throw error;
+  }
   return {
     url,
     logLines,

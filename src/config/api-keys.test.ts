@@ -55,3 +55,10 @@ test('an entry with a colon that does not parse is an error that names its place
     assert.ok(!parsed.reason.includes(digest) && !parsed.reason.includes('c2VjcmV0'));
   }
 });
+
+test('a list without a single key is an error, not the absence of keys', () => {
+  for (const text of [',', ',,', ' , ']) {
+    const parsed = parseApiKeys(text);
+    assert.equal(parsed.ok, false, text);
+  }
+});

@@ -33,6 +33,8 @@ export const parseApiKeys: Parse<readonly ApiKey[]> = (text) => {
       return refuse(`entry ${position} repeats the id of an earlier one`, 'give every key its own id');
     keys.push(key);
   }
+  // As empty variables put together make it: taken for none, it would open the service to everybody on this machine.
+  if (keys.length === 0) return refuse('holds no key', ENTRY_FIX);
   return accept(keys);
 };
 

@@ -203,8 +203,9 @@ export const FAULTS = {
   },
   rule_missing: {
     disposition: 'park',
-    title: 'The rule of this transfer is no longer configured',
-    remedy: 'Put a rule of this name back and redrive, or leave it parked.',
+    title: 'No rule covers this transfer any more',
+    remedy:
+      'Correct the rules and restart: the transfers then go on by themselves. Or leave them parked; nothing is copied or lost.',
   },
   delete_brake: {
     disposition: 'park',

@@ -31,12 +31,10 @@ const CountsSchema = z
     }),
     ended: z.number().meta({ description: 'Fed transfers that have ended, parked ones included.' }),
     parked: z.number(),
-    healed: z
-      .number()
-      .meta({
-        description:
-          'A reconcile: transfers that did change the target. In the first reconcile of a rule also objects from before; later, changes that were lost.',
-      }),
+    healed: z.number().meta({
+      description:
+        'A reconcile: transfers that did change the target. In the first reconcile of a rule also objects from before; later, changes that were lost.',
+    }),
     appeared: z.number().meta({ description: 'A reconcile: missing ones that were copied by now.' }),
     outcomes: z.record(z.string(), z.number()),
   })

@@ -201,7 +201,7 @@ function answerError(
     deps.logger.error({ ...facts, err: causeOf(error) }, 'request failed');
   else if (answer.status === 401 || answer.status === 403 || answer.status === 421) {
     deps.logger.warn(facts, 'request refused');
-  } else if (request.method === 'POST') {
+  } else if (request.method === 'POST' && answer.status < 500) {
     // A sender that is refused again and again must be seen at this end too.
     deps.logger.info({ ...facts, reason: answer.document.detail }, 'request not understood');
   }

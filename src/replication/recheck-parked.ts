@@ -19,6 +19,8 @@ export const RECHECKED_FAULTS: ReadonlySet<FaultCode> = new Set<FaultCode>([
   'target_bucket_missing',
   'credentials_invalid',
   'quota_exhausted',
+  // A rule that was wrong for a while.
+  'rule_missing',
 ]);
 
 interface RecheckDeps {

@@ -53,11 +53,6 @@ const ends: readonly {
 }[] = [
   { outcome: 'source_gone', prepare: (world) => world.source.remove(SOURCE) },
   {
-    outcome: 'skipped',
-    rule: { ...RULE, source: { ...RULE.source, prefix: 'only/' } },
-    prepare: () => {},
-  },
-  {
     outcome: 'already_current',
     prepare: async (world) => {
       // An attempt that had no checkpoint copied the object, and nobody wrote down how it ended.

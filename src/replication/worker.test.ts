@@ -138,12 +138,13 @@ test('a transfer whose rule is gone is parked, not dropped', async () => {
   assert.equal(transfer.fault?.code, 'rule_missing');
 });
 
-test('a transfer that its rule no longer covers ends skipped and touches no store', async () => {
+test('a transfer that its rule no longer covers is parked and touches no store', async () => {
   const world = new World();
   const narrowed: Rule = { ...RULE, source: { ...RULE.source, prefix: 'only/' } };
   startWorker(world, {}, { rules: [narrowed] });
-  const transfer = await reaches(world, await world.accept(), 'done');
-  assert.equal(transfer.outcome, 'skipped');
+  const transfer = await reaches(world, await world.accept(), 'parked');
+  assert.equal(transfer.fault?.code, 'rule_missing');
+  assert.match(transfer.fault?.message ?? '', /does not cover s3:/);
   assert.deepEqual(world.calls, []);
 });
 

@@ -5,7 +5,7 @@ import type { TransferRef } from '../core/happenings.ts';
 import { mapTarget, type Rule, ruleMatches } from '../core/rule.ts';
 import type { StoreState } from '../core/store-state.ts';
 import type { ClaimedTransfer, ClaimRoom } from '../core/transfer-queue.ts';
-import { Attempt, type AttemptEnd, LeaseLost } from './attempt.ts';
+import { Attempt, LeaseLost } from './attempt.ts';
 import { ClaimLoop } from './claim-loop.ts';
 import { converge } from './converge.ts';
 import type { Stores } from './copy-object.ts';
@@ -182,9 +182,8 @@ export class Worker {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
     try {
-      const end = ruleMatches(attempt.rule, attempt.claimed.source)
-        ? await converge(this.#stores, attempt)
-        : excluded(attempt);
+      if (!ruleMatches(attempt.rule, attempt.claimed.source)) throw ruleExcludes(attempt);
+      const end = await converge(this.#stores, attempt);
       await cancelUnused(this.#stores, attempt);
       await this.#record(ref, () => this.#ends.finish(ref, attempt, end, clock.monotonicMs() - startedMs));
     } catch (error) {
@@ -207,9 +206,14 @@ export class Worker {
   }
 }
 
-function excluded(attempt: Attempt): AttemptEnd {
-  attempt.note = 'The rule no longer covers this object.';
-  return { outcome: 'skipped', receipt: null };
+/** A rule that was narrowed by mistake must not make accepted changes look done. */
+function ruleExcludes({ rule, claimed }: Attempt): Fault {
+  const { bucket, key } = claimed.source;
+  return new Fault(
+    'rule_missing',
+    `The rule "${rule.name}" does not cover s3://${bucket}/${key} any more; it did when the change was accepted`,
+    { details: { ruleName: rule.name } },
+  );
 }
 
 function ruleMissing(ruleName: string): Fault {

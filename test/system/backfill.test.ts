@@ -21,7 +21,7 @@ async function putMany(system: SystemUnderTest, count: number): Promise<string[]
 }
 
 test('3,000 objects that were there before are brought over, through a kill in the middle', async () => {
-  await using system = await SystemUnderTest.start({ LOG_LEVEL: 'warn', SETTLE_GRACE_SEC: '2' });
+  await using system = await SystemUnderTest.start({ SETTLE_GRACE_SEC: '2' });
   const keys = await putMany(system, 3000);
   await system.clouds.s3.putObject(SOURCE_BUCKET, 'elsewhere', 'not asked for');
   const begun = await system.service.post('/v1/backfills', { bucket: SOURCE_BUCKET, prefix: 'photos/' });

@@ -1,6 +1,15 @@
 // Opens the database file so that an accepted change is on the disk before it is answered, and refuses to run where
 // that cannot be had: another process owns the file, it is damaged, it cannot be written, or a setting did not take.
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +39,7 @@ const FILE_CHECK_MS = 1_000;
  */
 export function prepareDataFolder(directory: string): void {
   try {
-    const firstMade = mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const firstMade = makeFolders(directory);
     if (firstMade !== undefined) syncNames(dirname(resolve(firstMade)), dirname(resolve(directory)));
     const isOurs = readdirSync(directory).every((name) => name.startsWith('queue.sqlite'));
     if (isOurs) chmodSync(directory, 0o700);
@@ -41,6 +50,24 @@ export function prepareDataFolder(directory: string): void {
       { cause: error },
     );
   }
+}
+
+/**
+ * Makes a folder and those above it, level by level: the recursive call of Node never ends on a file system that answers
+ * ENOENT to every new name, as /proc does. Answers the first folder that was made; undefined where all were there.
+ */
+function makeFolders(directory: string): string | undefined {
+  const missing: string[] = [];
+  for (let folder = resolve(directory); !existsSync(folder); folder = dirname(folder)) missing.push(folder);
+  for (const folder of missing.toReversed()) {
+    try {
+      mkdirSync(folder, { mode: 0o700 });
+    } catch (error) {
+      // Somebody else makes it at the same moment.
+      if (codeOf(error) !== 'EEXIST') throw error;
+    }
+  }
+  return missing.at(-1);
 }
 
 /**
@@ -104,7 +131,7 @@ export function fileGuard(path: string): () => void {
 
 /** The file is made before SQLite makes it, so that it is private from its first moment; -wal takes its mode. */
 function createPrivateFile(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolders(dirname(path));
   try {
     // Only ever a new file: closing a second handle of an open database would drop the locks of this process.
     closeSync(openSync(path, 'wx', 0o600));
