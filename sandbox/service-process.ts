@@ -96,15 +96,11 @@ export async function startService(options: {
   }
   const headers = { authorization: `Bearer ${apiKey}` };
   const exited = once(child, 'exit').then(([code]) => code as number | null);
-  let url = `http://127.0.0.1:${port}`;
-  try {
-    if (port === 0) url = await toldAddress(exited, logLines);
-    await waitUntilReady(url, exited, logLines);
-  } catch (error) {
+  const url = await readyAddress(port, exited, logLines).catch((error: unknown) => {
     // A process that nobody holds would outlive whoever wanted it.
     child.kill('SIGKILL');
     throw error;
-  }
+  });
   return {
     url,
     logLines,
@@ -137,6 +133,17 @@ export async function startService(options: {
       await exited;
     },
   };
+}
+
+/** Where the service answers, once it is ready. */
+async function readyAddress(
+  port: number,
+  exited: Promise<number | null>,
+  log: readonly string[],
+): Promise<string> {
+  const url = port === 0 ? await toldAddress(exited, log) : `http://127.0.0.1:${port}`;
+  await waitUntilReady(url, exited, log);
+  return url;
 }
 
 /** The address that the service says it listens on. */

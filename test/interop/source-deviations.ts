@@ -13,6 +13,7 @@ const ASCII_PAGES =
 /** versitygw 1.8.0 on a folder: keys are paths, so some names cannot be kept apart. */
 export const VERSITYGW: SourceDeviations = {
   'a list has every key once, in byte order, page by page': FILE_OR_FOLDER,
+  'a list behind a name has what comes after it in byte order, page by page': FILE_OR_FOLDER,
   'keys with dot segments are not resolved': RESOLVED,
   'keys with empty segments keep them': RESOLVED,
   'a slash or dots at the beginning of a key are kept': RESOLVED,
@@ -26,6 +27,7 @@ export const VERSITYGW: SourceDeviations = {
 /** LocalStack 2026.3.0. */
 export const LOCALSTACK: SourceDeviations = {
   'a list has every key once, in byte order, page by page': ASCII_PAGES,
+  'a list behind a name has what comes after it in byte order, page by page': ASCII_PAGES,
   'composed and decomposed letters are different keys': ASCII_PAGES,
   'keys of every length of UTF-8 are kept': ASCII_PAGES,
   'a slash or dots at the beginning of a key are kept': ASCII_PAGES,

@@ -55,6 +55,8 @@ export const GCP_STORAGE_EMULATOR: TargetDeviations = {
   'a removal conflicts after the metadata changed': DELETE_UNCONDITIONAL,
   'a listing shows every object below the prefix once, in byte order, page by page':
     'It ignores maxResults: everything comes on one page.',
+  'a listing behind a name has what comes after it in byte order, page by page':
+    'It ignores startOffset: every listing begins at the first name.',
   'a missing bucket is a fault, never an absent object': BUCKET_LIKE_OBJECT,
   'custom metadata told at the finish joins that of the opening': NO_FINISH_METADATA,
   'a fresh upload keeps nothing': 'Of a fresh session it says that one byte is kept.',
