@@ -1,4 +1,5 @@
-// How a backfill or a reconcile looks in JSON, and the routes that both have in the same way: list, show, cancel.
+// How a backfill or a reconcile looks in JSON, and what the routes of both do in the same way: begin, list, show, cancel.
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Run, RunControl } from '../replication/run.ts';
 import { apiUrl } from './api-url.ts';
@@ -68,8 +69,40 @@ const RunsSchema = z.object({ runs: z.array(RunSchema) }).meta({ id: 'Runs' });
 
 const IdParams = z.object({ id: z.string().min(1).max(200) });
 
+/**
+ * Begins the runs that a request asks for, says so in the audit log, and answers them with where to look for them.
+ * Throws `too_many_runs` where none fits any more.
+ */
+export async function startByRequest(
+  deps: RouteDeps,
+  request: FastifyRequest,
+  of: {
+    readonly control: RunControl;
+    readonly path: string;
+    readonly name: 'backfill' | 'reconcile';
+    readonly scopes: readonly Parameters<RunControl['start']>[0][];
+    /** What was asked for, for the log. */
+    readonly asked: object;
+  },
+): Promise<{ readonly location: string; readonly body: z.output<typeof RunsSchema> }> {
+  const { control, path, name, scopes, asked } = of;
+  const runs = await startRuns(control, scopes);
+  deps.logger.info(
+    {
+      audit: true,
+      action: `${name}.start`,
+      ...asked,
+      runIds: runs.map(({ id }) => id),
+      keyId: request.caller?.id ?? null,
+      requestId: request.id,
+    },
+    `${name} begun by request`,
+  );
+  return startedAnswer(deps, path, runs);
+}
+
 /** Begins the runs of these scopes and answers them: one or more. Throws `too_many_runs` where none fits any more. */
-export async function startRuns(
+async function startRuns(
   control: RunControl,
   scopes: readonly Parameters<RunControl['start']>[0][],
 ): Promise<Run[]> {
@@ -82,7 +115,7 @@ export async function startRuns(
 }
 
 /** The answer to a request that begins runs, and where to look for them. */
-export function startedAnswer(
+function startedAnswer(
   deps: RouteDeps,
   path: string,
   runs: readonly Run[],

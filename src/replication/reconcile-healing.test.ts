@@ -7,7 +7,7 @@ import type { Rule } from '../core/rule.ts';
 import { type ListedStores } from './merge-listings.ts';
 import { scanDifferences } from './reconcile.ts';
 import { ReconcileSchedule, wholeRule } from './reconcile-schedule.ts';
-import type { Run } from './run.ts';
+import { NO_COUNTS, type Run } from './run.ts';
 import { RunWorld } from './testing/run-world.ts';
 import { makeRelation } from './testing/two-trees.ts';
 import { LEASE_MS, RULE, type World } from './testing/world.ts';
@@ -300,21 +300,6 @@ const NO_RUN: Run = {
   createdAtMs: 0,
   startedAtMs: null,
   endedAtMs: null,
-  counts: {
-    listed: 0,
-    held: 0,
-    fed: 0,
-    pending: 0,
-    missing: 0,
-    different: 0,
-    orphans: 0,
-    fresh: 0,
-    kept: 0,
-    ended: 0,
-    parked: 0,
-    healed: 0,
-    appeared: 0,
-    outcomes: {},
-  },
+  counts: NO_COUNTS,
   fault: null,
 };

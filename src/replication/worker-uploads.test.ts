@@ -4,7 +4,6 @@ import { afterEach, test } from 'node:test';
 import { Fault } from '../core/faults.ts';
 import type { ObjectSource } from '../core/object-source.ts';
 import type { ObjectTarget, UploadSession } from '../core/object-target.ts';
-import type { Rule } from '../core/rule.ts';
 import type { UploadCheckpoint } from '../core/transfer-queue.ts';
 import { converge } from './converge.ts';
 import { worldWithCutUpload } from './testing/cut-upload.ts';
@@ -22,11 +21,11 @@ afterEach(async () => {
 async function outcomeOf(
   world: World,
   transferId: string,
-  { rule = RULE, source = {} }: { readonly rule?: Rule; readonly source?: Partial<ObjectSource> } = {},
+  { source = {} }: { readonly source?: Partial<ObjectSource> } = {},
 ): Promise<string | null | undefined> {
   const worker = new Worker({
     queue: world.queue,
-    rules: [rule],
+    rules: [RULE],
     stores: world.stores({ source }),
     clock: world.clock,
     random: { next: () => 0.5 },
@@ -48,7 +47,6 @@ async function outcomeOf(
 
 const ends: readonly {
   readonly outcome: string;
-  readonly rule?: Rule;
   readonly prepare: (world: World) => Promise<void> | void;
 }[] = [
   { outcome: 'source_gone', prepare: (world) => world.source.remove(SOURCE) },
@@ -64,12 +62,12 @@ const ends: readonly {
   },
 ];
 
-for (const { outcome, rule, prepare } of ends) {
+for (const { outcome, prepare } of ends) {
   test(`a transfer that ends as ${outcome} cancels the upload that it does not need any more`, async () => {
     const { world, transferId, checkpoint } = await worldWithCutUpload();
     await world.queue.redrive(transferId);
     await prepare(world);
-    assert.equal(await outcomeOf(world, transferId, rule === undefined ? {} : { rule }), outcome);
+    assert.equal(await outcomeOf(world, transferId), outcome);
     assert.equal((await world.target.uploadProgress(checkpoint.session, signal)).kind, 'lost');
   });
 }

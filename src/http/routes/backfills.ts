@@ -4,7 +4,7 @@ import { chooseBackfill } from '../../replication/backfill.ts';
 import type { HttpApp, RouteDeps } from '../http-deps.ts';
 import { BucketSchema } from '../object-name.ts';
 import { RequestProblem } from '../problem.ts';
-import { registerRunRoutes, RunsSchema, startedAnswer, startRuns } from '../run-json.ts';
+import { registerRunRoutes, RunsSchema, startByRequest } from '../run-json.ts';
 
 const PATH = '/v1/backfills';
 
@@ -48,19 +48,13 @@ export function registerBackfillRoutes(app: HttpApp, deps: RouteDeps): void {
       const chosen = chooseBackfill(deps.rules, { rule, bucket, prefix });
       if (chosen.kind === 'no_rule') throw new RequestProblem('no_rule', chosen.detail);
       if (chosen.kind === 'unclear') throw new RequestProblem('invalid_request', chosen.detail);
-      const runs = await startRuns(deps.runs.backfill, chosen.scopes);
-      deps.logger.info(
-        {
-          audit: true,
-          action: 'backfill.start',
-          ...request.body,
-          runIds: runs.map(({ id }) => id),
-          keyId: request.caller?.id ?? null,
-          requestId: request.id,
-        },
-        'backfill begun by request',
-      );
-      const { location, body } = startedAnswer(deps, PATH, runs);
+      const { location, body } = await startByRequest(deps, request, {
+        control: deps.runs.backfill,
+        path: PATH,
+        name: 'backfill',
+        scopes: chosen.scopes,
+        asked: request.body,
+      });
       return reply.code(202).header('location', location).send(body);
     },
   });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { wholeRule } from '../../replication/reconcile-schedule.ts';
 import type { HttpApp, RouteDeps } from '../http-deps.ts';
 import { RequestProblem } from '../problem.ts';
-import { registerRunRoutes, RunsSchema, startedAnswer, startRuns } from '../run-json.ts';
+import { registerRunRoutes, RunsSchema, startByRequest } from '../run-json.ts';
 
 const PATH = '/v1/reconciles';
 
@@ -39,19 +39,13 @@ export function registerReconcileRoutes(app: HttpApp, deps: RouteDeps): void {
       const { rule: name } = request.body;
       const rules = deps.rules.filter((rule) => name === undefined || rule.name === name);
       if (rules.length === 0) throw new RequestProblem('no_rule', `rule: there is no rule "${name ?? ''}".`);
-      const runs = await startRuns(deps.runs.reconcile, rules.map(wholeRule));
-      deps.logger.info(
-        {
-          audit: true,
-          action: 'reconcile.start',
-          ...request.body,
-          runIds: runs.map(({ id }) => id),
-          keyId: request.caller?.id ?? null,
-          requestId: request.id,
-        },
-        'reconcile begun by request',
-      );
-      const { location, body } = startedAnswer(deps, PATH, runs);
+      const { location, body } = await startByRequest(deps, request, {
+        control: deps.runs.reconcile,
+        path: PATH,
+        name: 'reconcile',
+        scopes: rules.map(wholeRule),
+        asked: request.body,
+      });
       return reply.code(202).header('location', location).send(body);
     },
   });
