@@ -6,12 +6,11 @@ import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { createApiKey, parseApiKeys } from '../config/api-keys.ts';
 import { loadConfig } from '../config/load-config.ts';
-import { formatProblems } from '../config/problem.ts';
 import { Secret } from '../config/secrets.ts';
 import { Fault } from '../core/faults.ts';
 import { openTestApi, receiptOf, type TestApi } from '../http/testing/open-test-api.ts';
-import { runCli } from './cli.ts';
 import type { CliDeps } from './cli-deps.ts';
+import { runCommand } from './testing/run-command.ts';
 
 const randomBytes = Uint8Array.from({ length: 32 }, (_, index) => index);
 
@@ -23,14 +22,7 @@ interface Run {
 }
 
 async function run(args: readonly string[], url: string, more: Partial<CliDeps> = {}): Promise<Run> {
-  const out: string[] = [];
-  const err: string[] = [];
-  const exitCode = await runCli({
-    args,
-    version: '9.8.7',
-    stdout: { write: (text) => out.push(text) },
-    stderr: { write: (text) => err.push(text) },
-    signal: new AbortController().signal,
+  const ended = await runCommand(url, args, {
     loadConfig: () =>
       loadConfig({
         env: { S3_BUCKET: 'photos', GCS_BUCKET: 'photos-copy' },
@@ -39,14 +31,10 @@ async function run(args: readonly string[], url: string, more: Partial<CliDeps> 
         memoryBytes: 2 ** 31,
         isTerminal: false,
       }),
-    loadClient: () => ({ kind: 'ok', url, apiKey: null }),
-    formatProblems,
     createApiKey: (request) => createApiKey({ ...request, randomBytes }),
-    serve: async () => assert.fail('nobody asked to serve'),
     ...more,
   });
-  const text = out.join('');
-  return { exitCode, out: text, err: err.join(''), json: () => JSON.parse(text) };
+  return { ...ended, json: () => JSON.parse(ended.out) };
 }
 
 /** Lets the next transfer end as a worker would, as soon as it is there. */

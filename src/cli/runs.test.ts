@@ -1,13 +1,11 @@
 // The commands that begin runs, against the real API over real HTTP.
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { loadConfig } from '../config/load-config.ts';
-import { formatProblems } from '../config/problem.ts';
 import { Fault } from '../core/faults.ts';
 import { openTestApi, PHOTOS_RULE, type TestApi } from '../http/testing/open-test-api.ts';
 import type { RunsOptions } from '../replication/runs.ts';
 import { numberedKeys, RunWorld, scanOf } from '../replication/testing/run-world.ts';
-import { runCli } from './cli.ts';
+import { runCommand } from './testing/run-command.ts';
 
 async function open(
   t: TestContext,
@@ -18,29 +16,6 @@ async function open(
   const runs = await world.open({ scan, rules: [PHOTOS_RULE], kind });
   t.after(() => world.stop());
   return { world, api: await openTestApi(t, { rules: [PHOTOS_RULE], runs: { [kind]: runs } }) };
-}
-
-async function run(
-  url: string,
-  args: readonly string[],
-  signal = new AbortController().signal,
-): Promise<{ readonly exitCode: number; readonly out: string; readonly err: string }> {
-  const out: string[] = [];
-  const err: string[] = [];
-  const exitCode = await runCli({
-    args,
-    version: '9.8.7',
-    stdout: { write: (text) => out.push(text) },
-    stderr: { write: (text) => err.push(text) },
-    signal,
-    loadConfig: () =>
-      loadConfig({ env: {}, envFileText: null, readFile: () => '', memoryBytes: 2 ** 31, isTerminal: false }),
-    loadClient: () => ({ kind: 'ok', url, apiKey: null }),
-    formatProblems,
-    createApiKey: () => assert.fail('nobody asked for a key'),
-    serve: async () => assert.fail('nobody asked to serve'),
-  });
-  return { exitCode, out: out.join(''), err: err.join('') };
 }
 
 /** Ends what the run feeds, until told to stop. */
@@ -63,7 +38,7 @@ function endAll(world: RunWorld): { stop(): Promise<void> } {
 test('a backfill is begun and followed to its end', async (t) => {
   const { api, world } = await open(t, scanOf(numberedKeys(20)));
   const ending = endAll(world);
-  const { exitCode, out, err } = await run(api.url, ['backfill', 's3://photos/2026/']);
+  const { exitCode, out, err } = await runCommand(api.url, ['backfill', 's3://photos/2026/']);
   await ending.stop();
   assert.equal(exitCode, 0, err);
   assert.match(err, /^run-1: rule default, s3:\/\/photos\/2026\/\n/);
@@ -76,19 +51,27 @@ test('a backfill is begun and followed to its end', async (t) => {
 
 test('with --detach it is left to the service, and --cancel ends it', async (t) => {
   const { api } = await open(t, scanOf(numberedKeys(20)));
-  const begun = await run(api.url, ['backfill', '--rule', 'default', '--prefix', 'a', '--detach', '--json']);
+  const begun = await runCommand(api.url, [
+    'backfill',
+    '--rule',
+    'default',
+    '--prefix',
+    'a',
+    '--detach',
+    '--json',
+  ]);
   assert.equal(begun.exitCode, 0, begun.err);
   const [{ id, prefix }] = (JSON.parse(begun.out) as { runs: [{ id: string; prefix: string }] }).runs;
   assert.equal(prefix, 'a');
-  const cancelled = await run(api.url, ['backfill', '--cancel', id]);
+  const cancelled = await runCommand(api.url, ['backfill', '--cancel', id]);
   assert.match(cancelled.out, /^run-1 {2}cancelled/);
-  const unknown = await run(api.url, ['backfill', '--cancel', 'nobody']);
+  const unknown = await runCommand(api.url, ['backfill', '--cancel', 'nobody']);
   assert.deepEqual([unknown.exitCode, /no run of this id/.test(unknown.err)], [1, true]);
 });
 
 test('parked transfers make the end partial', async (t) => {
   const { api, world } = await open(t, scanOf(['one']));
-  const following = run(api.url, ['backfill']);
+  const following = runCommand(api.url, ['backfill']);
   const { queue } = world.world;
   for (;;) {
     const [claimed] = await queue.claim({ total: 1, large: 1 });
@@ -109,7 +92,7 @@ test('a backfill that fails says why and what to do', async (t) => {
     yield* [];
     throw new Fault('access_denied', 's3:ListBucket on the bucket photos');
   });
-  const { exitCode, out } = await run(api.url, ['backfill']);
+  const { exitCode, out } = await runCommand(api.url, ['backfill']);
   assert.equal(exitCode, 1);
   assert.match(out, /fault: {3}access_denied: s3:ListBucket on the bucket photos\n {2}remedy: {2}Grant/);
 });
@@ -123,7 +106,7 @@ async function stateOf(api: TestApi): Promise<string | undefined> {
 test('Ctrl-C ends the following and not the backfill', async (t) => {
   const { api } = await open(t, scanOf(['one']));
   const interrupt = new AbortController();
-  const following = run(api.url, ['backfill'], interrupt.signal);
+  const following = runCommand(api.url, ['backfill'], { signal: interrupt.signal });
   for (;;) {
     if ((await stateOf(api)) === 'draining') break;
   }
@@ -139,22 +122,22 @@ test('arguments that contradict or name nothing are a usage failure', async (t) 
     ['backfill', 's3://photos/a', '--prefix', 'b'],
     ['backfill', 's3://photos', '--cancel', 'x'],
   ])
-    assert.equal((await run(api.url, args)).exitCode, 2, args.join(' '));
-  const noRule = await run(api.url, ['backfill', 's3://elsewhere']);
+    assert.equal((await runCommand(api.url, args)).exitCode, 2, args.join(' '));
+  const noRule = await runCommand(api.url, ['backfill', 's3://elsewhere']);
   assert.deepEqual([noRule.exitCode, /"elsewhere" belongs to no rule/.test(noRule.err)], [1, true]);
 });
 
 test('a reconcile is begun for every rule or one, followed to its end, and cancelled', async (t) => {
   const { api, world } = await open(t, scanOf(['one', 'two']), 'reconcile');
   const ending = endAll(world);
-  const { exitCode, out, err } = await run(api.url, ['reconcile']);
+  const { exitCode, out, err } = await runCommand(api.url, ['reconcile']);
   await ending.stop();
   assert.equal(exitCode, 0, err);
   assert.match(out, /^run-1 {2}completed {2}rule default, s3:\/\/photos\/\n {2}2 listed, 2 fed, 2 ended\n$/);
-  const unknown = await run(api.url, ['reconcile', '--rule', 'nobody']);
+  const unknown = await runCommand(api.url, ['reconcile', '--rule', 'nobody']);
   assert.deepEqual([unknown.exitCode, /there is no rule "nobody"/.test(unknown.err)], [1, true]);
-  const begun = await run(api.url, ['reconcile', '--rule', 'default', '--detach', '--json']);
+  const begun = await runCommand(api.url, ['reconcile', '--rule', 'default', '--detach', '--json']);
   const [{ id }] = (JSON.parse(begun.out) as { runs: [{ id: string }] }).runs;
-  assert.equal((await run(api.url, ['reconcile', '--cancel', id])).exitCode, 0);
-  assert.equal((await run(api.url, ['reconcile', '--cancel', id, '--rule', 'default'])).exitCode, 2);
+  assert.equal((await runCommand(api.url, ['reconcile', '--cancel', id])).exitCode, 0);
+  assert.equal((await runCommand(api.url, ['reconcile', '--cancel', id, '--rule', 'default'])).exitCode, 2);
 });
