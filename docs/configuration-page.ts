@@ -1,7 +1,7 @@
 // docs/configuration.md and .env.example, both from the table of settings.
 import { RULE_FIELDS } from '../src/config/rules-file.ts';
 import { SECTIONS, type Section, type Setting } from '../src/config/setting.ts';
-import { NOT_IN_THIS_VERSION, type SettingName, settingNames, SETTINGS } from '../src/config/settings.ts';
+import { type SettingName, settingNames, SETTINGS } from '../src/config/settings.ts';
 
 const sections = Object.keys(SECTIONS).filter((name): name is Section => Object.hasOwn(SECTIONS, name));
 
@@ -32,7 +32,6 @@ function sectionTable(section: Section): string {
 /** The page for people who set the service up. */
 export function configurationPage(): string {
   const ruleRows = Object.entries(RULE_FIELDS).map(([name, help]) => `| \`${name}\` | ${cell(help)} |`);
-  const missing = NOT_IN_THIS_VERSION.map((name) => `\`${name}\``).join(', ');
   return `# Configuration
 
 This page is written by \`npm run docs\` from \`src/config/settings.ts\`; change the table there.
@@ -40,8 +39,6 @@ This page is written by \`npm run docs\` from \`src/config/settings.ts\`; change
 Settings are environment variables. A file \`.env\` in the working folder may hold them too; the real environment wins over it, and an empty value counts as not set. Every problem is reported at once, each with its fix; \`npm run -s replicator -- config print\` shows every setting with its origin, the rules as understood, and what is wrong, without any secret. A name that begins with \`REPLICATOR_\` and is not listed here is a warning.
 
 The platform's own variables (\`AWS_PROFILE\`, \`AWS_WEB_IDENTITY_TOKEN_FILE\`, \`GOOGLE_APPLICATION_CREDENTIALS\`, \`NODE_EXTRA_CA_CERTS\`) work as everywhere, in the real environment only. \`NODE_TLS_REJECT_UNAUTHORIZED=0\` is refused at start.
-
-Not in this version, and refused when set, because they would be ignored otherwise: ${missing} (the last one is allowed together with \`AWS_WEB_IDENTITY_TOKEN_FILE\`).
 
 ${sections.map(sectionTable).join('\n\n')}
 

@@ -27,9 +27,9 @@ import { startPruning } from './replication/prune-history.ts';
 import { startRechecking } from './replication/recheck-parked.ts';
 import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
-import { googleAccessToken } from './stores/gcs/access-token.ts';
+import { googleAccessToken } from './google/access-token.ts';
 import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { awsCredentials } from './stores/s3/credentials.ts';
+import { awsCredentials } from './aws/credentials.ts';
 import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
 import { createHappenings } from './telemetry/happenings.ts';
@@ -266,6 +266,7 @@ async function openStores(
       accessKeyId: aws?.accessKeyId.reveal(),
       secretAccessKey: aws?.secretAccessKey.reveal(),
       sessionToken: aws?.sessionToken?.reveal(),
+      roleArn: config.source.roleArn ?? undefined,
     }),
     expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
     clock,

@@ -56,11 +56,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
   replication: ['core'],
   checksums: ['core'],
-  'stores/s3': ['core'],
-  'stores/gcs': ['core'],
+  aws: ['core'],
+  google: ['core'],
+  'messages/sqs': ['core', 'aws'],
+  'messages/memory': ['core'],
+  'stores/s3': ['core', 'aws'],
+  'stores/gcs': ['core', 'google'],
   'stores/memory': ['core'],
   queues: ['core'],
   'queues/sqlite': ['core', 'queues'],
+  'queues/postgres': ['core', 'queues'],
   'queues/memory': ['core', 'queues'],
   triggers: ['core', 'replication'],
   http: ['core', 'replication'],
@@ -77,6 +82,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'open-overload.ts',
     'open-alerts.ts',
     'checksums',
+    'aws',
+    'google',
+    'messages',
     'stores',
     'queues',
     'triggers',
@@ -89,10 +97,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** npm packages and Node modules that only one place may know. */
 const OWNED: readonly { readonly specifier: RegExp; readonly owner: RegExp }[] = [
-  { specifier: /^@aws-sdk\//, owner: /^src\/stores\/s3\// },
-  { specifier: /^google-auth-library$/, owner: /^src\/stores\/gcs\// },
+  { specifier: /^@aws-sdk\//, owner: /^src\/(aws|messages\/sqs)\// },
+  { specifier: /^google-auth-library$/, owner: /^src\/google\// },
   { specifier: /^undici$/, owner: /^src\/(stores\/|cli\/|telemetry\/)/ },
   { specifier: /^node:sqlite$/, owner: /^src\/queues\/sqlite\// },
+  { specifier: /^pg$/, owner: /^src\/queues\/postgres\// },
   { specifier: /^(fastify|@fastify\/.*|fastify-type-provider-zod)$/, owner: /^src\/http\// },
   { specifier: /^(pino|pino-pretty|prom-client)$/, owner: /^src\/telemetry\// },
   { specifier: /^(commander|@commander-js\/.*)$/, owner: /^src\/cli\// },
@@ -103,7 +112,7 @@ function folderOf(path: string): string {
   const parts = path.split('/').slice(1);
   const [first = '', second = ''] = parts;
   if (parts.length === 1) return first;
-  return (first === 'stores' || first === 'queues') && parts.length > 2 ? `${first}/${second}` : first;
+  return ['stores', 'queues', 'messages'].includes(first) && parts.length > 2 ? `${first}/${second}` : first;
 }
 
 test('every folder imports only what the dependency table allows', () => {

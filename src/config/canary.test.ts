@@ -16,10 +16,14 @@ const keyLine = pem.split('\n')[1] ?? '';
 const json = JSON.stringify({ client_email: 'a@b.c', private_key: pem });
 const encryptionKey = createHash('sha256').update('canary').digest('base64');
 
+const webhookSecret = Buffer.from('canary-webhook-secret-of-32-bytes').toString('base64');
+
 const CANARIES: Readonly<Record<string, string>> = {
   AWS_ACCESS_KEY_ID: 'canary-access-key-id',
   AWS_SECRET_ACCESS_KEY: 'canary/secret+access+key',
   AWS_SESSION_TOKEN: 'canary-session-token',
+  DATABASE_URL: 'postgres://canary-user:canary-database-password@db.example.com/replicator',
+  REPLICATOR_WEBHOOK_SECRETS: `whsec_${webhookSecret}`,
   GCP_SA_KEY_B64: Buffer.from(json).toString('base64'),
   GCP_SA_KEY: json,
   REPLICATOR_API_KEYS: 'canary-plain-api-key',
@@ -33,6 +37,8 @@ const FORBIDDEN = [
   ...Object.values(CANARIES),
   keyLine,
   'canary-webhook-path',
+  'canary-database-password',
+  webhookSecret,
   'canary-webhook-token',
   Buffer.from(encryptionKey, 'base64').toString('hex'),
   Buffer.from(encryptionKey, 'base64').join(', '),
@@ -82,7 +88,7 @@ test('a key file pasted into the setting for its path, or a password in a URL, i
     { GCP_CREDENTIALS_PATH: json },
     { GCP_CREDENTIALS_PATH: pem },
     { AWS_ENDPOINT_URL: 'https://me:canary-session-token@host' },
-    { DATABASE_URL: 'postgres://me:canary-session-token@host/db' },
+    { DATABASE_URL: 'mysql://me:canary-session-token@host/db' },
     { PORT: CANARIES['GCP_SA_KEY_B64'] ?? '' },
     { AWS_REGION: CANARIES['AWS_SECRET_ACCESS_KEY']?.padEnd(40, 'x') ?? '' },
   ]) {

@@ -1,11 +1,13 @@
 // Settings put together: what they mean in combination, as one frozen value per concern. Secrets are apart.
 import type { Rule } from '../core/rule.ts';
 import { checkAlertAddress } from './alert-config.ts';
+import { checkEndpoint } from './config-endpoint.ts';
 import type { Findings } from './findings.ts';
 import { parseServiceAccountJson, type ServiceAccountKey } from './google-credentials.ts';
 import { type HttpConfig, httpConfig } from './http-config.ts';
+import { type IntakeConfig, intakeConfig } from './intake-config.ts';
 import { type MachineFacts, ownMemoryBytes } from './machine-facts.ts';
-import { quoteText, showFound } from './problem.ts';
+import { showFound } from './problem.ts';
 import { isGiven, type SettingsReading } from './read-settings.ts';
 import {
   BUCKET_SETTINGS,
@@ -16,7 +18,6 @@ import {
 } from './rules.ts';
 import { readRulesFile } from './rules-file.ts';
 import type { Secret } from './secrets.ts';
-import { isLoopbackHost } from './setting-parsers.ts';
 import type { SettingName } from './settings.ts';
 
 interface SourceConfig {
@@ -25,6 +26,8 @@ interface SourceConfig {
   readonly endpoint: string | null;
   /** `default`: the platform's own chain; `static`: the keys in Secrets.aws. */
   readonly credentials: 'static' | 'default';
+  /** A role to assume with them; null: none. */
+  readonly roleArn: string | null;
 }
 
 interface TargetConfig {
@@ -39,6 +42,7 @@ export interface Config {
   readonly source: SourceConfig;
   readonly target: TargetConfig;
   readonly http: HttpConfig;
+  readonly intake: IntakeConfig;
   readonly retry: { readonly attempts: number; readonly backoffMs: number; readonly backoffCapMs: number };
   readonly transfer: {
     readonly chunkBytes: number;
@@ -47,6 +51,8 @@ export interface Config {
     readonly settleGraceMs: number;
   };
   readonly storage: {
+    /** `postgres`: at Secrets.databaseUrl, shared by any number of processes; `sqlite`: in `dataDir`. */
+    readonly kind: 'sqlite' | 'postgres';
     readonly dataDir: string;
     readonly receiptRetentionMs: number;
     /** 0: not checked. */
@@ -74,6 +80,10 @@ export interface Secrets {
   readonly google: ServiceAccountKey | null;
   /** 32 bytes; null: upload sessions are not stored. */
   readonly encryptionKey: Secret<Uint8Array> | null;
+  /** The whole address, password included; null: the queue is a file. */
+  readonly databaseUrl: Secret | null;
+  /** Keys of signed calls. */
+  readonly webhookSecrets: readonly Secret<Uint8Array>[];
   /** The whole address; null: nobody is told. */
   readonly alertWebhook: Secret | null;
 }
@@ -97,11 +107,13 @@ export function buildConfig(
       'is below 60: a write whose answer was lost may still land after the last look',
     );
   checkAlertAddress(reading, findings);
+  const source = sourceConfig(reading, facts, aws, findings);
   const config: Config = {
     rules: buildRules(reading, facts, findings),
-    source: sourceConfig(reading, aws, findings),
+    source,
     target: targetConfig(reading, google, findings),
     http: httpConfig(reading, facts, findings),
+    intake: intakeConfig(reading, source.region, findings),
     retry: {
       attempts: values.RETRY_ATTEMPTS,
       backoffMs: values.RETRY_BACKOFF_SEC,
@@ -114,6 +126,7 @@ export function buildConfig(
       settleGraceMs: values.SETTLE_GRACE_SEC,
     },
     storage: {
+      kind: values.DATABASE_URL === null ? 'sqlite' : 'postgres',
       dataDir: values.REPLICATOR_DATA_DIR,
       receiptRetentionMs: values.RECEIPT_RETENTION_DAYS,
       minFreeDiskBytes: values.MIN_FREE_DISK_BYTES,
@@ -130,6 +143,8 @@ export function buildConfig(
       aws,
       google,
       encryptionKey: values.REPLICATOR_ENCRYPTION_KEY,
+      databaseUrl: values.DATABASE_URL,
+      webhookSecrets: values.REPLICATOR_WEBHOOK_SECRETS,
       alertWebhook: values.ALERT_WEBHOOK_URL,
     },
   };
@@ -268,7 +283,12 @@ function googleKey(
   return null;
 }
 
-function sourceConfig(reading: SettingsReading, aws: Secrets['aws'], findings: Findings): SourceConfig {
+function sourceConfig(
+  reading: SettingsReading,
+  facts: MachineFacts,
+  aws: Secrets['aws'],
+  findings: Findings,
+): SourceConfig {
   const { values } = reading;
   const isOwn = values.AWS_ENDPOINT_URL_S3 !== null;
   const endpoint = values.AWS_ENDPOINT_URL_S3 ?? values.AWS_ENDPOINT_URL;
@@ -288,7 +308,9 @@ function sourceConfig(reading: SettingsReading, aws: Secrets['aws'], findings: F
       'is not the name of a region',
       'set it to a name such as eu-central-1 (not a zone, not a title)',
     );
-  return { region: region ?? '', endpoint, credentials: aws === null ? 'default' : 'static' };
+  // Together with a token file the role is the platform's own, and its chain assumes it.
+  const roleArn = facts.hasWebIdentity === true ? null : values.AWS_ROLE_ARN;
+  return { region: region ?? '', endpoint, credentials: aws === null ? 'default' : 'static', roleArn };
 }
 
 function targetConfig(
@@ -300,26 +322,6 @@ function targetConfig(
   checkEndpoint('STORAGE_EMULATOR_HOST', endpoint, reading, findings);
   if (endpoint !== null) return { endpoint, credentials: 'none' };
   return { endpoint, credentials: google === null ? 'default' : 'service_account' };
-}
-
-/** Plain http leaves this machine only where that was allowed, and is then said. */
-export function checkEndpoint(
-  setting: SettingName,
-  endpoint: string | null,
-  reading: SettingsReading,
-  findings: Findings,
-): void {
-  if (endpoint === null || !endpoint.startsWith('http:') || isLoopbackHost(new URL(endpoint).hostname))
-    return;
-  if (reading.values.REPLICATOR_ALLOW_INSECURE_ENDPOINTS)
-    findings.warn(setting, `is plain http: objects and credentials travel unencrypted to ${endpoint}`);
-  else
-    findings.refuse(
-      setting,
-      quoteText(endpoint),
-      'is plain http to another machine',
-      'use https, or accept it with REPLICATOR_ALLOW_INSECURE_ENDPOINTS=1',
-    );
 }
 
 function memoryBudget(reading: SettingsReading, facts: MachineFacts, findings: Findings): number {

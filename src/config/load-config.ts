@@ -1,6 +1,7 @@
 // The two ways into a configuration: the whole one for the service, and the small one for commands that only call a
 // running service.
-import { buildConfig, checkEndpoint, type Config, type Secrets } from './config.ts';
+import { buildConfig, type Config, type Secrets } from './config.ts';
+import { checkEndpoint } from './config-endpoint.ts';
 import { Findings } from './findings.ts';
 import type { MachineFacts } from './machine-facts.ts';
 import type { ConfigProblem, ConfigWarning } from './problem.ts';

@@ -7,6 +7,8 @@ export interface MachineFacts {
   readonly memoryBytes: number;
   /** Files and connections that this process may have open; null or left out where nobody tells. */
   readonly maxOpenFiles?: number | null;
+  /** True where the platform gives this process a web identity (AWS_WEB_IDENTITY_TOKEN_FILE). */
+  readonly hasWebIdentity?: boolean;
   /** True where the log goes to a terminal. */
   readonly isTerminal: boolean;
 }

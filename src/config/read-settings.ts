@@ -12,7 +12,7 @@ import {
 import { MASK } from './secrets.ts';
 import type { Setting } from './setting.ts';
 import type { Parsed } from './setting-parsers.ts';
-import { NOT_IN_THIS_VERSION, READ_ELSEWHERE, type SettingName, settingNames, SETTINGS } from './settings.ts';
+import { READ_ELSEWHERE, type SettingName, settingNames, SETTINGS } from './settings.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -51,7 +51,7 @@ export function readSettings(env: Environment, envFile: Environment): SettingsRe
   const values: Record<string, unknown> = {};
   const failed = new Set<SettingName>();
   const report: SettingReport[] = [];
-  const problems: ConfigProblem[] = unsupported(env, envFile);
+  const problems: ConfigProblem[] = unsafe(env, envFile);
   for (const name of settingNames()) {
     const setting: Setting<unknown> = SETTINGS[name];
     const given = findGiven(name, setting, env, 'environment') ?? findGiven(name, setting, envFile, '.env');
@@ -125,18 +125,8 @@ function showGiven(text: string, setting: Setting<unknown>): string {
   return openPart(text, setting.isUrl === true) ?? MASK;
 }
 
-function unsupported(env: Environment, envFile: Environment): ConfigProblem[] {
-  // Amazon's own web-identity credentials use this name together with a token file: that is not ours to refuse.
-  const isWebIdentity = (env['AWS_WEB_IDENTITY_TOKEN_FILE'] ?? '') !== '';
-  const given = NOT_IN_THIS_VERSION.filter((name) => ((env[name] ?? '') || (envFile[name] ?? '')) !== '');
-  const problems: ConfigProblem[] = given
-    .filter((name) => name !== 'AWS_ROLE_ARN' || !isWebIdentity)
-    .map((name) => ({
-      setting: name,
-      found: 'a value',
-      reason: 'is not supported by this version',
-      fix: 'remove it; it would be ignored otherwise',
-    }));
+function unsafe(env: Environment, envFile: Environment): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
   if ((env['NODE_TLS_REJECT_UNAUTHORIZED'] ?? envFile['NODE_TLS_REJECT_UNAUTHORIZED'])?.trim() === '0')
     problems.push({
       setting: 'NODE_TLS_REJECT_UNAUTHORIZED',
@@ -149,7 +139,7 @@ function unsupported(env: Environment, envFile: Environment): ConfigProblem[] {
 
 /** Names that look like ours and are not, and names in the file that nothing reads. */
 function strangers(env: Environment, envFile: Environment): ConfigWarning[] {
-  const known = new Set<string>([...NOT_IN_THIS_VERSION, ...READ_ELSEWHERE, 'NODE_TLS_REJECT_UNAUTHORIZED']);
+  const known = new Set<string>([...READ_ELSEWHERE, 'NODE_TLS_REJECT_UNAUTHORIZED']);
   for (const name of settingNames()) {
     const setting: Setting<unknown> = SETTINGS[name];
     known.add(name);

@@ -2,6 +2,7 @@
 // Reading, `config print`, docs/configuration.md and .env.example all follow it.
 import { ALERT_SETTINGS } from './alert-settings.ts';
 import { parseApiKeys } from './api-keys.ts';
+import { INTAKE_SETTINGS } from './intake-settings.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 import {
   accountId,
@@ -121,6 +122,7 @@ export const SETTINGS = {
     example: '24',
   }),
   ...STORE_SETTINGS,
+  ...INTAKE_SETTINGS,
   REPLICATOR_API_KEYS: withDefault(parseApiKeys, [], {
     section: 'http',
     help: 'Keys that may call the API: a list of scope:id:sha256hex, separated by commas; scopes are write, read, admin. "npm run -s replicator -- keys create" prints a key and its entry. Several at once allow rotation. A plain key is accepted with a warning and has the scope write.',
@@ -197,7 +199,7 @@ export const SETTINGS = {
   }),
   REPLICATOR_DATA_DIR: withDefault(plainText, './data', {
     section: 'storage',
-    help: 'Folder of the SQLite database. One process owns it; it must survive restarts.',
+    help: 'Folder of the SQLite database, where DATABASE_URL is not set. One process owns it; it must survive restarts.',
     defaultText: './data',
     example: './data',
   }),
@@ -250,15 +252,6 @@ export const SETTINGS = {
 } as const satisfies Record<string, Setting<unknown>>;
 
 export type SettingName = keyof typeof SETTINGS;
-
-/** Settings of other versions. Set here they would be ignored silently, so they are refused. */
-export const NOT_IN_THIS_VERSION = [
-  'DATABASE_URL',
-  'SQS_QUEUE_URL',
-  'SNS_TOPIC_ARNS',
-  'REPLICATOR_WEBHOOK_SECRETS',
-  'AWS_ROLE_ARN',
-] as const;
 
 /** Names that another program of this project reads; set here they are no typing error. */
 export const READ_ELSEWHERE: readonly string[] = ['REPLICATOR_WEBHOOK_SECRET', 'FASTAPI_URL'];

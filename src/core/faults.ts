@@ -207,6 +207,23 @@ export const FAULTS = {
     remedy:
       'Correct the rules and restart: the transfers then go on by themselves. Or leave them parked; nothing is copied or lost.',
   },
+  queue_unavailable: {
+    disposition: 'wait_for_store',
+    title: 'The message queue does not answer',
+    remedy:
+      'Nothing to do: it is asked again. If it lasts, check the network, AWS_REGION and the queue address.',
+  },
+  queue_denied: {
+    disposition: 'park',
+    title: 'The service may not use the message queue',
+    remedy:
+      'Allow sqs:ReceiveMessage, DeleteMessage, ChangeMessageVisibility, GetQueueAttributes and SendMessage on it.',
+  },
+  queue_missing: {
+    disposition: 'park',
+    title: 'The message queue does not exist',
+    remedy: 'Check SQS_QUEUE_URL: its account, its region and its name.',
+  },
   delete_brake: {
     disposition: 'park',
     title: 'Deletes of this rule are stopped by the brake',

@@ -11,6 +11,7 @@ export function readMachine() {
     // A container's limit; 0 or more than the machine has where there is none.
     memoryBytes: Math.min(process.constrainedMemory() || totalmem(), totalmem()),
     maxOpenFiles: readMaxOpenFiles(),
+    hasWebIdentity: (process.env['AWS_WEB_IDENTITY_TOKEN_FILE'] ?? '') !== '',
     isTerminal: process.stdout.isTTY,
   };
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SandboxServer } from '../../sandbox/http-server.ts';
 import { SANDBOX_KEYS } from '../../sandbox/two-clouds.ts';
-import { cachedCredentials } from '../../src/stores/s3/credentials.ts';
+import { cachedCredentials } from '../../src/aws/credentials.ts';
 import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 import {
   BLOCK_BYTES,

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FaultEffect } from '../../sandbox/scripted-faults.ts';
 import { Fault, type FaultCode } from '../../src/core/faults.ts';
-import { cachedAccessToken } from '../../src/stores/gcs/access-token.ts';
+import { cachedAccessToken } from '../../src/google/access-token.ts';
 import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 import {
   BLOCK_BYTES,

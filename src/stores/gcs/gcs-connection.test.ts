@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { Fault } from '../../core/faults.ts';
 import type { EffectAnswer, ObjectTarget, TargetLook } from '../../core/object-target.ts';
-import type { AccessTokens } from './gcs-connection.ts';
+import type { AccessTokens } from '../../google/access-token.ts';
 import {
   openOn,
   type RawAnswer,

@@ -4,6 +4,7 @@ import { Agent, type Dispatcher, errors } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
+import type { AccessTokens } from '../../google/access-token.ts';
 import {
   brokenFault,
   detailsOfSubject,
@@ -14,12 +15,6 @@ import {
   unreachableFault,
 } from './faults.ts';
 import type { SentBody } from './sent-body.ts';
-
-/** Where tokens come from. `refresh` gets a new one although the present one has not expired. */
-export interface AccessTokens {
-  get(): Promise<string>;
-  refresh(): Promise<string>;
-}
 
 /** All in milliseconds. `headersMs` bounds a stalled send as well; `bodyIdleMs` is between two pieces of an answer. */
 export interface GcsTimeouts {

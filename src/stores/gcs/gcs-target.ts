@@ -2,7 +2,8 @@
 // resumable session), every effect conditioned on generation and metageneration.
 import type { Clock } from '../../core/clock.ts';
 import type { ObjectTarget } from '../../core/object-target.ts';
-import { type AccessTokens, GcsConnection, type GcsTimeouts } from './gcs-connection.ts';
+import type { AccessTokens } from '../../google/access-token.ts';
+import { GcsConnection, type GcsTimeouts } from './gcs-connection.ts';
 import { nameProblem } from './gcs-names.ts';
 import { insert, list, look, remove, updateMetadata } from './single-requests.ts';
 import {

@@ -13,7 +13,7 @@ import type {
   SourceRead,
   SourceReadRequest,
 } from '../../core/object-source.ts';
-import type { CredentialsProvider } from './credentials.ts';
+import type { CredentialsProvider } from '../../aws/credentials.ts';
 import { type ErrorAnswer, isDeleteMarker } from './error-answer.ts';
 import { answerFault, networkFault, type RequestContext } from './faults.ts';
 import { listQuery, readListPage } from './list-page.ts';

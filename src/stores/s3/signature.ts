@@ -1,7 +1,7 @@
 // AWS Signature Version 4 for the Authorization header, payload in a single chunk. Pure: the same request gives the
 // same signature. Paths and queries come in already encoded, because they are signed exactly as they are sent.
 import { createHmac, hash } from 'node:crypto';
-import type { AwsCredentials } from './credentials.ts';
+import type { AwsCredentials } from '../../aws/credentials.ts';
 
 /** SHA-256 of nothing, in hex: the payload hash of every request without a body. */
 export const EMPTY_PAYLOAD_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';

@@ -4,7 +4,7 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import { Fault, type FaultCode } from '../../core/faults.ts';
-import type { AwsCredentials } from './credentials.ts';
+import type { AwsCredentials } from '../../aws/credentials.ts';
 import { createSigner, EMPTY_PAYLOAD_SHA256 } from './signature.ts';
 import {
   errorDocument,

@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
 import { type Addressing, canonicalQuery, createAddressing } from './addressing.ts';
-import type { AwsCredentials, CredentialsProvider } from './credentials.ts';
+import type { AwsCredentials, CredentialsProvider } from '../../aws/credentials.ts';
 import { type ErrorAnswer, readErrorAnswer } from './error-answer.ts';
 import { networkFault } from './faults.ts';
 import { type Headers, header } from './header-text.ts';

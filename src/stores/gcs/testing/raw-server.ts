@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { SYSTEM_CLOCK } from '../../../system-clock.ts';
-import type { AccessTokens } from '../gcs-connection.ts';
+import type { AccessTokens } from '../../../google/access-token.ts';
 import { openGcsTarget } from '../gcs-target.ts';
 
 export interface RawRequest {

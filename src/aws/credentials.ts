@@ -1,7 +1,7 @@
 // Where AWS credentials come from: given keys, or whatever the AWS SDK's default chain finds (environment, profile,
 // SSO, process, web identity, container, instance). Cached, renewed in time, one renewal in flight.
-import type { Clock } from '../../core/clock.ts';
-import { Fault } from '../../core/faults.ts';
+import type { Clock } from '../core/clock.ts';
+import { Fault } from '../core/faults.ts';
 
 export interface AwsCredentials {
   readonly accessKeyId: string;

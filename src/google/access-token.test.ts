@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createVerify, generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
-import type { Clock } from '../../core/clock.ts';
-import { Fault } from '../../core/faults.ts';
+import type { Clock } from '../core/clock.ts';
+import { Fault } from '../core/faults.ts';
 import { cachedAccessToken, googleAccessToken, type IssuedToken } from './access-token.ts';
 
 const EMAIL = 'copier@project.iam.gserviceaccount.com';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../../core/clock.ts';
-import { Fault } from '../../core/faults.ts';
+import type { Clock } from '../core/clock.ts';
+import { Fault } from '../core/faults.ts';
 import { type AwsCredentials, awsCredentials, cachedCredentials } from './credentials.ts';
 
 const MINUTE_MS = 60_000;

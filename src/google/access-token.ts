@@ -2,10 +2,14 @@
 // still valid is used while the token service is down. google-auth-library gets the tokens and does nothing else.
 import { createPrivateKey } from 'node:crypto';
 import { type AuthClient, GoogleAuth, JWT } from 'google-auth-library';
-import type { Clock } from '../../core/clock.ts';
-import { Fault } from '../../core/faults.ts';
-import type { AccessTokens } from './gcs-connection.ts';
-import { isRecord } from './gcs-object.ts';
+import type { Clock } from '../core/clock.ts';
+import { Fault } from '../core/faults.ts';
+
+/** Where tokens come from. `refresh` gets a new one although the present one has not expired. */
+export interface AccessTokens {
+  get(): Promise<string>;
+  refresh(): Promise<string>;
+}
 
 const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
 
@@ -175,4 +179,8 @@ function readServiceAccountKey(key: object): { email: string; key: string; keyId
 
 function invalid(message: string): Fault {
   return new Fault('credentials_invalid', message, { details: { store: 'target', provider: 'google' } });
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
