@@ -1,5 +1,5 @@
 // The settings of the ways in beside plain HTTP calls, and of what they share: a part of the table in settings.ts.
-import { Secret } from './secrets.ts';
+import { MASK, Secret } from './secrets.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 import { accept, baseUrl, type Parse, refuse, splitList } from './setting-parsers.ts';
 
@@ -109,7 +109,8 @@ export const INTAKE_SETTINGS = {
 
 /** Host and database; who asks and with which password is left out. */
 function showDatabase(text: string): string {
-  if (!URL.canParse(text)) return '[secret]';
+  if (!URL.canParse(text)) return MASK;
   const { protocol, host, pathname } = new URL(text);
-  return `${protocol}//[secret]@${host}${pathname}`;
+  // Anything else may be a password in the wrong place.
+  return /^\/[\w-]{1,63}$/.test(pathname) ? `${protocol}//${MASK}@${host}${pathname}` : MASK;
 }
