@@ -131,7 +131,8 @@ test('when the lead changes hands the new leader goes on where the old one was',
 });
 
 test('a duty whose beginning fails is tried again, and told; one that fails at the start fails the start', async () => {
-  const { clock, happenings } = new World();
+  const world = new World();
+  const { clock } = world;
   const troubles: string[] = [];
   const leadership = new ManualLeadership(false);
   let tries = 0;
@@ -139,7 +140,7 @@ test('a duty whose beginning fails is tried again, and told; one that fails at t
     leadership,
     clock,
     happenings: {
-      ...happenings(),
+      ...world.happenings(),
       workerTroubled: ({ doing }: { readonly doing: string }) => void troubles.push(doing),
     },
     doing: 'reading notes',

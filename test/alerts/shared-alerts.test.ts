@@ -57,7 +57,7 @@ function begin(notes: DurableNotes, isLeader: boolean, parkedCount: () => number
     sink: {
       origin: 'https://alerts.example.com',
       send: async (message) => {
-        sent.push(`${String(message['status'])} ${String(message['key'])}`);
+        sent.push(`${message['status']} ${String(message['key'])}`);
         return { kind: 'delivered' };
       },
     },
