@@ -6,6 +6,9 @@ import type { TransferRow } from './transfer-row.ts';
 type ClassName = Pick<ParkedClass, 'ruleName' | 'faultCode'>;
 type ClassifiedRow = Pick<TransferRow<unknown>, 'status' | 'ruleName' | 'fault'>;
 
+/** Parked rows that one redrive of a class looks at: some milliseconds, whatever the filter leaves out. */
+export const EXAMINED_PARKED_ROWS = 5000;
+
 /** Counts by class; as changes they may be negative. */
 export class ParkedTally {
   readonly #countByFault = new Map<FaultCode, Map<string, number>>();

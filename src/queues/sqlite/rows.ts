@@ -3,10 +3,8 @@ import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { type FaultCode, type FaultRecord, isFaultCode } from '../../core/faults.ts';
 import type { Outcome, Receipt, TransferStatus } from '../../core/transfer.ts';
 import type { Lane, Priority } from '../../core/transfer-queue.ts';
-import type { FollowUp, TransferRow } from '../transfer-row.ts';
-
-/** Checkpoints are kept sealed. */
-export type SealedRow = TransferRow<Uint8Array>;
+import type { SealedRow } from '../row-table.ts';
+import type { FollowUp } from '../transfer-row.ts';
 
 /**
  * A row with its position in the table, the lane it is kept in, and the position of the newest receipt of its rule and
