@@ -31,8 +31,13 @@ export class ParkedTally {
 
   /** Adds every count of another tally. */
   add(other: ParkedTally): void {
-    for (const [faultCode, byRule] of other.#countByFault) {
-      for (const [ruleName, count] of byRule) this.addTo({ ruleName, faultCode }, count);
+    for (const { count, ...name } of other.entries()) this.addTo(name, count);
+  }
+
+  /** Every class that has a count. */
+  *entries(): Generator<ClassName & { readonly count: number }> {
+    for (const [faultCode, byRule] of this.#countByFault) {
+      for (const [ruleName, count] of byRule) yield { ruleName, faultCode, count };
     }
   }
 

@@ -34,6 +34,7 @@ import { checkLimit, positionOf } from '../page-cursor.ts';
 import { joinClasses, ParkedTally } from '../parked-tally.ts';
 import { QueueListeners, RowChanges } from '../queue-listeners.ts';
 import { type QueueTime, startSteadyClock, type SteadyClock } from '../steady-clock.ts';
+import { knownFaultCode } from '../stored-fault.ts';
 import { followUpTransfer, toTransfer } from '../transfer-row.ts';
 import { CommitGroup } from './commit-group.ts';
 import { Deliveries } from './deliveries.ts';
@@ -54,7 +55,7 @@ import {
 import { recoverRows } from './recover.ts';
 import { redriveClass } from './redrive-class.ts';
 import { SqliteNotes } from './sqlite-notes.ts';
-import { integer, knownFaultCode, type StoredRow, text } from './rows.ts';
+import { integer, type StoredRow, text } from './rows.ts';
 import { TransferTable } from './transfer-table.ts';
 
 /** The file itself, or the data folder that is kept private and holds `queue.sqlite`. */

@@ -7,6 +7,7 @@ import type { Lane, ParkedClass, Priority, UploadCheckpoint } from '../../core/t
 import type { CheckpointSealer } from '../checkpoint-sealer.ts';
 import type { RowChanges } from '../queue-listeners.ts';
 import type { RowTable, SealedRow } from '../row-table.ts';
+import { knownFaultCode } from '../stored-fault.ts';
 import { laneOf } from '../transfer-row.ts';
 import {
   ALL_COLUMNS,
@@ -15,7 +16,6 @@ import {
   fixedValues,
   INSERT_ROW,
   integer,
-  knownFaultCode,
   type StoredRow,
   text,
   toReceipt,
