@@ -45,7 +45,7 @@ export async function startPostgresServer(flags: readonly string[] = []): Promis
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
     postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=200', ...flags],
-    onLog: (line) => said.push(String(line)),
+    onLog: (line) => said.push(line),
     onError: (line) => said.push(String(line)),
   });
   const url = `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`;

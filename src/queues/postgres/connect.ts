@@ -10,7 +10,6 @@ const ANSWER_TIMEOUT_MS = 20_000;
 const IDLE_MS = 60_000;
 /** Older servers do not tell whether a transaction was committed after its connection broke. */
 const OLDEST_VERSION = 140_000;
-const INT8_OID = 20;
 
 /**
  * Plans must not depend on statistics: those of a table that was empty a moment ago would have a long queue walked
@@ -59,7 +58,8 @@ export function readDatabaseUrl(url: string): DatabaseAddress {
       fallback_application_name: 'cross-cloud-replicator',
       types: {
         // Every whole number that we keep fits a double.
-        getTypeParser: (oid, format) => (oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format)),
+        getTypeParser: (oid, format) =>
+          oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format),
       },
     },
     shown: `${decodeURIComponent(host)}${parsed.pathname}`,
@@ -72,7 +72,8 @@ export function openPool({ client }: DatabaseAddress, connections: number): pg.P
     ...client,
     max: connections,
     idleTimeoutMillis: IDLE_MS,
-    onConnect: (connected) => prepareSession(connected),
+    // The pool waits for the promise, which its types do not know.
+    onConnect: prepareSession as (connected: pg.ClientBase) => void,
   });
   pool.on('error', () => {});
   // A connection that breaks while it is used fails the queries on it; the event says nothing more.
@@ -154,7 +155,7 @@ export function cannotBeUsed(shown: string, cause: unknown): Error {
 
 function explain(error: unknown): string {
   const reason = reasonOf(error);
-  switch (sqlStateOf(error)) {
+  switch (sqlStateOf(error) ?? '') {
     case '28P01':
     case '28000':
       return `${reason}. Check user, password and database in DATABASE_URL, and pg_hba.conf of the server`;
