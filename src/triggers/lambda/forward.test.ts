@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
+import { verifyWebhook } from '../webhook-signature.ts';
 import { createForwarder, type ForwardLogLine } from './forward.ts';
 import { ForwardError } from './forward-failure.ts';
 
@@ -131,6 +132,30 @@ test('without a key, a request id and a clock of Lambda it sends without them', 
   assert.equal(seen?.headers['authorization'], undefined);
   assert.equal(seen?.headers['x-request-id'], undefined);
   assert.equal(seen?.body, 'null');
+});
+
+test('with a webhook secret the exact bytes are signed, and no key is sent', async (t) => {
+  const service = await startService(t, (res) => answerJson(res, 202, RECEIPT));
+  const secret = Uint8Array.from({ length: 32 }, (_, index) => index);
+  const forward = createForwarder({
+    url: service.url,
+    proof: { kind: 'signature', secret },
+    timeoutMs: 5000,
+    log: () => {},
+  });
+  await forward(EVENTS['S3'], CONTEXT);
+  await forward(EVENTS['S3'], {});
+  const checks = service.seen.map(({ headers, body }) => {
+    assert.equal(headers['authorization'], undefined);
+    const [id, timestamp, signature] = ['id', 'timestamp', 'signature'].map((name) =>
+      String(headers[`webhook-${name}`]),
+    );
+    const signed = { headers: { id, timestamp, signature }, body: Buffer.from(body), nowMs: Date.now() };
+    return verifyWebhook({ ...signed, secrets: [secret] });
+  });
+  assert.deepEqual(checks[0], { kind: 'valid', id: CONTEXT.awsRequestId });
+  assert.partialDeepStrictEqual(checks[1], { kind: 'valid' });
+  assert.notDeepEqual(checks[1], checks[0]);
 });
 
 const problem = (status: number, code: string): object => ({

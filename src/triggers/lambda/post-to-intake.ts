@@ -1,7 +1,8 @@
 // One document posted to the service, with the sender's proof, and what the answer is worth: taken, or a ForwardError
 // that names status, reason and remedy.
 import { Buffer } from 'node:buffer';
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import { signWebhook } from '../webhook-signature.ts';
 import { answerFailure, deliveryFailure, ForwardError, lossFailure } from './forward-failure.ts';
 import { type DocumentAnswer, type SendDocument, sendDocument } from './send-document.ts';
 
@@ -95,7 +96,8 @@ function proofHeaders(
   if (proof.kind === 'none') return {};
   if (proof.kind === 'key') return { authorization: `Bearer ${proof.apiKey}` };
   const id = `${signed.context.awsRequestId ?? randomUUID()}${signed.part === '' ? '' : `_${signed.part}`}`;
-  return signWebhook({ secret: proof.secret, id, sentAtMs: Date.now(), body: signed.body });
+  const timestampSec = Math.floor(Date.now() / 1000);
+  return signWebhook({ id, timestampSec, body: signed.body }, proof.secret);
 }
 
 /** The intake's own answer; null where the body is anything else, whatever its status says. */
@@ -129,19 +131,4 @@ function withoutProof(failure: ForwardError, headers: Readonly<Record<string, st
   let { message } = failure;
   for (const secret of secrets) message = message.replaceAll(secret ?? '', '[secret]');
   return secrets.length === 0 ? failure : new ForwardError(message, { status: failure.status });
-}
-
-function signWebhook(signed: {
-  readonly secret: Uint8Array;
-  readonly id: string;
-  readonly sentAtMs: number;
-  readonly body: string;
-}): Readonly<Record<string, string>> {
-  const sentAtSec = String(Math.floor(signed.sentAtMs / 1000));
-  const mac = createHmac('sha256', signed.secret).update(`${signed.id}.${sentAtSec}.${signed.body}`);
-  return {
-    'webhook-id': signed.id,
-    'webhook-timestamp': sentAtSec,
-    'webhook-signature': `v1,${mac.digest('base64')}`,
-  };
 }
