@@ -1,51 +1,19 @@
 // An SQS batch over real HTTP to a service that refuses some of it, all of it, or breaks on the way.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { sqsRecord } from '../sample-documents.ts';
 import { createForwarder, type ForwardLogLine } from './forward.ts';
 import { ForwardError } from './forward-failure.ts';
 import type { InvocationContext, SenderProof } from './post-to-intake.ts';
+import { bodiesOf, startIntakeService } from './testing/intake-service.ts';
 
 const CONTEXT = { awsRequestId: 'r-1', getRemainingTimeInMillis: () => 30_000 };
 const KEY: SenderProof = { kind: 'key', apiKey: 'rk-1' };
 
-interface Posted {
-  /** Bodies of the messages of the request. */
-  readonly bodies: readonly string[];
-  readonly id: string | undefined;
-}
-
 /** A service that answers each request by the status that `judge` finds for its messages; 0 cuts the connection. */
 async function startService(t: TestContext, judge: (bodies: readonly string[], nth: number) => number) {
-  const posts: Posted[] = [];
-  const server = createServer((req, res) => {
-    const chunks: Buffer[] = [];
-    req.on('data', (chunk: Buffer) => chunks.push(chunk));
-    req.on('end', () => {
-      const document = JSON.parse(Buffer.concat(chunks).toString()) as { Records: { body: string }[] };
-      const bodies = document.Records.map(({ body }) => body);
-      const id = req.headers['webhook-id'];
-      posts.push({ bodies, id: typeof id === 'string' ? id : undefined });
-      const status = judge(bodies, posts.length);
-      if (status === 0) return void res.destroy();
-      const taken = { accepted: bodies.length, ignored: 0, quarantined: 0, transfers: bodies };
-      const problem = { code: 'refused', detail: `because of ${bodies.length} messages` };
-      res.writeHead(status, { 'content-type': 'application/json' });
-      return void res.end(JSON.stringify(status === 202 ? taken : problem));
-    });
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  t.after(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => {
-      server.close(resolve);
-    });
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/events`, posts };
+  const { url, posts } = await startIntakeService(t, (post, nth) => judge(bodiesOf(post), nth));
+  return { url: `${url}/v1/events`, posts };
 }
 
 const batchOf = (...bodies: readonly string[]) => ({
@@ -74,10 +42,7 @@ test('a batch that the service takes is one request, and its answer names no mes
   const service = await startService(t, () => 202);
   const { answer } = await forward(service.url, batchOf(...LETTERS));
   assert.deepEqual(answer, { batchItemFailures: [] });
-  assert.deepEqual(
-    service.posts.map(({ bodies }) => bodies),
-    [LETTERS],
-  );
+  assert.deepEqual(service.posts.map(bodiesOf), [LETTERS]);
 });
 
 for (const status of [400, 413, 415, 422])
@@ -86,9 +51,9 @@ for (const status of [400, 413, 415, 422])
       const service = await startService(t, (bodies) => (bodies.includes(bad) ? status : 202));
       const { answer, lines } = await forward(service.url, batchOf(...LETTERS));
       assert.deepEqual(answer, failures(bad));
-      const taken = service.posts.filter(({ bodies }) => !bodies.includes(bad));
+      const taken = service.posts.map(bodiesOf).filter((bodies) => !bodies.includes(bad));
       assert.deepEqual(
-        taken.flatMap(({ bodies }) => bodies),
+        taken.flat(),
         LETTERS.filter((letter) => letter !== bad),
         'each good one once',
       );
@@ -101,7 +66,7 @@ for (const status of [400, 413, 415, 422])
         firstFailed: `id-of-${bad}`,
       });
       assert.match(String(lines[0]?.['message']), /ReportBatchItemFailures/);
-      assert.match(String(lines[0]?.['reason']), new RegExp(`answered ${status}.*because of 1 messages`));
+      assert.match(String(lines[0]?.['reason']), new RegExp(`answered ${status}.*because of 1 records`));
     }
   });
 
@@ -155,7 +120,7 @@ test('a batch above 8 MiB is not sent as a whole but in halves', async (t) => {
   const { answer } = await forward(service.url, batchOf(...bodies));
   assert.deepEqual(answer, { batchItemFailures: [] });
   assert.deepEqual(
-    service.posts.map((post) => post.bodies.length),
+    service.posts.map(({ records }) => records.length),
     [5, 5],
   );
 });
@@ -185,7 +150,7 @@ test('each signed part has an id of its own, the same when the invocation is rep
   const ids = async (): Promise<unknown[]> => {
     const before = service.posts.length;
     await forward(service.url, batchOf('a', 'b', 'c', 'd'), { proof });
-    return service.posts.slice(before).map(({ id }) => id);
+    return service.posts.slice(before).map(({ headers }) => headers['webhook-id']);
   };
   const first = await ids();
   assert.deepEqual(first, ['r-1', 'r-1_0_2', 'r-1_2_4', 'r-1_2_3', 'r-1_3_4']);
