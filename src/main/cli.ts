@@ -6,7 +6,15 @@ import { runCli } from '../cli/cli.ts';
 import { createApiKey } from '../config/api-keys.ts';
 import { loadClientConfig, loadConfig } from '../config/load-config.ts';
 import { formatProblems } from '../config/problem.ts';
+import { SYSTEM_CLOCK } from '../system-clock.ts';
 import { readMachine } from './machine.ts';
+
+/** What commands that run on their own are opened with; they have looked at the problems before. */
+function ownParts() {
+  const loaded = loadConfig(readMachine());
+  if (loaded.kind === 'invalid') throw new Error('The configuration changed while it was used');
+  return { config: loaded.config, secrets: loaded.secrets, clock: SYSTEM_CLOCK };
+}
 
 const interrupted = new AbortController();
 process.once('SIGINT', () => interrupted.abort());
@@ -20,6 +28,7 @@ const exitCode = await runCli({
   loadClient: () => loadClientConfig(readMachine()),
   formatProblems,
   createApiKey: (request) => createApiKey({ ...request, randomBytes: randomBytes(32) }),
+  openSetup: async () => (await import('../open-setup.ts')).openSetup(ownParts()),
   serve: async () => (await import('./run-service.ts')).runService(),
 });
 // The service sets its own.
