@@ -213,6 +213,7 @@ export const HTTP_STATUS_OF_FAULT: Record<FaultCode, number> = {
   queue_unavailable: 503,
   queue_denied: 502,
   queue_missing: 502,
+  queue_refused: 502,
   delete_brake: 409,
   rule_missing: 409,
   unexpected: 500,
