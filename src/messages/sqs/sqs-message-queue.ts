@@ -1,6 +1,6 @@
 // A queue of Amazon SQS, or of a server that speaks its JSON protocol. One request for one call: the client's own
 // retries are off, and only credentials that were replaced at their origin are read again, once.
-import type { SQSClient } from '@aws-sdk/client-sqs';
+import type * as SqsSdk from '@aws-sdk/client-sqs';
 import type { AwsCredentials, CredentialsProvider } from '../../aws/credentials.ts';
 import type { Clock } from '../../core/clock.ts';
 import {
@@ -23,43 +23,47 @@ export interface SqsOptions {
   readonly clock: Clock;
   /** Requests under way at once, at most; every waiting receive is one. */
   readonly connections: number;
+  /** What a request may take beside the time that it was told to wait; 15 s by default. */
+  readonly answerTimeoutMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** What a request may take beside the time that it was told to wait. */
 const ANSWER_TIMEOUT_MS = 15_000;
 /** Bodies in one call together: what every server takes, though Amazon takes 1 MiB by now. */
 const SEND_BYTES_PER_CALL = 256 * 1024;
 
-/** The part of the client's module that is used; loaded when a queue is opened, because it is large. */
-type Sdk = typeof import('@aws-sdk/client-sqs');
-type BatchFailure = {
+interface BatchFailure {
   Id?: string | undefined;
   Code?: string | undefined;
   Message?: string | undefined;
   SenderFault?: boolean | undefined;
-};
+}
 
-/** Opens the queue. Nothing is asked yet: whether it exists shows the first call. */
+/**
+ * Opens the queue. Nothing is asked yet: whether it exists shows the first call. The client is loaded only here,
+ * because it is large.
+ */
 export async function openSqsMessageQueue(options: SqsOptions): Promise<MessageQueue> {
   return new SqsMessageQueue(await import('@aws-sdk/client-sqs'), options);
 }
 
 class SqsMessageQueue implements MessageQueue {
-  readonly #sdk: Sdk;
-  readonly #client: SQSClient;
+  readonly #sdk: typeof SqsSdk;
+  readonly #client: SqsSdk.SQSClient;
   readonly #queueUrl: string;
   readonly #origin: string;
   readonly #credentials: CredentialsProvider;
   readonly #clock: Clock;
+  readonly #answerTimeoutMs: number;
 
-  constructor(sdk: Sdk, options: SqsOptions) {
+  constructor(sdk: typeof SqsSdk, options: SqsOptions) {
     const { queueUrl, region, endpoint, credentials, clock, connections } = options;
     this.#sdk = sdk;
     this.#queueUrl = queueUrl;
     this.#origin = endpoint ?? new URL(queueUrl).origin;
     this.#credentials = credentials;
     this.#clock = clock;
+    this.#answerTimeoutMs = options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
     this.#client = new sdk.SQSClient({
       region,
       endpoint: this.#origin,
@@ -207,7 +211,7 @@ class SqsMessageQueue implements MessageQueue {
     const used = await untilAborted(this.#credentials(), signal);
     for (let mayRenew = true; ; mayRenew = false) {
       try {
-        const deadline = AbortSignal.timeout(waitMs + ANSWER_TIMEOUT_MS);
+        const deadline = AbortSignal.timeout(waitMs + this.#answerTimeoutMs);
         return await send({ abortSignal: AbortSignal.any([signal, deadline]) });
       } catch (error) {
         signal.throwIfAborted();
