@@ -1,10 +1,9 @@
 // An SQS of its own on loopback, in memory: the HTTP service in the current JSON protocol, plus direct access for
 // tests and the demo.
-import { randomInt } from 'node:crypto';
 import { Keyring } from '../aws/keyring.ts';
 import { type SandboxServer, startSandboxServer } from '../http-server.ts';
 import { machineClock, type SandboxClock } from '../sandbox-clock.ts';
-import { type DeliveryTrouble, type TroubleCounts, TroubledDelivery } from './delivery-trouble.ts';
+import { type DeliveryTrouble, type TroubleCounts, troubleOf } from '../delivery-trouble.ts';
 import type { MessageAttributes } from './message-attributes.ts';
 import { routeSqs, type SqsActionName } from './sqs-router.ts';
 import { makeQueue, queueByArn, requireQueueByName, type SqsState, urlOf } from './sqs-state.ts';
@@ -115,7 +114,7 @@ function directAccess(state: SqsState): Omit<SandboxSqs, keyof SandboxServer> {
     accountId: state.accountId,
     createQueue: (name, attributes = {}, { delivery } = {}) => {
       const queue = makeQueue(state, name, attributes);
-      queue.trouble = delivery === undefined ? null : troubleOf(name, delivery);
+      queue.trouble = delivery === undefined ? null : troubleOf(`queue ${name}`, delivery);
       return urlOf(state, name);
     },
     queueUrl: (name) => urlOf(state, requireQueueByName(state, name).name),
@@ -164,11 +163,4 @@ function put(
     true,
   );
   return sent.id;
-}
-
-function troubleOf(name: string, delivery: DeliveryTrouble): TroubledDelivery {
-  const seed = delivery.seed ?? randomInt(2 ** 31);
-  if (delivery.seed === undefined)
-    process.stdout.write(`The sandbox queue ${name} has trouble with its delivery: seed ${seed}\n`);
-  return new TroubledDelivery(delivery, seed);
 }
