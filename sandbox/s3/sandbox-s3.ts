@@ -2,6 +2,7 @@
 import { Keyring, type SandboxKeys } from '../aws/keyring.ts';
 import { type SandboxServer, startSandboxServer } from '../http-server.ts';
 import { bucketOf, type DirectAccess, directAccess } from './direct-access.ts';
+import type { NotificationConfiguration } from './notification-configuration.ts';
 import {
   type NotificationDestinations,
   type NotificationOptions,
@@ -29,6 +30,8 @@ export interface SandboxS3Options extends SandboxKeys {
 export interface SandboxS3 extends SandboxServer, DirectAccess {
   /** Where the changes of a bucket go; null for nowhere. An address gets s3:TestEvent at once. */
   setNotification(bucket: string, target: NotificationTarget | null, options?: NotificationOptions): void;
+  /** Replaces a bucket's notification configuration, unchecked; its queues and topics get s3:TestEvent. */
+  configureNotification(bucket: string, configuration: NotificationConfiguration): void;
   /** Makes the rest of the cloud known, so that notification configurations can name it. */
   connect(destinations: NotificationDestinations): void;
   /** Refuses what needs this permission with 403 until it is allowed again. */
@@ -70,6 +73,10 @@ export async function startSandboxS3(options: SandboxS3Options): Promise<Sandbox
     setNotification: (name, target, notificationOptions = {}) => {
       bucketOf(state, name);
       notifications.setTarget(name, target, notificationOptions);
+    },
+    configureNotification: (name, configuration) => {
+      bucketOf(state, name).notification = configuration;
+      notifications.test(name, configuration);
     },
     connect: (destinations) => {
       notifications.destinations = destinations;
