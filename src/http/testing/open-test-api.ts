@@ -194,6 +194,7 @@ const SILENT_OVERLOAD = {
 const SILENT_HAPPENINGS = {
   changeAccepted() {},
   changeIgnored() {},
+  deliveryRepeated() {},
   recordQuarantined() {},
   transferStarted() {},
   uploadResumed() {},
