@@ -75,10 +75,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'system-clock.ts': ['core'],
   'open-overload.ts': ['core', 'replication', 'system-clock.ts', 'http', 'telemetry', 'config'],
   'open-alerts.ts': ['core', 'replication', 'system-clock.ts', 'telemetry', 'config'],
+  'open-body-proofs.ts': ['core', 'aws', 'system-clock.ts', 'triggers', 'http', 'config'],
   'app.ts': [
     'core',
     'replication',
     'system-clock.ts',
+    'open-body-proofs.ts',
     'open-overload.ts',
     'open-alerts.ts',
     'checksums',

@@ -6,6 +6,9 @@ import { showFound } from './problem.ts';
 import { isGiven, type SettingsReading } from './read-settings.ts';
 import { isLoopbackHost } from './setting-parsers.ts';
 
+/** What decides who may call; a wrong value in one of them is told there. */
+const AUTH_SETTINGS = ['REPLICATOR_API_KEYS', 'REPLICATOR_WEBHOOK_SECRETS', 'REPLICATOR_AUTH'] as const;
+
 /** Two of the largest documents always fit. */
 const MIN_BODY_BYTES = 16 * 1024 * 1024;
 const MAX_BODY_BYTES = 128 * 1024 * 1024;
@@ -20,7 +23,10 @@ export interface HttpConfig {
   readonly maxConnections: number;
   /** Bytes of request bodies that may be under way. */
   readonly maxBodyBytes: number;
-  /** `loopback`: no keys, so only this machine may call; `none`: everybody may, as was said out loud. */
+  /**
+   * `keys`: callers show a key or sign their calls, and there may be no key at all; `loopback`: neither is configured,
+   * so only this machine may call; `none`: everybody may, as was said out loud.
+   */
   readonly auth:
     | { readonly kind: 'keys'; readonly keys: readonly ApiKey[] }
     | { readonly kind: 'loopback' | 'none' };
@@ -63,20 +69,27 @@ function listening(
       `the key ${key.id} is given in clear and has the scope write; keep only its entry: write:${key.id}:<sha256 of the key>`,
     );
   if (values.REPLICATOR_AUTH === 'none') {
-    if (isGiven(reading, 'REPLICATOR_API_KEYS'))
-      findings.refuse(
-        'REPLICATOR_AUTH',
-        '"none"',
-        'says that no key is needed, and REPLICATOR_API_KEYS is set',
-        'remove one of the two',
-      );
+    for (const given of ['REPLICATOR_API_KEYS', 'REPLICATOR_WEBHOOK_SECRETS'] as const)
+      if (isGiven(reading, given))
+        findings.refuse(
+          'REPLICATOR_AUTH',
+          '"none"',
+          `says that no key is needed, and ${given} is set`,
+          'remove one of the two',
+        );
     findings.warn('REPLICATOR_AUTH', 'is none: everybody who reaches the port may use the whole API');
     return { host: values.HOST ?? '127.0.0.1', port, publicUrl, auth: { kind: 'none' } };
   }
-  if (keys.length > 0)
+  if (keys.length > 0 || values.REPLICATOR_WEBHOOK_SECRETS.length > 0)
     return { host: values.HOST ?? '0.0.0.0', port, publicUrl, auth: { kind: 'keys', keys } };
   const host = values.HOST ?? '127.0.0.1';
-  if (!isLoopbackHost(host) && !failed.has('REPLICATOR_API_KEYS') && !failed.has('REPLICATOR_AUTH'))
+  if (values.SNS_TOPIC_ARNS.length > 0)
+    findings.warn(
+      'SNS_TOPIC_ARNS',
+      'is set, and no keys are: the service answers only this machine, so SNS cannot reach it; set REPLICATOR_API_KEYS',
+    );
+  const hasFailed = AUTH_SETTINGS.some((name) => failed.has(name));
+  if (!isLoopbackHost(host) && !hasFailed)
     findings.refuse(
       'HOST',
       showFound(host, false),

@@ -2,6 +2,7 @@
 // announced, and while it is read where it is not. Refused requests are told to come again; nothing of them is kept.
 import { Transform } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { CallerQuota } from '../replication/caller-quota.ts';
 import type { IntakeGate, Refusal } from '../replication/intake-gate.ts';
 import type { HttpApp } from './http-deps.ts';
 import { RequestProblem } from './problem.ts';
@@ -51,6 +52,18 @@ function admit(gate: IntakeGate, request: FastifyRequest, reply: FastifyReply): 
   // What is larger than the path takes is refused for that, whatever the load.
   if (announced > 0 && (bodyLimit === undefined || announced <= bodyLimit))
     refuseIf(bodyHold.grow(announced));
+}
+
+/** Throws `rate_limited` where this caller has handed over as much as one caller may. */
+export function refuseIfOverQuota(
+  { quota, gate }: { readonly quota: CallerQuota; readonly gate: IntakeGate },
+  callerId: string,
+): void {
+  const waitSec = quota.waitSecOf(callerId);
+  if (waitSec === null) return;
+  throw new RequestProblem('rate_limited', gate.callerOverQuota(callerId).detail, {
+    headers: { 'retry-after': String(waitSec) },
+  });
 }
 
 /** Throws the refusal as the answer: 503 with a time to come back. */

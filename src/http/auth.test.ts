@@ -101,8 +101,8 @@ test('with keys any host name is answered: the service stands behind proxies', a
 
 test('a key that stands in the list twice has the scopes of both entries, for rotation', () => {
   const authorize = createAuthorize('keys', [entry('write', 'a', 'k'), entry('read', 'b', 'k')]);
-  assert.deepEqual(authorize('Bearer k', 'write'), { id: 'a' });
-  assert.deepEqual(authorize('bearer  k', 'read'), { id: 'b' });
+  assert.deepEqual(authorize('Bearer k', 'write'), { id: 'a', deliveryId: null });
+  assert.deepEqual(authorize('bearer  k', 'read'), { id: 'b', deliveryId: null });
   assert.throws(() => authorize('Bearer k', 'admin'), { code: 'insufficient_scope' });
 });
 

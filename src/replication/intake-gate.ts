@@ -118,9 +118,14 @@ export class IntakeGate {
     this.#waitingChanges -= count;
   }
 
-  /** A connection was closed before anything was read from it: all that may be open are. */
-  connectionDropped(): void {
-    this.#refuse('connections', 'All connections that may be open are open.');
+  /** A connection was closed before anything was read from it; `detail` says which bound was reached. */
+  connectionDropped(detail = 'All connections that may be open are open.'): void {
+    this.#refuse('connections', detail);
+  }
+
+  /** A caller was told to wait, because it hands over more than it may. */
+  callerOverQuota(callerId: string): Refusal {
+    return this.#refuse('caller_rate', `The caller ${callerId} hands over more changes than one caller may.`);
   }
 
   /** The queue could not store a request; `error` says why. */
