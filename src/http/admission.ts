@@ -4,6 +4,7 @@ import { Transform } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { CallerQuota } from '../replication/caller-quota.ts';
 import type { IntakeGate, Refusal } from '../replication/intake-gate.ts';
+import { shareConnections } from './connection-shares.ts';
 import type { HttpApp } from './http-deps.ts';
 import { RequestProblem } from './problem.ts';
 
@@ -30,21 +31,24 @@ export function registerAdmission(app: HttpApp, gate: IntakeGate): void {
     return payload.pipe(counter);
   });
   giveWayToNewConnections(app, gate);
+  shareConnections(app.server, gate);
 }
 
 function admit(gate: IntakeGate, request: FastifyRequest, reply: FastifyReply): void {
   const { config, bodyLimit } = request.routeOptions;
   if (config.answersUnderOverload === true) return;
   if (config.isIntake === true) refuseIf(gate.askHost());
-  const refusal = gate.enter();
+  // A signed call, or a delivery of SNS: anybody may begin one.
+  const isProved = request.bodyProof === null;
+  const refusal = gate.enter(isProved);
   const hasBody =
     request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
   // A caller who is still sending would lose the answer with the connection: there the body is read and thrown away.
   if (refusal !== null && !hasBody) void reply.header('connection', 'close');
   refuseIf(refusal);
-  const bodyHold = gate.openBody();
+  const bodyHold = gate.openBody(isProved);
   reply.raw.once('close', () => {
-    gate.leave();
+    gate.leave(isProved);
     bodyHold.release();
   });
   request.bodyHold = bodyHold;
@@ -59,7 +63,7 @@ export function refuseIfOverQuota(
   { quota, gate }: { readonly quota: CallerQuota; readonly gate: IntakeGate },
   callerId: string,
 ): void {
-  const waitSec = quota.waitSecOf(callerId);
+  const waitSec = quota.begin(callerId);
   if (waitSec === null) return;
   throw new RequestProblem('rate_limited', gate.callerOverQuota(callerId).detail, {
     headers: { 'retry-after': String(waitSec) },

@@ -53,6 +53,33 @@ function isNavigation({ method, headers }: GuardedRequest): boolean {
   );
 }
 
+/** What decides who calls and what is read. Of two, each reader in between may believe another one. */
+const NEVER_TWICE: ReadonlySet<string> = new Set([
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'host',
+  'origin',
+  'transfer-encoding',
+  'webhook-id',
+  'webhook-signature',
+  'webhook-timestamp',
+  'x-amz-sns-message-type',
+  'x-amz-sns-topic-arn',
+]);
+
+/** Throws `malformed_http` where a header that must be one stands there twice. `rawHeaders`: names and values in turn. */
+export function guardHeaders(rawHeaders: readonly string[]): void {
+  const seen = new Set<string>();
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] ?? '').toLowerCase();
+    if (!NEVER_TWICE.has(name)) continue;
+    if (seen.has(name)) throw new RequestProblem('malformed_http', `The header ${name} stands there twice.`);
+    seen.add(name);
+  }
+}
+
 /**
  * Throws `unsupported_encoding` or `unsupported_media_type`, and for deliveries of SNS what `guardSns` does. A request
  * without a body needs no content type.

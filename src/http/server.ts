@@ -1,9 +1,9 @@
 // The HTTP server of the service: security headers, guards in their order, the routes, and one shape for every
 // error. Listening is left to the caller, who decides the address.
 //
-// Order of a request: request id -> foreign page? -> known path and method? -> type of the body -> who is calling ->
-// how much is under way -> body -> schema -> route. Nothing of the body is read before the caller is known, unless the
-// body itself is what tells: then nothing of it is used before.
+// Order of a request: request id -> doubled header? -> foreign page? -> known path and method? -> type of the body ->
+// who is calling -> how much is under way -> body -> schema -> route. Nothing of the body is read before the caller is
+// known, unless the body itself is what tells: then nothing of it is used before.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -22,7 +22,7 @@ import { bodyProofOf, proveSignature, proveSns } from './body-proof.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpApp, type HttpServerDeps, type RouteDeps } from './http-deps.ts';
 import { createJsonBodyParser } from './json-body.ts';
 import { describeProblems, registerDocsPages, registerOpenApi, registerOpenApiRoute } from './openapi.ts';
-import { guardBody, guardOrigin, snsTooLarge } from './origin-guard.ts';
+import { guardBody, guardHeaders, guardOrigin, snsTooLarge } from './origin-guard.ts';
 import { problemAnswer, rawProblemAnswer, RequestProblem, type RequestProblemCode } from './problem.ts';
 import { registerBackfillRoutes } from './routes/backfills.ts';
 import { registerAlertRoutes } from './routes/alerts.ts';
@@ -155,6 +155,7 @@ function addGuards(app: HttpApp, deps: RouteDeps, routeTable: RouteTable): void 
   const authorize = createAuthorize(deps.auth, deps.apiKeys);
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    guardHeaders(request.raw.rawHeaders);
     guardOrigin(request, deps);
     if (request.is404) refuseUnknown(request, routeTable);
     const { config } = request.routeOptions;

@@ -26,20 +26,28 @@ export class CallerQuota {
     this.#clock = clock;
   }
 
-  /** Null where the caller may hand over something; else the seconds after which it may, at least one. */
-  waitSecOf(callerId: string): number | null {
+  /**
+   * Null where the caller may hand over a document, which costs it one change; else the seconds after which it may, at
+   * least one.
+   */
+  begin(callerId: string): number | null {
     if (this.#perSec === null) return null;
     const { left } = this.#now(callerId, this.#perSec);
-    return left > 0 ? null : Math.max(1, Math.ceil((1 - left) / this.#perSec));
+    if (left <= 0) return Math.max(1, Math.ceil((1 - left) / this.#perSec));
+    this.#take(callerId, 1, this.#perSec);
+    return null;
   }
 
-  /** Takes the changes of one document out of the caller's allowance. One without any costs as much as one change. */
+  /** The document that was begun turned out to hold so many changes: all but the first are paid for here. */
   charge(callerId: string, changes: number): void {
-    if (this.#perSec === null) return;
-    const allowance = this.#now(callerId, this.#perSec);
-    allowance.left -= Math.max(1, changes);
+    if (this.#perSec !== null) this.#take(callerId, Math.max(0, changes - 1), this.#perSec);
+  }
+
+  #take(callerId: string, changes: number, perSec: number): void {
+    const allowance = this.#now(callerId, perSec);
+    allowance.left -= changes;
     this.#allowances.set(callerId, allowance);
-    if (this.#allowances.size > MANY_CALLERS) this.#forgetRested(this.#perSec);
+    if (this.#allowances.size > MANY_CALLERS) this.#forgetRested(perSec);
   }
 
   #now(callerId: string, perSec: number): Allowance {
