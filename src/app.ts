@@ -12,12 +12,14 @@ import type { TransferQueue } from './core/transfer-queue.ts';
 import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
+import { openBodyProofs } from './open-body-proofs.ts';
 import { openOverload, type Overload } from './open-overload.ts';
 import { openAwsCredentials, openSource, openTarget } from './open-stores.ts';
 import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
 import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
 import type { Alerts } from './replication/alerts.ts';
 import { createIntake } from './replication/accept-change.ts';
+import { CallerQuota } from './replication/caller-quota.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
 import { DeleteBrake } from './replication/delete-brake.ts';
@@ -90,15 +92,7 @@ export async function openApp(options: {
   const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
   const alerts = openAlerts({ ...told, storeStates }, opened);
   worker.start();
-  const server = createServer(config, {
-    ...parts,
-    runs,
-    heldDeletes,
-    alerts,
-    version,
-    storeStates,
-    ...overload,
-  });
+  const server = createServer(config, { ...told, runs, alerts, storeStates });
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(
     async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
@@ -205,6 +199,7 @@ function createServer(
       readonly runs: OpenRuns;
       readonly heldDeletes: HeldDeletes;
       readonly alerts: Alerts;
+      readonly secrets: Secrets;
       readonly version: string;
       readonly storeStates: () => readonly StoreState[];
     },
@@ -234,6 +229,8 @@ function createServer(
     alerts,
     storeStates,
     logger,
+    ...openBodyProofs(config, parts.secrets),
+    quota: new CallerQuota(config.intake.callerRatePerSec, clock),
     limits: { connections: config.http.maxConnections },
   });
 }

@@ -91,10 +91,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'open-stores.ts': ['core', 'cloud-credentials.ts', 'aws', 'google', 'stores', 'config'],
   'open-s3-calls.ts': ['core', 'aws', 'stores', 'open-stores.ts'],
   'open-setup.ts': ['aws', 'setup', 'open-s3-calls.ts', 'open-stores.ts'],
+  'open-body-proofs.ts': ['core', 'aws', 'system-clock.ts', 'triggers', 'http', 'config'],
   'app.ts': [
     'core',
     'replication',
     'system-clock.ts',
+    'open-body-proofs.ts',
     'open-overload.ts',
     'open-alerts.ts',
     'cloud-credentials.ts',
