@@ -13,10 +13,11 @@ import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
 import { openOverload, type Overload } from './open-overload.ts';
+import { openSqsIntake, type SqsIntake } from './open-sqs-intake.ts';
 import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
 import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
 import type { Alerts } from './replication/alerts.ts';
-import { createIntake } from './replication/accept-change.ts';
+import { type AcceptChanges, createIntake } from './replication/accept-change.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
 import { DeleteBrake } from './replication/delete-brake.ts';
@@ -31,7 +32,7 @@ import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
 import { googleAccessToken } from './google/access-token.ts';
 import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { awsCredentials } from './aws/credentials.ts';
+import { awsCredentials, type CredentialsProvider } from './aws/credentials.ts';
 import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
 import { createHappenings } from './telemetry/happenings.ts';
@@ -81,7 +82,8 @@ export async function openApp(options: {
   );
   const heldDeletes = new HeldDeletes({ rules, queue, brake: deleteBrake, clock, happenings });
   metrics.watchBrakes(heldDeletes);
-  const stores = { ...(await openStores(config, secrets, opened)), deleteBrake };
+  const credentials = openAwsCredentials(config, secrets);
+  const stores = { ...(await openStores(config, secrets, credentials, opened)), deleteBrake };
   await startUpkeep(config, { queue, stores, happenings, heldDeletes }, opened);
   const overload = await openOverload(config, { queue, logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
@@ -92,7 +94,10 @@ export async function openApp(options: {
   const storeStates = (): readonly StoreState[] => worker.storeStates();
   metrics.watchStores(storeStates);
   const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
-  const alerts = openAlerts({ ...told, storeStates }, opened);
+  const acceptChanges = createIntake({ rules, queue, happenings });
+  const sqs = await openSqsIntake({ ...told, credentials, acceptChanges }, opened);
+  const messageQueueTrouble = () => sqs.state()?.trouble ?? null;
+  const alerts = openAlerts({ ...told, storeStates, messageQueueTrouble }, opened);
   worker.start();
   const server = createServer(config, {
     ...parts,
@@ -101,27 +106,37 @@ export async function openApp(options: {
     alerts,
     version,
     storeStates,
+    sqs,
+    acceptChanges,
     ...overload,
   });
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
-  opened.defer(
-    async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
-  );
+  opened.defer(async () => {
+    const { shutdownGraceMs } = config;
+    await Promise.all([closeServer(server, config), worker.stop(shutdownGraceMs), sqs.stop(shutdownGraceMs)]);
+  });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
-  const all = opened.move();
+  sqs.start();
   logger.info(
     { url, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
     'ready: the service accepts changes',
   );
+  return runningApp({ url, logger, graceMs: config.shutdownGraceMs, opened: opened.move() });
+}
+
+function runningApp(parts: {
+  readonly url: string;
+  readonly logger: Logger;
+  readonly graceMs: number;
+  readonly opened: AsyncDisposableStack;
+}): App {
+  const { url, logger, graceMs, opened } = parts;
   return {
     url,
     logger,
     close: async () => {
-      logger.info(
-        { graceMs: config.shutdownGraceMs },
-        'stopping: running transfers finish or are given back',
-      );
-      await all.disposeAsync();
+      logger.info({ graceMs }, 'stopping: running transfers finish or are given back');
+      await opened.disposeAsync();
       logger.info({}, 'stopped: everything accepted is kept');
     },
   };
@@ -211,17 +226,19 @@ function createServer(
       readonly alerts: Alerts;
       readonly version: string;
       readonly storeStates: () => readonly StoreState[];
+      readonly sqs: SqsIntake;
+      readonly acceptChanges: AcceptChanges;
     },
 ): HttpApp {
-  const { queue, stores, runs, heldDeletes, alerts, happenings, metrics, logger, version } = parts;
-  const { gate, hostState, isReady, storeStates } = parts;
+  const { queue, stores, runs, heldDeletes, alerts, metrics, logger, version } = parts;
+  const { gate, hostState, isReady, storeStates, sqs, acceptChanges } = parts;
   const { rules } = config;
   const { auth } = config.http;
   return createHttpServer({
     rules,
     queue,
     heldDeletes,
-    acceptChanges: createIntake({ rules, queue, happenings }),
+    acceptChanges,
     explain: createExplain({ rules, queue, source: stores.source, target: stores.target, clock }),
     runs,
     parseChangeDocument,
@@ -237,6 +254,7 @@ function createServer(
     hostState,
     alerts,
     storeStates,
+    messageIntake: () => sqs.state(),
     logger,
     limits: { connections: config.http.maxConnections },
   });
@@ -268,26 +286,31 @@ async function openQueue(config: Config, secrets: Secrets): Promise<QueueStorage
   });
 }
 
+/** One cache for everybody who asks AWS. */
+function openAwsCredentials(config: Config, { aws }: Secrets): CredentialsProvider {
+  return awsCredentials({
+    region: config.source.region,
+    clock,
+    accessKeyId: aws?.accessKeyId.reveal(),
+    secretAccessKey: aws?.secretAccessKey.reveal(),
+    sessionToken: aws?.sessionToken?.reveal(),
+    roleArn: config.source.roleArn ?? undefined,
+  });
+}
+
 async function openStores(
   config: Config,
-  secrets: Secrets,
+  { google }: Secrets,
+  credentials: CredentialsProvider,
   opened: AsyncDisposableStack,
 ): Promise<Omit<Stores, 'deleteBrake'>> {
   const { rules, transfer } = config;
   // Every running transfer has at most one request at each side; looks of the API come on top.
   const connections = transfer.maxConcurrency + 16;
-  const { aws, google } = secrets;
   const source = await openS3Source({
     region: config.source.region,
     endpoint: config.source.endpoint,
-    credentials: awsCredentials({
-      region: config.source.region,
-      clock,
-      accessKeyId: aws?.accessKeyId.reveal(),
-      secretAccessKey: aws?.secretAccessKey.reveal(),
-      sessionToken: aws?.sessionToken?.reveal(),
-      roleArn: config.source.roleArn ?? undefined,
-    }),
+    credentials,
     expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
     clock,
     connections,
