@@ -5,7 +5,7 @@ import { openChecksumEngine } from './checksums/native-checksums.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
-import { expectedOwnerOf, type Rule } from './core/rule.ts';
+import type { Rule } from './core/rule.ts';
 import type { QueueStorage } from './core/queue-storage.ts';
 import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
@@ -13,6 +13,7 @@ import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
 import { openOverload, type Overload } from './open-overload.ts';
+import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './open-stores.ts';
 import { openSqsIntake, type SqsIntake } from './open-sqs-intake.ts';
 import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
 import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
@@ -30,11 +31,8 @@ import { startPruning } from './replication/prune-history.ts';
 import { startRechecking } from './replication/recheck-parked.ts';
 import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
-import { googleAccessToken } from './google/access-token.ts';
-import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { awsCredentials, type CredentialsProvider } from './aws/credentials.ts';
-import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
+import type { CredentialsProvider } from './aws/credentials.ts';
 import { createHappenings } from './telemetry/happenings.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRunHappenings } from './telemetry/run-happenings.ts';
@@ -47,7 +45,6 @@ const LEASE_MS = 30_000;
 const MAX_EFFECT_MS = 60_000;
 /** Callers have this long to finish what they were sending when the service stops. */
 const CLOSE_CONNECTIONS_MS = 5_000;
-const TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
 export interface App {
   /** Where the API listens. */
@@ -82,8 +79,8 @@ export async function openApp(options: {
   );
   const heldDeletes = new HeldDeletes({ rules, queue, brake: deleteBrake, clock, happenings });
   metrics.watchBrakes(heldDeletes);
-  const credentials = openAwsCredentials(config, secrets);
-  const stores = { ...(await openStores(config, secrets, credentials, opened)), deleteBrake };
+  const credentials = openAwsCredentials({ config, secrets, clock });
+  const stores = { ...(await openStores({ config, secrets, clock }, credentials, opened)), deleteBrake };
   await startUpkeep(config, { queue, stores, happenings, heldDeletes }, opened);
   const overload = await openOverload(config, { queue, logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
@@ -286,60 +283,17 @@ async function openQueue(config: Config, secrets: Secrets): Promise<QueueStorage
   });
 }
 
-/** One cache for everybody who asks AWS. */
-function openAwsCredentials(config: Config, { aws }: Secrets): CredentialsProvider {
-  return awsCredentials({
-    region: config.source.region,
-    clock,
-    accessKeyId: aws?.accessKeyId.reveal(),
-    secretAccessKey: aws?.secretAccessKey.reveal(),
-    sessionToken: aws?.sessionToken?.reveal(),
-    roleArn: config.source.roleArn ?? undefined,
-  });
-}
-
 async function openStores(
-  config: Config,
-  { google }: Secrets,
+  request: StoresRequest & { readonly config: Config },
   credentials: CredentialsProvider,
   opened: AsyncDisposableStack,
 ): Promise<Omit<Stores, 'deleteBrake'>> {
-  const { rules, transfer } = config;
+  const { transfer } = request.config;
   // Every running transfer has at most one request at each side; looks of the API come on top.
   const connections = transfer.maxConcurrency + 16;
-  const source = await openS3Source({
-    region: config.source.region,
-    endpoint: config.source.endpoint,
-    credentials,
-    expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
-    clock,
-    connections,
-  });
+  const source = await openSource(request, credentials, connections);
   opened.defer(async () => source.close());
-  const target = await openGcsTarget({
-    endpoint: config.target.endpoint,
-    accessToken:
-      config.target.credentials === 'none'
-        ? null
-        : googleAccessToken(
-            google === null
-              ? { kind: 'default' }
-              : {
-                  kind: 'service_account',
-                  key: {
-                    type: 'service_account',
-                    client_email: google.clientEmail,
-                    private_key: google.privateKey.reveal(),
-                    private_key_id: google.privateKeyId ?? undefined,
-                    project_id: google.projectId ?? undefined,
-                  },
-                },
-            clock,
-          ),
-    clock,
-    timeouts: TIMEOUTS,
-    connections,
-  });
+  const target = await openTarget(request, connections);
   opened.defer(async () => target.close());
   return {
     source,
