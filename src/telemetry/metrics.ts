@@ -7,6 +7,7 @@ import type { StoreState } from '../core/store-state.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertMetrics, createAlertMetrics } from './alert-happenings.ts';
+import { createMessageIntakeMetrics, type MessageIntakeMetrics } from './message-intake-happenings.ts';
 import { createOverloadMetrics, type OverloadMetrics } from './overload-metrics.ts';
 import { createRunMetrics, type RunMetrics } from './run-metrics.ts';
 
@@ -38,6 +39,7 @@ export interface Metrics extends RunMetrics {
   workerTroubled(): void;
   readonly overload: OverloadMetrics;
   readonly alerts: AlertMetrics;
+  readonly messageIntake: MessageIntakeMetrics;
   /** The backlog is asked from this queue at every scrape. */
   watchQueue(queue: WatchedQueue): void;
   /** The delete brakes are asked from here at every scrape. */
@@ -101,6 +103,7 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     workerTroubled: () => counters.workerErrors.inc(),
     overload: createOverloadMetrics(registry),
     alerts: createAlertMetrics(registry),
+    messageIntake: createMessageIntakeMetrics(registry),
     watchQueue: (queue) => {
       watched = queue;
     },
