@@ -2,10 +2,12 @@
 // the configuration, and closes in reverse.
 import { randomUUID } from 'node:crypto';
 import { openChecksumEngine } from './checksums/native-checksums.ts';
+import { awsCredentialsOf, googleCredentialsOf } from './cloud-credentials.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
 import { expectedOwnerOf, type Rule } from './core/rule.ts';
+import type { QueueStorage } from './core/queue-storage.ts';
 import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
 import type { HttpApp } from './http/http-deps.ts';
@@ -13,7 +15,7 @@ import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
 import { openOverload, type Overload } from './open-overload.ts';
 import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
-import { openSqliteQueue, type SqliteStorage } from './queues/sqlite/sqlite-queue.ts';
+import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
 import type { Alerts } from './replication/alerts.ts';
 import { createIntake } from './replication/accept-change.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
@@ -21,6 +23,7 @@ import type { Stores } from './replication/copy-object.ts';
 import { DeleteBrake } from './replication/delete-brake.ts';
 import { createExplain } from './replication/explain-object.ts';
 import { HeldDeletes } from './replication/held-deletes.ts';
+import { LeaderDuty } from './replication/leader-duty.ts';
 import { openRuns, type OpenRuns } from './replication/open-runs.ts';
 import { LagTally, tallied } from './replication/lag-tally.ts';
 import { startPruning } from './replication/prune-history.ts';
@@ -29,7 +32,6 @@ import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
 import { googleAccessToken } from './google/access-token.ts';
 import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { awsCredentials } from './aws/credentials.ts';
 import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
 import { createHappenings } from './telemetry/happenings.ts';
@@ -80,8 +82,7 @@ export async function openApp(options: {
   const heldDeletes = new HeldDeletes({ rules, queue, brake: deleteBrake, clock, happenings });
   metrics.watchBrakes(heldDeletes);
   const stores = { ...(await openStores(config, secrets, opened)), deleteBrake };
-  startUpkeep(config, { queue, stores, happenings }, opened);
-  opened.adopt(heldDeletes.startSweeping(), (sweeping) => sweeping.stop());
+  await startUpkeep(config, { queue, stores, happenings, heldDeletes }, opened);
   const overload = await openOverload(config, { queue, logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
   const runs = opened.adopt(await openRunsOver(config, { ...parts, ...overload, deleteBrake }), (open) =>
@@ -133,7 +134,7 @@ interface Parts {
 }
 
 interface ToldParts extends Parts {
-  readonly queue: SqliteStorage;
+  readonly queue: QueueStorage;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -148,6 +149,7 @@ async function openRunsOver(
     ...parts,
     rules: config.rules,
     notes: queue.notes,
+    leadership: queue.leadership,
     clock,
     random,
     newId: randomUUID,
@@ -158,15 +160,33 @@ async function openRunsOver(
   });
 }
 
-/** Forgets what is old, tries again what may have healed, and gives up what nobody goes on with. */
-function startUpkeep(config: Config, parts: Parts, opened: AsyncDisposableStack): void {
-  const { queue, stores, happenings } = parts;
+/**
+ * Forgets what is old, tries again what may have healed, and gives up what nobody goes on with. Of several processes
+ * that share the queue one does it.
+ */
+async function startUpkeep(
+  config: Config,
+  parts: Parts & { readonly queue: QueueStorage; readonly heldDeletes: HeldDeletes },
+  opened: AsyncDisposableStack,
+): Promise<void> {
+  const { queue, stores, happenings, heldDeletes } = parts;
   const { receiptRetentionMs: retentionMs } = config.storage;
-  opened.adopt(startPruning({ queue, clock, happenings, retentionMs }), (pruning) => pruning.stop());
-  opened.adopt(startRechecking({ queue, clock, happenings }), (rechecking) => rechecking.stop());
-  opened.adopt(startSweepingUploads({ queue, target: stores.target, clock, happenings }), (sweep) =>
-    sweep.stop(),
-  );
+  const duty = await LeaderDuty.open({
+    leadership: queue.leadership,
+    clock,
+    happenings,
+    doing: 'beginning the upkeep of the queue',
+    begin: () => {
+      const begun = [
+        startPruning({ queue, clock, happenings, retentionMs }),
+        startRechecking({ queue, clock, happenings }),
+        startSweepingUploads({ queue, target: stores.target, clock, happenings }),
+        heldDeletes.startSweeping(),
+      ];
+      return { stop: async () => void (await Promise.all(begun.map(async (one) => one.stop()))) };
+    },
+  });
+  opened.adopt(duty, (open) => open.stop());
 }
 
 function createWorker(config: Config, parts: Parts): Worker {
@@ -234,7 +254,7 @@ async function closeServer(server: HttpApp, config: Config): Promise<void> {
   await cut;
 }
 
-async function openQueue(config: Config, secrets: Secrets): Promise<SqliteStorage> {
+async function openQueue(config: Config, secrets: Secrets): Promise<QueueStorage> {
   const key = secrets.encryptionKey;
   return openSqliteQueue({
     directory: config.storage.dataDir,
@@ -256,18 +276,10 @@ async function openStores(
   const { rules, transfer } = config;
   // Every running transfer has at most one request at each side; looks of the API come on top.
   const connections = transfer.maxConcurrency + 16;
-  const { aws, google } = secrets;
   const source = await openS3Source({
     region: config.source.region,
     endpoint: config.source.endpoint,
-    credentials: awsCredentials({
-      region: config.source.region,
-      clock,
-      accessKeyId: aws?.accessKeyId.reveal(),
-      secretAccessKey: aws?.secretAccessKey.reveal(),
-      sessionToken: aws?.sessionToken?.reveal(),
-      roleArn: config.source.roleArn ?? undefined,
-    }),
+    credentials: awsCredentialsOf(config, secrets),
     expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
     clock,
     connections,
@@ -276,23 +288,7 @@ async function openStores(
   const target = await openGcsTarget({
     endpoint: config.target.endpoint,
     accessToken:
-      config.target.credentials === 'none'
-        ? null
-        : googleAccessToken(
-            google === null
-              ? { kind: 'default' }
-              : {
-                  kind: 'service_account',
-                  key: {
-                    type: 'service_account',
-                    client_email: google.clientEmail,
-                    private_key: google.privateKey.reveal(),
-                    private_key_id: google.privateKeyId ?? undefined,
-                    project_id: google.projectId ?? undefined,
-                  },
-                },
-            clock,
-          ),
+      config.target.credentials === 'none' ? null : googleAccessToken(googleCredentialsOf(secrets), clock),
     clock,
     timeouts: TIMEOUTS,
     connections,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type SignedRequest, verifySignature } from './signature.ts';
+import type { SignedRequest } from '../signature-v4.ts';
+import { verifySignature } from './signature.ts';
 
 // The worked examples of the Amazon S3 API reference, with the credentials published there.
 const credentials = {

@@ -1,22 +1,22 @@
 // Signature Version 4 as S3 checks it, in the Authorization header or in a presigned query string.
 // It decides who may pass; what the body must look like is told to the reader of the body.
-import { createHash, createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import {
+  deriveSigningKey,
+  headerText,
+  type SignatureClaim,
+  signatureMatches,
+  type SignedRequest,
+  signingAlgorithm,
+} from '../signature-v4.ts';
 import { S3Error } from './errors.ts';
-import { decodeUri, encodeUri, encodeUriPath, parseQuery } from './uri.ts';
+import { parseQuery } from './uri.ts';
 
 export interface SandboxCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   /** Required on every request where it is set; a token on a request is refused where it is not. */
   readonly sessionToken?: string | undefined;
-}
-
-export interface SignedRequest {
-  readonly method: string;
-  readonly rawPath: string;
-  readonly rawQuery: string;
-  readonly headers: IncomingHttpHeaders;
 }
 
 export interface VerifiedSignature {
@@ -28,21 +28,12 @@ export interface VerifiedSignature {
   readonly signingKey: Buffer;
 }
 
-interface Claim {
-  readonly accessKeyId: string;
-  readonly date: string;
-  readonly region: string;
-  readonly service: string;
-  readonly signedHeaders: readonly string[];
-  readonly signature: string;
-  readonly amzDate: string;
+interface Claim extends SignatureClaim {
   readonly token: string | null;
-  readonly payloadHash: string;
   /** Null for a header-signed request. */
   readonly expiresSeconds: number | null;
 }
 
-const algorithm = 'AWS4-HMAC-SHA256';
 const allowedSkewMs = 15 * 60 * 1000;
 const longestPresignSeconds = 604_800;
 
@@ -70,13 +61,7 @@ export function verifySignature(
 
   const scope = `${claim.date}/${claim.region}/${claim.service}/aws4_request`;
   const signingKey = deriveSigningKey(credentials.secretAccessKey, claim);
-  // Clients that send a header value outside ASCII sign either the bytes on the wire or its UTF-8 form.
-  const matches = (['latin1', 'utf8'] as const).some((encoding) => {
-    const canonical = canonicalRequest(request, query, claim, encoding);
-    const toSign = [algorithm, claim.amzDate, scope, sha256Hex(canonical)].join('\n');
-    return hmac(signingKey, toSign).toString('hex') === claim.signature;
-  });
-  if (!matches)
+  if (!signatureMatches(request, claim, signingKey))
     throw new S3Error('SignatureDoesNotMatch', { elements: { AWSAccessKeyId: claim.accessKeyId } });
   return {
     payloadHash: claim.payloadHash,
@@ -93,7 +78,7 @@ function readHeaderClaim(authorization: string, headers: IncomingHttpHeaders): C
       authorization,
     );
   if (match === null) {
-    if (!authorization.startsWith(algorithm))
+    if (!authorization.startsWith(signingAlgorithm))
       throw new S3Error('InvalidRequest', {
         message:
           'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
@@ -131,7 +116,7 @@ function readPresignedClaim(query: ReadonlyMap<string, string>, headers: Incomin
       });
     return found;
   };
-  if (value('X-Amz-Algorithm') !== algorithm) throw new S3Error('AuthorizationQueryParametersError');
+  if (value('X-Amz-Algorithm') !== signingAlgorithm) throw new S3Error('AuthorizationQueryParametersError');
   const expiresSeconds = Number(value('X-Amz-Expires'));
   if (!Number.isInteger(expiresSeconds) || expiresSeconds < 1 || expiresSeconds > longestPresignSeconds)
     throw new S3Error('AuthorizationQueryParametersError', {
@@ -227,59 +212,7 @@ function checkSignedHeaders(claim: Claim, headers: IncomingHttpHeaders): void {
     });
 }
 
-function canonicalRequest(
-  request: SignedRequest,
-  query: readonly [string, string][],
-  claim: Claim,
-  encoding: 'latin1' | 'utf8',
-): Buffer {
-  const canonicalQuery = query
-    .filter(([name]) => name !== 'X-Amz-Signature')
-    .map(([name, value]) => [encodeUri(name), encodeUri(value)] as const)
-    .sort(([nameA, valueA], [nameB, valueB]) => compareText(nameA, nameB) || compareText(valueA, valueB))
-    .map(([name, value]) => `${name}=${value}`)
-    .join('&');
-  const canonicalHeaders = claim.signedHeaders
-    .map((name) => `${name}:${(headerText(request.headers, name) ?? '').trim().replaceAll(/\s+/g, ' ')}\n`)
-    .join('');
-  return Buffer.from(
-    [
-      request.method,
-      encodeUriPath(decodeUri(request.rawPath)),
-      canonicalQuery,
-      canonicalHeaders,
-      claim.signedHeaders.join(';'),
-      claim.payloadHash,
-    ].join('\n'),
-    encoding,
-  );
-}
-
-function deriveSigningKey(secretAccessKey: string, claim: Claim): Buffer {
-  const dateKey = hmac(`AWS4${secretAccessKey}`, claim.date);
-  const regionKey = hmac(dateKey, claim.region);
-  return hmac(hmac(regionKey, claim.service), 'aws4_request');
-}
-
-export function hmac(key: string | Buffer, value: string): Buffer {
-  return createHmac('sha256', key).update(value).digest();
-}
-
-export function sha256Hex(value: string | Uint8Array): string {
-  return createHash('sha256').update(value).digest('hex');
-}
-
-function headerText(headers: IncomingHttpHeaders, name: string): string | null {
-  const value = headers[name];
-  if (value === undefined) return null;
-  return typeof value === 'string' ? value : value.join(',');
-}
-
 function amzDateOf(date: string | undefined): string | null {
   const ms = date === undefined ? Number.NaN : Date.parse(date);
   return Number.isNaN(ms) ? null : new Date(ms).toISOString().replaceAll(/[-:]|\.\d{3}/g, '');
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

@@ -54,6 +54,7 @@ export const EXIT_CODE_OF_FAULT: Record<FaultCode, ExitCode> = {
   queue_unavailable: EXIT.temporary,
   queue_denied: EXIT.failure,
   queue_missing: EXIT.failure,
+  queue_refused: EXIT.failure,
   time_too_short: EXIT.failure,
   service_unreachable: EXIT.temporary,
   service_refused: EXIT.failure,

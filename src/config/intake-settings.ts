@@ -1,4 +1,5 @@
 // The settings of the ways in beside plain HTTP calls, and of what they share: a part of the table in settings.ts.
+import { readWebhookSecret, WEBHOOK_SECRET_FIX } from '../core/webhook-secret.ts';
 import { MASK, Secret } from './secrets.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 import { accept, baseUrl, type Parse, refuse, splitList } from './setting-parsers.ts';
@@ -30,20 +31,14 @@ const topicArns: Parse<readonly string[]> = (text) => {
   return accept(arns);
 };
 
-/** `whsec_` and 24 to 64 random bytes in base64, as the Standard Webhooks scheme writes them. */
 const webhookSecrets: Parse<readonly Secret<Uint8Array>[]> = (text) => {
-  const fix =
-    'each entry is whsec_ followed by 24 to 64 random bytes in base64: echo "whsec_$(openssl rand -base64 32)"';
   const secrets: Secret<Uint8Array>[] = [];
   for (const [index, entry] of splitList(text).entries()) {
-    const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(entry)?.[1];
-    if (encoded === undefined) return refuse(`entry ${index + 1} is not whsec_ and base64`, fix);
-    const bytes = Buffer.from(encoded, 'base64');
-    if (bytes.length < 24 || bytes.length > 64)
-      return refuse(`entry ${index + 1} holds ${bytes.length} bytes`, fix);
-    secrets.push(new Secret(Uint8Array.from(bytes)));
+    const read = readWebhookSecret(entry);
+    if ('problem' in read) return refuse(`entry ${index + 1} ${read.problem}`, WEBHOOK_SECRET_FIX);
+    secrets.push(new Secret(read.secret));
   }
-  return secrets.length === 0 ? refuse('holds no secret', fix) : accept(secrets);
+  return secrets.length === 0 ? refuse('holds no secret', WEBHOOK_SECRET_FIX) : accept(secrets);
 };
 
 const roleArn: Parse<string> = (text) =>
@@ -90,6 +85,7 @@ export const INTAKE_SETTINGS = {
     defaultText: 'none: signed calls are refused',
     example: '',
     isSecret: true,
+    isList: true,
   }),
   AWS_ROLE_ARN: optional(roleArn, {
     section: 'aws',

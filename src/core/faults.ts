@@ -209,7 +209,7 @@ export const FAULTS = {
   },
   queue_unavailable: {
     disposition: 'wait_for_store',
-    title: 'The message queue does not answer',
+    title: 'The message queue is not available for the moment',
     remedy:
       'Nothing to do: it is asked again. If it lasts, check the network, AWS_REGION and the queue address.',
   },
@@ -223,6 +223,12 @@ export const FAULTS = {
     disposition: 'park',
     title: 'The message queue does not exist',
     remedy: 'Check SQS_QUEUE_URL: its account, its region and its name.',
+  },
+  queue_refused: {
+    disposition: 'park',
+    title: 'The message queue refuses the request as invalid',
+    remedy:
+      'Read the message: it carries the reason of the queue. Check SQS_QUEUE_URL, AWS_REGION and the kind of queue.',
   },
   delete_brake: {
     disposition: 'park',

@@ -213,6 +213,7 @@ export const HTTP_STATUS_OF_FAULT: Record<FaultCode, number> = {
   queue_unavailable: 503,
   queue_denied: 502,
   queue_missing: 502,
+  queue_refused: 502,
   time_too_short: 422,
   service_unreachable: 503,
   service_refused: 502,

@@ -4,6 +4,7 @@ import type { Alert, AlertDelivery, AlertHappenings, AlertKind, AlertSink } from
 import { backoffMs } from '../core/backoff.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { DurableNotes } from '../core/durable-notes.ts';
+import type { Leadership } from '../core/leadership.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertFacts, type BrakeSeen, findConditions, type StoreSeen } from './alert-conditions.ts';
 import {
@@ -32,6 +33,8 @@ interface AlertsOptions {
   readonly random: Random;
   readonly happenings: AlertHappenings;
   readonly tally: LagTally;
+  /** Of several processes that share the queue the leader tells; the others only show what is wrong. */
+  readonly leadership: Leadership;
   readonly objectiveMs: number;
   readonly stores: () => readonly StoreSeen[];
   readonly brakes: () => Promise<readonly BrakeSeen[]>;
@@ -113,11 +116,13 @@ class AlertWatch {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, notes, tally } = this.#options;
+    const { clock, notes, tally, leadership } = this.#options;
     for (let round = 1; !signal.aborted; round++) {
       if (!this.#isLoaded) await this.#guarded('reading what alerts were sent', () => this.#load());
       // Without knowing what was sent, everything would be sent again.
-      if (this.#isLoaded) await this.#round(signal);
+      if (this.#isLoaded && leadership.isLeader) await this.#round(signal);
+      // Whoever leads from now on writes it: what is known here is what it has written.
+      else if (this.#isLoaded) await this.#guarded('reading what alerts were sent', () => this.#follow());
       if (round % TALLY_ROUNDS === 0)
         await this.#guarded('keeping the tally of lag', () => tally.save(notes));
       await clock.sleep(ROUND_MS, signal).catch(() => {});
@@ -131,6 +136,18 @@ class AlertWatch {
     await tally.load(notes);
     this.#memory = memory;
     this.#isLoaded = true;
+  }
+
+  async #follow(): Promise<void> {
+    this.#memory = await this.#stored.load();
+    const facts = await this.#look();
+    const unknown = new Set('problem' in facts.queue ? ASKED_OF_QUEUE : []);
+    this.#memory = afterLook(
+      this.#memory,
+      findConditions(facts),
+      unknown,
+      this.#options.clock.nowMs(),
+    ).memory;
   }
 
   async #round(signal: AbortSignal): Promise<void> {

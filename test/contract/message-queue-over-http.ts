@@ -1,0 +1,71 @@
+// The SQS driver over HTTP for the message queue contract: queues are made with Amazon's own client at any server that
+// speaks the protocol of SQS.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateQueueCommand, GetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs';
+import type { MessageQueue } from '../../src/core/message-queue.ts';
+import { openSqsMessageQueue } from '../../src/messages/sqs/sqs-message-queue.ts';
+import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
+import type { MessageQueueFixture } from './message-queue-fixture.ts';
+
+/** Queues at the server with this address; `close` is called after the queues were closed. */
+export function queuesOverHttp(server: {
+  readonly endpoint: string;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  close(): Promise<void>;
+}): MessageQueueFixture {
+  const { endpoint, credentials } = server;
+  const region = 'us-east-1';
+  const maker = new SQSClient({ endpoint, region, credentials });
+  const opened: MessageQueue[] = [];
+
+  const make = async (attributes: Record<string, string>): Promise<string> => {
+    const command = new CreateQueueCommand({ QueueName: `contract-${randomUUID()}`, Attributes: attributes });
+    const { QueueUrl: queueUrl } = await maker.send(command);
+    if (queueUrl === undefined) throw new Error('The server made a queue without an address');
+    return queueUrl;
+  };
+  const arnOf = async (queueUrl: string): Promise<string> => {
+    const command = new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ['QueueArn'] });
+    const { Attributes: attributes } = await maker.send(command);
+    return attributes?.QueueArn ?? '';
+  };
+  const open = async (queueUrl: string): Promise<MessageQueue> => {
+    const queue = await openSqsMessageQueue({
+      queueUrl,
+      region,
+      endpoint,
+      credentials: async () => credentials,
+      clock: SYSTEM_CLOCK,
+      connections: 8,
+    });
+    opened.push(queue);
+    return queue;
+  };
+
+  return {
+    async open({ visibilitySec = 30, maxReceiveCount }) {
+      const attributes = { VisibilityTimeout: String(visibilitySec) };
+      if (maxReceiveCount === undefined)
+        return { queue: await open(await make(attributes)), deadLetters: null };
+      const deadLettersUrl = await make({});
+      const RedrivePolicy = JSON.stringify({
+        deadLetterTargetArn: await arnOf(deadLettersUrl),
+        maxReceiveCount,
+      });
+      const queueUrl = await make({ ...attributes, RedrivePolicy });
+      return { queue: await open(queueUrl), deadLetters: await open(deadLettersUrl) };
+    },
+    async openMissing() {
+      const neighbour = await make({});
+      return open(neighbour.replace(/[^/]+$/, 'missing'));
+    },
+    pass: async (ms) => sleep(ms),
+    nowMs: () => Date.now(),
+    async close() {
+      for (const queue of opened) await queue.close();
+      maker.destroy();
+      await server.close();
+    },
+  };
+}
