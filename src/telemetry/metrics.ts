@@ -8,6 +8,7 @@ import type { Outcome } from '../core/transfer.ts';
 import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertMetrics, createAlertMetrics } from './alert-happenings.ts';
 import { createMessageIntakeMetrics, type MessageIntakeMetrics } from './message-intake-happenings.ts';
+import { createMessageMetrics, type MessageMetrics } from './message-metrics.ts';
 import { createOverloadMetrics, type OverloadMetrics } from './overload-metrics.ts';
 import { createRunMetrics, type RunMetrics } from './run-metrics.ts';
 
@@ -40,6 +41,7 @@ export interface Metrics extends RunMetrics {
   readonly overload: OverloadMetrics;
   readonly alerts: AlertMetrics;
   readonly messageIntake: MessageIntakeMetrics;
+  readonly messages: MessageMetrics;
   /** The backlog is asked from this queue at every scrape. */
   watchQueue(queue: WatchedQueue): void;
   /** The delete brakes are asked from here at every scrape. */
@@ -104,6 +106,7 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     overload: createOverloadMetrics(registry),
     alerts: createAlertMetrics(registry),
     messageIntake: createMessageIntakeMetrics(registry),
+    messages: createMessageMetrics(registry),
     watchQueue: (queue) => {
       watched = queue;
     },
