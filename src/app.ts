@@ -2,6 +2,7 @@
 // the configuration, and closes in reverse.
 import { randomUUID } from 'node:crypto';
 import { openChecksumEngine } from './checksums/native-checksums.ts';
+import { awsCredentialsOf, googleCredentialsOf } from './cloud-credentials.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
@@ -31,7 +32,6 @@ import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
 import { googleAccessToken } from './google/access-token.ts';
 import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { awsCredentials } from './aws/credentials.ts';
 import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
 import { createHappenings } from './telemetry/happenings.ts';
@@ -276,18 +276,10 @@ async function openStores(
   const { rules, transfer } = config;
   // Every running transfer has at most one request at each side; looks of the API come on top.
   const connections = transfer.maxConcurrency + 16;
-  const { aws, google } = secrets;
   const source = await openS3Source({
     region: config.source.region,
     endpoint: config.source.endpoint,
-    credentials: awsCredentials({
-      region: config.source.region,
-      clock,
-      accessKeyId: aws?.accessKeyId.reveal(),
-      secretAccessKey: aws?.secretAccessKey.reveal(),
-      sessionToken: aws?.sessionToken?.reveal(),
-      roleArn: config.source.roleArn ?? undefined,
-    }),
+    credentials: awsCredentialsOf(config, secrets),
     expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
     clock,
     connections,
@@ -296,23 +288,7 @@ async function openStores(
   const target = await openGcsTarget({
     endpoint: config.target.endpoint,
     accessToken:
-      config.target.credentials === 'none'
-        ? null
-        : googleAccessToken(
-            google === null
-              ? { kind: 'default' }
-              : {
-                  kind: 'service_account',
-                  key: {
-                    type: 'service_account',
-                    client_email: google.clientEmail,
-                    private_key: google.privateKey.reveal(),
-                    private_key_id: google.privateKeyId ?? undefined,
-                    project_id: google.projectId ?? undefined,
-                  },
-                },
-            clock,
-          ),
+      config.target.credentials === 'none' ? null : googleAccessToken(googleCredentialsOf(secrets), clock),
     clock,
     timeouts: TIMEOUTS,
     connections,

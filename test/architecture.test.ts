@@ -72,7 +72,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['core', 'replication'],
   telemetry: ['core'],
   config: ['core'],
+  secrets: ['core'],
   'system-clock.ts': ['core'],
+  'cloud-credentials.ts': ['system-clock.ts', 'aws', 'google', 'config'],
+  'resolve-secrets.ts': [
+    'core',
+    'system-clock.ts',
+    'cloud-credentials.ts',
+    'secrets',
+    'aws',
+    'google',
+    'config',
+  ],
   'open-overload.ts': ['core', 'replication', 'system-clock.ts', 'http', 'telemetry', 'config'],
   'open-alerts.ts': ['core', 'replication', 'system-clock.ts', 'telemetry', 'config'],
   'app.ts': [
@@ -81,6 +92,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'system-clock.ts',
     'open-overload.ts',
     'open-alerts.ts',
+    'cloud-credentials.ts',
     'checksums',
     'aws',
     'google',
@@ -92,7 +104,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'telemetry',
     'config',
   ],
-  main: ['app.ts', 'http', 'cli', 'triggers', 'config', 'system-clock.ts'],
+  main: ['app.ts', 'resolve-secrets.ts', 'http', 'cli', 'triggers', 'config', 'system-clock.ts'],
 };
 
 /** npm packages and Node modules that only one place may know. */

@@ -4,8 +4,9 @@ import { randomBytes } from 'node:crypto';
 import packageJson from '../../package.json' with { type: 'json' };
 import { runCli } from '../cli/cli.ts';
 import { createApiKey } from '../config/api-keys.ts';
-import { loadClientConfig, loadConfig } from '../config/load-config.ts';
+import { CLIENT_SETTINGS, loadClientConfig, loadConfig } from '../config/load-config.ts';
 import { formatProblems } from '../config/problem.ts';
+import { resolveSecrets } from '../resolve-secrets.ts';
 import { readMachine } from './machine.ts';
 
 const interrupted = new AbortController();
@@ -16,8 +17,8 @@ const exitCode = await runCli({
   stdout: process.stdout,
   stderr: process.stderr,
   signal: interrupted.signal,
-  loadConfig: () => loadConfig(readMachine()),
-  loadClient: () => loadClientConfig(readMachine()),
+  loadConfig: async () => loadConfig(await resolveSecrets(readMachine())),
+  loadClient: async () => loadClientConfig(await resolveSecrets(readMachine(), CLIENT_SETTINGS)),
   formatProblems,
   createApiKey: (request) => createApiKey({ ...request, randomBytes: randomBytes(32) }),
   serve: async () => (await import('./run-service.ts')).runService(),

@@ -7,6 +7,7 @@ import type { StoreState } from '../core/store-state.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertMetrics, createAlertMetrics } from './alert-happenings.ts';
+import { createMessageMetrics, type MessageMetrics } from './message-metrics.ts';
 import { createOverloadMetrics, type OverloadMetrics } from './overload-metrics.ts';
 import { createRunMetrics, type RunMetrics } from './run-metrics.ts';
 
@@ -37,6 +38,7 @@ export interface Metrics extends RunMetrics {
   workerTroubled(): void;
   readonly overload: OverloadMetrics;
   readonly alerts: AlertMetrics;
+  readonly messages: MessageMetrics;
   /** The backlog is asked from this queue at every scrape. */
   watchQueue(queue: WatchedQueue): void;
   /** The delete brakes are asked from here at every scrape. */
@@ -100,6 +102,7 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     workerTroubled: () => counters.workerErrors.inc(),
     overload: createOverloadMetrics(registry),
     alerts: createAlertMetrics(registry),
+    messages: createMessageMetrics(registry),
     watchQueue: (queue) => {
       watched = queue;
     },
