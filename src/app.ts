@@ -2,11 +2,10 @@
 // the configuration, and closes in reverse.
 import { randomUUID } from 'node:crypto';
 import { openChecksumEngine } from './checksums/native-checksums.ts';
-import { awsCredentialsOf, googleCredentialsOf } from './cloud-credentials.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
-import { expectedOwnerOf, type Rule } from './core/rule.ts';
+import type { Rule } from './core/rule.ts';
 import type { QueueStorage } from './core/queue-storage.ts';
 import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
@@ -14,6 +13,7 @@ import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
 import { openOverload, type Overload } from './open-overload.ts';
+import { openAwsCredentials, openSource, openTarget } from './open-stores.ts';
 import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
 import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
 import type { Alerts } from './replication/alerts.ts';
@@ -30,9 +30,6 @@ import { startPruning } from './replication/prune-history.ts';
 import { startRechecking } from './replication/recheck-parked.ts';
 import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
-import { googleAccessToken } from './google/access-token.ts';
-import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
 import { createHappenings } from './telemetry/happenings.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
@@ -46,7 +43,6 @@ const LEASE_MS = 30_000;
 const MAX_EFFECT_MS = 60_000;
 /** Callers have this long to finish what they were sending when the service stops. */
 const CLOSE_CONNECTIONS_MS = 5_000;
-const TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
 export interface App {
   /** Where the API listens. */
@@ -273,26 +269,13 @@ async function openStores(
   secrets: Secrets,
   opened: AsyncDisposableStack,
 ): Promise<Omit<Stores, 'deleteBrake'>> {
-  const { rules, transfer } = config;
+  const { transfer } = config;
   // Every running transfer has at most one request at each side; looks of the API come on top.
   const connections = transfer.maxConcurrency + 16;
-  const source = await openS3Source({
-    region: config.source.region,
-    endpoint: config.source.endpoint,
-    credentials: awsCredentialsOf(config, secrets),
-    expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
-    clock,
-    connections,
-  });
+  const request = { config, secrets, clock };
+  const source = await openSource(request, openAwsCredentials(request), connections);
   opened.defer(async () => source.close());
-  const target = await openGcsTarget({
-    endpoint: config.target.endpoint,
-    accessToken:
-      config.target.credentials === 'none' ? null : googleAccessToken(googleCredentialsOf(secrets), clock),
-    clock,
-    timeouts: TIMEOUTS,
-    connections,
-  });
+  const target = await openTarget(request, connections);
   opened.defer(async () => target.close());
   return {
     source,

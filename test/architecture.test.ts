@@ -69,7 +69,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'queues/memory': ['core', 'queues'],
   triggers: ['core', 'replication'],
   http: ['core', 'replication'],
-  cli: ['core', 'replication'],
+  setup: ['core'],
+  doctor: ['core', 'setup'],
+  cli: ['core', 'replication', 'setup', 'doctor'],
   telemetry: ['core'],
   config: ['core'],
   secrets: ['core'],
@@ -86,6 +88,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   'open-overload.ts': ['core', 'replication', 'system-clock.ts', 'http', 'telemetry', 'config'],
   'open-alerts.ts': ['core', 'replication', 'system-clock.ts', 'telemetry', 'config'],
+  'open-stores.ts': ['core', 'cloud-credentials.ts', 'aws', 'google', 'stores', 'config'],
+  'open-s3-calls.ts': ['core', 'aws', 'stores', 'open-stores.ts'],
+  'open-setup.ts': ['aws', 'setup', 'open-s3-calls.ts', 'open-stores.ts'],
   'app.ts': [
     'core',
     'replication',
@@ -93,6 +98,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'open-overload.ts',
     'open-alerts.ts',
     'cloud-credentials.ts',
+    'open-stores.ts',
     'checksums',
     'aws',
     'google',
@@ -104,7 +110,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'telemetry',
     'config',
   ],
-  main: ['app.ts', 'resolve-secrets.ts', 'http', 'cli', 'triggers', 'config', 'system-clock.ts'],
+  main: [
+    'app.ts',
+    'resolve-secrets.ts',
+    'open-setup.ts',
+    'http',
+    'cli',
+    'triggers',
+    'config',
+    'system-clock.ts',
+  ],
 };
 
 /** npm packages and Node modules that only one place may know. */
