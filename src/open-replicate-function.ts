@@ -2,19 +2,15 @@
 // from invocation to invocation. Everything in it is pure, WebAssembly or Node itself, so that one bundle runs on every
 // processor.
 import { openWasmChecksumEngine } from './checksums/wasm-checksums.ts';
-import { awsCredentialsOf, googleCredentialsOf } from './cloud-credentials.ts';
 import type { Config, Secrets } from './config/config.ts';
 import type { ServiceAccess } from './config/shell-config.ts';
 import type { Happenings } from './core/happenings.ts';
 import { MESSAGES_PER_CALL, type MessageQueue } from './core/message-queue.ts';
-import { expectedOwnerOf } from './core/rule.ts';
-import { googleAccessToken } from './google/access-token.ts';
 import { openSqsMessageQueue } from './messages/sqs/sqs-message-queue.ts';
+import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './open-stores.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
 import { openRunner, type Runner, type RunnerOptions } from './replication/stateless/open-runner.ts';
-import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
 import { createHappenings } from './telemetry/happenings.ts';
 import { createJsonLogger } from './telemetry/json-logger.ts';
@@ -24,7 +20,6 @@ import { openHandOver } from './triggers/hand-over.ts';
 import { type BatchQueue, createReplicator, LONGEST_INVOCATION_MS } from './triggers/lambda/replicate.ts';
 import { MESSAGE_DOCUMENTS } from './triggers/message-documents.ts';
 
-const TARGET_TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 /** No request that writes lives longer than this, whatever the grace. */
 const MAX_EFFECT_MS = 60_000;
 /** No function moves more than this: what would need more time at this pace is not begun. */
@@ -52,8 +47,9 @@ export async function openReplicateFunction(options: FunctionOptions): Promise<H
   for (const { setting, message } of warnings) logger.warn({ setting }, message);
   const telemetry = { logger, metrics: SILENT_METRICS };
   const happenings = { ...createHappenings(telemetry), ...createMessageHappenings(telemetry) };
-  const stores = await openStores(config, secrets);
-  const queue = await openQueue(config, secrets);
+  const request = { config, secrets, clock };
+  const stores = await openStores(request);
+  const queue = await openQueue(request);
   const onPartlyDone: Parameters<typeof createReplicator>[0]['onPartlyDone'] = ({ fault, ...counts }) =>
     logger.warn(
       { ...counts, ...(fault === null ? {} : { fault: fault.code, reason: fault.message }) },
@@ -89,10 +85,11 @@ export async function openReplicateFunction(options: FunctionOptions): Promise<H
   };
 }
 
-async function openQueue(config: Config, secrets: Secrets): Promise<MessageQueue | null> {
+async function openQueue(request: StoresRequest & { readonly config: Config }): Promise<MessageQueue | null> {
+  const { config } = request;
   const { sqs } = config.intake;
   if (sqs === null) return null;
-  const credentials = awsCredentialsOf(config, secrets);
+  const credentials = openAwsCredentials(request);
   return openSqsMessageQueue({ ...sqs, credentials, clock, connections: config.transfer.maxConcurrency });
 }
 
@@ -121,26 +118,13 @@ function batchQueue(
   };
 }
 
-async function openStores(config: Config, secrets: Secrets): Promise<Stores> {
-  const { rules, transfer, source, target } = config;
-  const connections = transfer.maxConcurrency + 16;
+async function openStores(request: StoresRequest & { readonly config: Config }): Promise<Stores> {
+  const { transfer } = request.config;
+  // Every running transfer has at most one request at each side.
+  const connections = transfer.maxConcurrency;
   return {
-    source: await openS3Source({
-      region: source.region,
-      endpoint: source.endpoint,
-      credentials: awsCredentialsOf(config, secrets),
-      expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
-      clock,
-      connections,
-    }),
-    target: await openGcsTarget({
-      endpoint: target.endpoint,
-      accessToken:
-        target.credentials === 'none' ? null : googleAccessToken(googleCredentialsOf(secrets), clock),
-      clock,
-      timeouts: TARGET_TIMEOUTS,
-      connections,
-    }),
+    source: await openSource(request, openAwsCredentials(request), connections),
+    target: await openTarget(request, connections),
     deleteBrake: { ask: async () => Promise.reject(new Error('no brake')), objectAppeared: () => {} },
     checksums: await openWasmChecksumEngine(),
     clock,

@@ -91,6 +91,17 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'open-stores.ts': ['core', 'cloud-credentials.ts', 'aws', 'google', 'stores', 'config'],
   'open-s3-calls.ts': ['core', 'aws', 'stores', 'open-stores.ts'],
   'open-setup.ts': ['aws', 'setup', 'open-s3-calls.ts', 'open-stores.ts'],
+  'open-replicate-function.ts': [
+    'core',
+    'replication',
+    'system-clock.ts',
+    'open-stores.ts',
+    'checksums',
+    'messages',
+    'triggers',
+    'telemetry',
+    'config',
+  ],
   'app.ts': [
     'core',
     'replication',
@@ -113,6 +124,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   main: [
     'app.ts',
     'resolve-secrets.ts',
+    'open-replicate-function.ts',
     'open-setup.ts',
     'http',
     'cli',
