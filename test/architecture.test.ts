@@ -102,6 +102,17 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'open-s3-calls.ts': ['core', 'aws', 'stores', 'open-stores.ts'],
   'open-setup.ts': ['aws', 'setup', 'open-s3-calls.ts', 'open-stores.ts'],
   'open-body-proofs.ts': ['core', 'aws', 'system-clock.ts', 'triggers', 'http', 'config'],
+  'open-replicate-function.ts': [
+    'core',
+    'replication',
+    'system-clock.ts',
+    'open-stores.ts',
+    'checksums',
+    'messages',
+    'triggers',
+    'telemetry',
+    'config',
+  ],
   'app.ts': [
     'core',
     'replication',
@@ -126,6 +137,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   main: [
     'app.ts',
     'resolve-secrets.ts',
+    'open-replicate-function.ts',
     'open-setup.ts',
     'http',
     'cli',
