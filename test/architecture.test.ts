@@ -80,6 +80,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'open-stores.ts': ['core', 'aws', 'google', 'stores', 'config'],
   'open-s3-calls.ts': ['core', 'aws', 'stores', 'open-stores.ts'],
   'open-setup.ts': ['aws', 'setup', 'open-s3-calls.ts', 'open-stores.ts'],
+  'open-doctor.ts': [
+    'aws',
+    'config',
+    'doctor',
+    'messages',
+    'open-s3-calls.ts',
+    'open-stores.ts',
+    'setup',
+    'stores',
+  ],
   'app.ts': [
     'core',
     'replication',
@@ -98,7 +108,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'telemetry',
     'config',
   ],
-  main: ['app.ts', 'open-setup.ts', 'http', 'cli', 'triggers', 'config', 'system-clock.ts'],
+  main: ['app.ts', 'open-setup.ts', 'open-doctor.ts', 'http', 'cli', 'triggers', 'config', 'system-clock.ts'],
 };
 
 /** npm packages and Node modules that only one place may know. */

@@ -29,6 +29,7 @@ const exitCode = await runCli({
   formatProblems,
   createApiKey: (request) => createApiKey({ ...request, randomBytes: randomBytes(32) }),
   openSetup: async () => (await import('../open-setup.ts')).openSetup(ownParts()),
+  openDoctor: async () => (await import('../open-doctor.ts')).openDoctor(ownParts()),
   serve: async () => (await import('./run-service.ts')).runService(),
 });
 // The service sets its own.
