@@ -1,6 +1,7 @@
 // Opens what the configuration says of both stores: credentials, the source, the target. For everything that works
 // with them: the service, and the commands that run on their own.
-import { type CredentialsProvider, awsCredentials } from './aws/credentials.ts';
+import type { CredentialsProvider } from './aws/credentials.ts';
+import { awsCredentialsOf, googleCredentialsOf } from './cloud-credentials.ts';
 import type { Config, Secrets } from './config/config.ts';
 import type { Clock } from './core/clock.ts';
 import { expectedOwnerOf } from './core/rule.ts';
@@ -18,17 +19,8 @@ export interface StoresRequest {
 }
 
 /** The credentials for everything at AWS. Nothing is asked before the first call. */
-export function openAwsCredentials({ config, secrets, clock }: StoresRequest): CredentialsProvider {
-  const { region, roleArn } = config.source;
-  const { aws } = secrets;
-  return awsCredentials({
-    region,
-    clock,
-    accessKeyId: aws?.accessKeyId.reveal(),
-    secretAccessKey: aws?.secretAccessKey.reveal(),
-    sessionToken: aws?.sessionToken?.reveal(),
-    roleArn: roleArn ?? undefined,
-  });
+export function openAwsCredentials({ config, secrets }: StoresRequest): CredentialsProvider {
+  return awsCredentialsOf(config, secrets);
 }
 
 /** The source, with at most so many connections. `credentials` are those of `openAwsCredentials`. */
@@ -51,16 +43,7 @@ export async function openSource(
 /** Tokens for the target; null for an emulator, which takes none. Throws `credentials_invalid` for a malformed key. */
 export function openGoogleTokens({ config, secrets, clock }: StoresRequest): AccessTokens | null {
   if (config.target.credentials === 'none') return null;
-  const { google } = secrets;
-  if (google === null) return googleAccessToken({ kind: 'default' }, clock);
-  const key = {
-    type: 'service_account',
-    client_email: google.clientEmail,
-    private_key: google.privateKey.reveal(),
-    private_key_id: google.privateKeyId ?? undefined,
-    project_id: google.projectId ?? undefined,
-  };
-  return googleAccessToken({ kind: 'service_account', key }, clock);
+  return googleAccessToken(googleCredentialsOf(secrets), clock);
 }
 
 /** How the target is reached, for the driver and for the looks at its buckets. */

@@ -67,8 +67,9 @@ export interface CliDeps {
   readonly stderr: TextSink;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
-  readonly loadConfig: () => ConfigReport;
-  readonly loadClient: () => ClientSettings;
+  /** Both may have to fetch secrets first. */
+  readonly loadConfig: () => ConfigReport | Promise<ConfigReport>;
+  readonly loadClient: () => ClientSettings | Promise<ClientSettings>;
   readonly formatProblems: (problems: readonly Problem[]) => string;
   readonly createApiKey: (request: { readonly scope: KeyScope; readonly id: string }) => {
     readonly key: string;

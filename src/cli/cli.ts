@@ -73,7 +73,7 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
     .command('print')
     .description('print every setting with its origin, the rules as understood, and what is wrong')
     .option('--json', 'print JSON', false)
-    .action(({ json }) => printConfig(json, deps, endWith));
+    .action(async ({ json }) => printConfig(json, deps, endWith));
   const keys = program.command('keys').description('keys for callers of the API');
   keys
     .command('create')

@@ -1,5 +1,5 @@
 // Where the API listens, who may call, and how much of the machine callers may take.
-import type { ApiKey } from './api-keys.ts';
+import { adminApiKey, type ApiKey } from './api-keys.ts';
 import type { Findings } from './findings.ts';
 import { type MachineFacts, ownMemoryBytes } from './machine-facts.ts';
 import { showFound } from './problem.ts';
@@ -54,20 +54,24 @@ function listening(
   findings: Findings,
 ): Omit<HttpConfig, 'maxConnections' | 'maxBodyBytes'> {
   const { values, failed } = reading;
-  const keys = values.REPLICATOR_API_KEYS;
+  const adminKey = values.REPLICATOR_ADMIN_KEY;
+  const keys = [...values.REPLICATOR_API_KEYS, ...(adminKey === null ? [] : [adminApiKey(adminKey)])];
   const port = values.PORT;
   const publicUrl = values.PUBLIC_URL;
-  for (const key of keys.filter(({ wasPlain }) => wasPlain))
+  for (const key of values.REPLICATOR_API_KEYS.filter(({ wasPlain }) => wasPlain))
     findings.warn(
       'REPLICATOR_API_KEYS',
       `the key ${key.id} is given in clear and has the scope write; keep only its entry: write:${key.id}:<sha256 of the key>`,
     );
   if (values.REPLICATOR_AUTH === 'none') {
-    if (isGiven(reading, 'REPLICATOR_API_KEYS'))
+    const given = (['REPLICATOR_API_KEYS', 'REPLICATOR_ADMIN_KEY'] as const).find((name) =>
+      isGiven(reading, name),
+    );
+    if (given !== undefined)
       findings.refuse(
         'REPLICATOR_AUTH',
         '"none"',
-        'says that no key is needed, and REPLICATOR_API_KEYS is set',
+        `says that no key is needed, and ${given} is set`,
         'remove one of the two',
       );
     findings.warn('REPLICATOR_AUTH', 'is none: everybody who reaches the port may use the whole API');
@@ -76,7 +80,10 @@ function listening(
   if (keys.length > 0)
     return { host: values.HOST ?? '0.0.0.0', port, publicUrl, auth: { kind: 'keys', keys } };
   const host = values.HOST ?? '127.0.0.1';
-  if (!isLoopbackHost(host) && !failed.has('REPLICATOR_API_KEYS') && !failed.has('REPLICATOR_AUTH'))
+  const hasFailed = (['REPLICATOR_API_KEYS', 'REPLICATOR_ADMIN_KEY', 'REPLICATOR_AUTH'] as const).some(
+    (name) => failed.has(name),
+  );
+  if (!isLoopbackHost(host) && !hasFailed)
     findings.refuse(
       'HOST',
       showFound(host, false),

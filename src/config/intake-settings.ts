@@ -85,6 +85,7 @@ export const INTAKE_SETTINGS = {
     defaultText: 'none: signed calls are refused',
     example: '',
     isSecret: true,
+    isList: true,
   }),
   AWS_ROLE_ARN: optional(roleArn, {
     section: 'aws',

@@ -46,6 +46,19 @@ export interface Metrics extends RunMetrics {
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
+/** What is counted of the business events of transfers. */
+export type HappeningMetrics = Pick<
+  Metrics,
+  | 'changeSeen'
+  | 'transferEnded'
+  | 'transferRetried'
+  | 'uploadResumed'
+  | 'bytesTransferred'
+  | 'lagObserved'
+  | 'leaseLost'
+  | 'workerTroubled'
+>;
+
 /** A registry of its own, so that several services can live in one process. */
 export function createMetrics(deps: { readonly version: string; readonly clock: Clock }): Metrics {
   const registry = new Registry();

@@ -28,17 +28,18 @@ const CHECKS = {
   },
 
   'an empty queue answers an empty list, at once or after the wait': async (fixture) => {
-    const queue = await openQueue(fixture);
+    const { queue, untilPolled } = await fixture.open({});
     assert.deepEqual(await receiveNow(queue), []);
     const waiting = queue.receive({ max: 10, waitSec: 1, visibilitySec: 30 }, live());
+    await untilPolled();
     await fixture.pass(1_000);
     assert.deepEqual(await waiting, []);
   },
 
   'a waiting receive gets the message that arrives meanwhile': async (fixture) => {
-    const queue = await openQueue(fixture);
+    const { queue, untilPolled } = await fixture.open({});
     const waiting = queue.receive({ max: 10, waitSec: 20, visibilitySec: 30 }, live());
-    await fixture.pass(100);
+    await untilPolled();
     await sendBodies(queue, ['late']);
     assert.deepEqual(
       (await waiting).map(({ body }) => body),
@@ -47,9 +48,10 @@ const CHECKS = {
   },
 
   'a receive that is aborted while it waits throws the reason': async (fixture) => {
-    const queue = await openQueue(fixture);
+    const { queue, untilPolled } = await fixture.open({});
     const stop = new AbortController();
     const waiting = queue.receive({ max: 10, waitSec: 20, visibilitySec: 30 }, stop.signal);
+    await untilPolled();
     const reason = new Error('stopped');
     stop.abort(reason);
     await assert.rejects(waiting, (error) => error === reason);

@@ -19,7 +19,7 @@ interface DoctorOptions {
 /** Throws a usage failure where the options are wrong; a wrong configuration is the first thing it finds. */
 export async function doctor(options: DoctorOptions, deps: CliDeps, endWith: EndWith): Promise<void> {
   const waitMs = readSeconds(options.wait) * 1000;
-  const report = deps.loadConfig();
+  const report = await deps.loadConfig();
   const results: CheckResult[] = [];
   const tell = (result: CheckResult): void => {
     results.push(result);

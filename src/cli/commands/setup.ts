@@ -27,7 +27,7 @@ export async function setupNotification(
   deps: CliDeps,
   endWith: EndWith,
 ): Promise<void> {
-  const { config } = readOwnConfig(deps);
+  const { config } = await readOwnConfig(deps);
   const rules = chosenRules(config.rules, options);
   const request = {
     rules,
