@@ -3,13 +3,13 @@
 
 /** Who runs with the permissions of one policy. */
 export const SHELLS = {
-  service: 'The service, told by HTTP (the forwarding function, SNS, EventBridge or your own calls)',
-  service_sqs: 'The service, taking messages from a queue (`SQS_QUEUE_URL`)',
-  worker: 'The stateless worker (`replicator worker --from sqs`)',
-  lambda_forward: 'The forwarding function',
-  lambda_replicate: 'The replicating function',
-  setup: '`replicator setup notification`',
-  doctor: '`replicator doctor` with `--canary`, beside what it checks',
+  service: 'service over HTTP',
+  service_sqs: 'service with a queue',
+  worker: 'stateless worker',
+  lambda_forward: 'forwarding function',
+  lambda_replicate: 'replicating function',
+  setup: 'setup',
+  doctor: 'doctor',
 } as const;
 
 export type Shell = keyof typeof SHELLS;
@@ -39,7 +39,7 @@ export interface AwsPermission {
 
 const READERS: readonly Shell[] = ['service', 'service_sqs', 'worker', 'lambda_replicate'];
 const POLLED: readonly Shell[] = ['service_sqs', 'worker', 'lambda_forward', 'lambda_replicate'];
-const NO_QUEUE_BEFORE = 'no queue calls the function';
+const NO_QUEUE_BEFORE = 'for a function: no queue calls it';
 
 export const AWS_PERMISSIONS: readonly AwsPermission[] = [
   {
@@ -103,14 +103,14 @@ export const AWS_PERMISSIONS: readonly AwsPermission[] = [
     resource: 'queue',
     call: 'SendMessageBatch: a message to look at an object once more, later',
     shells: ['worker', 'lambda_replicate'],
-    unless: 'S3 calls the function without a queue',
+    unless: NO_QUEUE_BEFORE,
   },
   {
     action: 'sqs:SendMessage',
     resource: 'failure_queue',
     call: 'the on-failure destination, by Lambda in the name of the role',
     shells: ['lambda_forward', 'lambda_replicate'],
-    unless: 'a queue calls the function, whose own dead letters then do this',
+    unless: 'a queue calls the function: its own dead letters then do this',
   },
   {
     action: 'logs:CreateLogGroup',
@@ -143,7 +143,7 @@ export const AWS_PERMISSIONS: readonly AwsPermission[] = [
   {
     action: 's3:PutBucketNotification',
     resource: 'source_bucket',
-    call: 'PutBucketNotificationConfiguration, with --apply',
+    call: 'PutBucketNotificationConfiguration, with `--apply`',
     shells: ['setup'],
     unless: 'only the plan is wanted',
   },
@@ -159,21 +159,21 @@ export const AWS_PERMISSIONS: readonly AwsPermission[] = [
     resource: 'canary_objects',
     call: 'PutObject of the canary',
     shells: ['doctor'],
-    unless: '--canary is not used',
+    unless: '`--canary` is not used',
   },
   {
     action: 's3:DeleteObject',
     resource: 'canary_objects',
     call: 'DeleteObject of the canary',
     shells: ['doctor'],
-    unless: '--canary is not used',
+    unless: '`--canary` is not used',
   },
   {
     action: 's3:DeleteObjectVersion',
     resource: 'canary_objects',
     call: 'DeleteObject of the version that the canary is, so that no delete marker stays',
     shells: ['doctor'],
-    unless: 'the bucket has no versions, or --canary is not used',
+    unless: 'the bucket has no versions, or `--canary` is not used',
   },
 ];
 
