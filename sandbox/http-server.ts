@@ -21,6 +21,8 @@ export interface SandboxRequest {
   readonly headers: IncomingHttpHeaders;
   /** Throws when the client goes away before the end. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** Aborted once the connection is of no use any more; for handlers that wait before they answer. */
+  readonly gone: AbortSignal;
 }
 
 export type SandboxHandler = (request: SandboxRequest) => Promise<SandboxAnswer>;
@@ -123,6 +125,9 @@ async function serve(server: Service, req: IncomingMessage, res: ServerResponse)
     rawQuery: question < 0 ? '' : rawUrl.slice(question + 1),
     headers,
     body: readBody(exchange),
+    get gone() {
+      return whenClosed(res);
+    },
   };
   try {
     await tell?.('arrived');
@@ -179,6 +184,13 @@ async function* readBody({ req, effect, tell }: Exchange): AsyncGenerator<Uint8A
   } finally {
     if (effect?.kind === 'cut_request') req.destroy();
   }
+}
+
+function whenClosed(res: ServerResponse): AbortSignal {
+  const closed = new AbortController();
+  if (res.destroyed) closed.abort();
+  else res.once('close', () => closed.abort());
+  return closed.signal;
 }
 
 /** Unread request bytes would stop the next request on a kept-alive connection. */
