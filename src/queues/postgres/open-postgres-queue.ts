@@ -9,10 +9,11 @@ import { cannotBeUsed, type DatabaseAddress, openPool, openSession, readDatabase
 import { Database } from './database.ts';
 import { isConnectionError } from './database-errors.ts';
 import { LONG_WORK, migrate } from './migrate.ts';
-import { PostgresQueue, type PostgresQueueTimes } from './postgres-queue.ts';
+import { PostgresQueue } from './postgres-queue.ts';
 import { RECOUNT, RECOUNT_LOCK } from './tallies.ts';
+import type { QueueTimes } from './wrong-times.ts';
 
-export interface PostgresQueueOptions extends PostgresQueueTimes {
+export interface PostgresQueueOptions extends QueueTimes {
   readonly url: string;
   /** Of this process: leases end by its monotonic time. All other times are the server's. */
   readonly clock: Clock;

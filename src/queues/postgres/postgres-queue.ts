@@ -63,21 +63,12 @@ import {
 } from './row-work.ts';
 import { integer, integerOrNull, type PostgresRow, toRow } from './rows.ts';
 import { COUNTS, PARKED_CLASSES, TallyWriter, toCounts, toParkedClasses } from './tallies.ts';
-import { pullIn } from './wrong-times.ts';
-
-export interface PostgresQueueTimes {
-  /** How long a claim holds without renewal. */
-  readonly leaseMs: number;
-  /** How long after an owed end the row is looked at once more. */
-  readonly settleGraceMs: number;
-  /** The longest delay a retry asks for: later due times, left by a wrong clock, are pulled in. */
-  readonly maxRetryDelayMs: number;
-}
+import { pullIn, type QueueTimes } from './wrong-times.ts';
 
 interface PostgresQueueParts {
   readonly address: DatabaseAddress;
   readonly database: Database;
-  readonly times: PostgresQueueTimes;
+  readonly times: QueueTimes;
   readonly smallMaxBytes: number;
   readonly sealer: CheckpointSealer | null;
   readonly onTrouble: (trouble: string) => void;
@@ -91,6 +82,7 @@ const INTAKE_PATIENCE_MS = 5_000;
 const END_PATIENCE_MS = 20_000;
 const READ_PATIENCE_MS = 5_000;
 const PROBE_PATIENCE_MS = 1_500;
+
 /** See openPostgresQueue. */
 export class PostgresQueue implements QueueStorage {
   readonly notes: DurableNotes;

@@ -8,9 +8,12 @@ import { integer } from './rows.ts';
 const GRACE_SLACK_MS = 3_600_000;
 const ROWS_AT_ONCE = 5_000;
 
-interface LongestTimes {
+export interface QueueTimes {
+  /** How long a claim holds without renewal. */
   readonly leaseMs: number;
+  /** How long after an owed end the row is looked at once more. */
   readonly settleGraceMs: number;
+  /** The longest delay a retry asks for: later due times, left by a wrong clock, are pulled in. */
   readonly maxRetryDelayMs: number;
 }
 
@@ -36,7 +39,7 @@ export const PULL_IN = {
 /** Puts all times right; resolves when none is wrong. */
 export async function pullIn(
   database: Pick<Database, 'ask'>,
-  times: LongestTimes,
+  times: QueueTimes,
   patienceMs: number,
 ): Promise<void> {
   const { leaseMs, settleGraceMs, maxRetryDelayMs } = times;
