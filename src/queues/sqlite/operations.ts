@@ -2,9 +2,10 @@
 import type { MalformedRecord } from '../../core/change.ts';
 import type {
   AcceptedTransfer,
-  AcceptItem,
+  AcceptRequest,
   ClaimedTransfer,
   ClaimRoom,
+  DeliveryAnswer,
   ForgottenUpload,
   Lease,
   ParkedFilter,
@@ -28,6 +29,7 @@ import {
   redriveArrival,
   toClaimed,
 } from '../transfer-row.ts';
+import type { Deliveries } from './deliveries.ts';
 import type { StoredRow } from './rows.ts';
 import type { TransferTable } from './transfer-table.ts';
 
@@ -37,6 +39,7 @@ export interface OperationContext {
   readonly clock: SteadyClock;
   readonly leaseMs: number;
   readonly turns: ClaimTurns;
+  readonly deliveries: Deliveries;
   readonly keepRecord: (id: string, record: MalformedRecord, receivedAtMs: number) => void;
 }
 
@@ -46,7 +49,7 @@ const EXAMINED_PARKED_ROWS = 5000;
 /** Takes changes and quarantined records; the answers are in the order of the items. */
 export function accept(
   { table, clock, keepRecord }: OperationContext,
-  request: { readonly items: readonly AcceptItem[]; readonly quarantine: readonly MalformedRecord[] },
+  request: AcceptRequest,
   changes: RowChanges,
 ): AcceptedTransfer[] {
   const now = clock.now();
@@ -64,6 +67,22 @@ export function accept(
   });
   for (const record of request.quarantine) keepRecord(table.newId(), record, now.wallMs);
   return answers;
+}
+
+/** The same for a delivery with an id; one that was taken before changes nothing. */
+export function acceptDelivery(
+  context: OperationContext,
+  delivery: AcceptRequest & { readonly deliveryId: string },
+  changes: RowChanges,
+): DeliveryAnswer {
+  const { table, clock, deliveries } = context;
+  if (deliveries.keep(delivery.deliveryId, clock.now().wallMs))
+    return { isRepeat: false, transfers: accept(context, delivery, changes) };
+  const transfers = delivery.items.map((item) => {
+    const row = table.newest(item);
+    return row === null ? null : { transferId: idToFollow(row), joined: true };
+  });
+  return { isRepeat: true, transfers };
 }
 
 /** Takes expired leases back, then hands out due rows of both lanes. */

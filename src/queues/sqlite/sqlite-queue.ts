@@ -2,15 +2,17 @@
 // resolves after the disk has it; reads see what is committed.
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import type { MalformedRecord } from '../../core/change.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { DurableNotes } from '../../core/durable-notes.ts';
+import { ALWAYS_LEADER } from '../../core/leadership.ts';
+import type { QueueStorage } from '../../core/queue-storage.ts';
 import type { Transfer } from '../../core/transfer.ts';
 import type {
   AcceptedTransfer,
-  AcceptItem,
+  AcceptRequest,
   ClaimedTransfer,
   ClaimRoom,
+  DeliveryAnswer,
   ForgottenUpload,
   Lease,
   ParkedClass,
@@ -34,11 +36,13 @@ import { QueueListeners, RowChanges } from '../queue-listeners.ts';
 import { type QueueTime, startSteadyClock } from '../steady-clock.ts';
 import { followUpTransfer, toTransfer } from '../transfer-row.ts';
 import { CommitGroup } from './commit-group.ts';
+import { Deliveries } from './deliveries.ts';
 import { Listing } from './listing.ts';
 import { Quarantine } from './quarantine.ts';
 import { cannotBeUsed, fileGuard, openDatabase, prepareDataFolder } from './open-database.ts';
 import {
   accept,
+  acceptDelivery,
   claim,
   endAttempt,
   forgetStaleUploads,
@@ -70,11 +74,6 @@ export type SqliteQueueOptions = SqliteQueuePlace & {
   readonly sealer: CheckpointSealer | null;
 };
 
-/** The queue, and the notes that share its file, its transactions and its close. */
-export interface SqliteStorage extends TransferQueue {
-  readonly notes: DurableNotes;
-}
-
 /** Rows of one transaction: small enough that it blocks the process for some tens of milliseconds at most. */
 const MAX_TRANSACTION_ROWS = 1000;
 const PENDING_STATUSES = ['queued', 'copying', 'settling', 'parked'] as const;
@@ -83,7 +82,7 @@ const PENDING_STATUSES = ['queued', 'copying', 'settling', 'parked'] as const;
  * Opens or makes the queue. Rejects with an Error that names the file, the reason and the remedy where the file is
  * owned by another process, damaged, not writable, of another program, of a newer version, or not durable.
  */
-export async function openSqliteQueue(options: SqliteQueueOptions): Promise<SqliteStorage> {
+export async function openSqliteQueue(options: SqliteQueueOptions): Promise<QueueStorage> {
   if ('directory' in options) prepareDataFolder(options.directory);
   const path = 'path' in options ? options.path : join(options.directory, 'queue.sqlite');
   const database = openDatabase(path);
@@ -96,7 +95,8 @@ export async function openSqliteQueue(options: SqliteQueueOptions): Promise<Sqli
   }
 }
 
-class SqliteQueue implements SqliteStorage {
+class SqliteQueue implements QueueStorage {
+  readonly leadership = ALWAYS_LEADER;
   readonly notes: DurableNotes;
   readonly #database: DatabaseSync;
   readonly #context: OperationContext;
@@ -128,6 +128,7 @@ class SqliteQueue implements SqliteStorage {
       clock,
       leaseMs,
       turns: new ClaimTurns(),
+      deliveries: new Deliveries(database),
       keepRecord: (id, record, receivedAtMs) => this.#quarantine.keep(id, record, receivedAtMs),
     };
     this.#group = new CommitGroup({
@@ -141,14 +142,20 @@ class SqliteQueue implements SqliteStorage {
     this.notes = new SqliteNotes(database, (operation) => this.#group.run(1, operation));
   }
 
-  async accept(request: {
-    readonly items: readonly AcceptItem[];
-    readonly quarantine: readonly MalformedRecord[];
-  }): Promise<readonly AcceptedTransfer[]> {
-    const weight = request.items.length + request.quarantine.length;
-    const answers = await this.#group.run(weight, (changes) => accept(this.#context, request, changes));
+  async accept(request: AcceptRequest): Promise<readonly AcceptedTransfer[]> {
+    const answers = await this.#group.run(weightOf(request), (changes) =>
+      accept(this.#context, request, changes),
+    );
     this.#quarantine.noted(request.quarantine.length);
     return answers;
+  }
+
+  async acceptDelivery(deliveryId: string, request: AcceptRequest): Promise<DeliveryAnswer> {
+    const answer = await this.#group.run(weightOf(request) + 1, (changes) =>
+      acceptDelivery(this.#context, { ...request, deliveryId }, changes),
+    );
+    if (!answer.isRepeat) this.#quarantine.noted(request.quarantine.length);
+    return answer;
   }
 
   async claim(room: ClaimRoom): Promise<readonly ClaimedTransfer[]> {
@@ -281,6 +288,12 @@ class SqliteQueue implements SqliteStorage {
     return rows + records;
   }
 
+  async forgetDeliveries(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
+    checkLimit(request.limit);
+    const bounded = { ...request, limit: Math.min(request.limit, MAX_TRANSACTION_ROWS) };
+    return this.#group.run(bounded.limit, () => this.#context.deliveries.forget(bounded));
+  }
+
   async forgetStaleUploads(request: {
     readonly beforeMs: number;
     readonly limit: number;
@@ -330,4 +343,8 @@ class SqliteQueue implements SqliteStorage {
     this.#parked.add(all.parked);
     this.#listeners.tell(all);
   }
+}
+
+function weightOf({ items, quarantine }: AcceptRequest): number {
+  return items.length + quarantine.length;
 }
