@@ -59,6 +59,8 @@ export class SqsPoller {
   readonly #running = new Set<Promise<void>>();
   readonly #receivers = new Set<Promise<void>>();
   #asking: Promise<void> = Promise.resolve();
+  /** Ends the receives that are under way. */
+  #interrupt = new AbortController();
   #roomMade = Promise.withResolvers<void>();
   #pause: Pause | null = null;
   #inHand = 0;
@@ -176,12 +178,13 @@ export class SqsPoller {
   async #ask(waitSec: number, signal: AbortSignal): Promise<readonly ReceivedMessage[]> {
     const { messages } = this.#options;
     const request = { max: MESSAGES_PER_CALL, waitSec, visibilitySec: VISIBILITY_SEC };
+    const either = AbortSignal.any([signal, this.#interrupt.signal]);
     try {
-      const received = await messages.receive(request, signal);
+      const received = await messages.receive(request, either);
       this.#trouble.succeeded('receive');
       return received;
     } catch (error) {
-      if (!signal.aborted) this.#trouble.failed('receive', toFault(error));
+      if (!either.aborted) this.#trouble.failed('receive', toFault(error));
       return [];
     }
   }
@@ -197,6 +200,10 @@ export class SqsPoller {
       this.#bytesInHand -= bytes;
       this.#roomMade.resolve();
       this.#roomMade = Promise.withResolvers();
+      if (this.#handler.storeProblem === null) return;
+      // A long poll that is under way would be given the same messages again and again.
+      this.#interrupt.abort();
+      this.#interrupt = new AbortController();
     });
     this.#running.add(handled);
   }
