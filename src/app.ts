@@ -8,6 +8,7 @@ import type { Happenings } from './core/happenings.ts';
 import { expectedOwnerOf, type Rule } from './core/rule.ts';
 import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
+import { ApiPort } from './http/api-port.ts';
 import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
@@ -95,12 +96,12 @@ export async function openApp(options: {
   const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
   const alerts = openAlerts({ ...told, storeStates }, opened);
   worker.start();
-  const server = createServer(config, { ...told, runs, alerts, storeStates });
+  const port = new ApiPort(createServer(config, { ...told, runs, alerts, storeStates }));
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(
-    async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
+    async () => void (await Promise.all([closePort(port, config), worker.stop(config.shutdownGraceMs)])),
   );
-  const url = await server.listen({ host: config.http.host, port: config.http.port });
+  const url = await port.open(config.http);
   const all = opened.move();
   logger.info(
     { url, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
@@ -220,13 +221,13 @@ function createServer(
 }
 
 /** Stops listening at once; connections that are still busy after a few seconds are cut. */
-async function closeServer(server: HttpApp, config: Config): Promise<void> {
+async function closePort(port: ApiPort, config: Config): Promise<void> {
   const isClosed = new AbortController();
   const cut = clock
     .sleep(Math.min(CLOSE_CONNECTIONS_MS, config.shutdownGraceMs), isClosed.signal)
-    .then(() => server.server.closeAllConnections())
+    .then(() => port.cutConnections())
     .catch(() => {});
-  await server.close();
+  await port.close();
   isClosed.abort();
   await cut;
 }
