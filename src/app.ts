@@ -5,7 +5,8 @@ import { openChecksumEngine } from './checksums/native-checksums.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
-import { expectedOwnerOf, type Rule } from './core/rule.ts';
+import type { Rule } from './core/rule.ts';
+import type { QueueStorage } from './core/queue-storage.ts';
 import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
 import { ApiPort } from './http/api-port.ts';
@@ -14,27 +15,27 @@ import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
 import { openBodyProofs } from './open-body-proofs.ts';
 import { openOverload, type Overload } from './open-overload.ts';
+import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './open-stores.ts';
+import { openSqsIntake, type SqsIntake } from './open-sqs-intake.ts';
 import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
-import { openSqliteQueue, type SqliteStorage } from './queues/sqlite/sqlite-queue.ts';
+import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
 import type { Alerts } from './replication/alerts.ts';
-import { createIntake } from './replication/accept-change.ts';
+import { type AcceptChanges, createIntake } from './replication/accept-change.ts';
 import { CallerQuota } from './replication/caller-quota.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
 import { DeleteBrake } from './replication/delete-brake.ts';
 import { createExplain } from './replication/explain-object.ts';
 import { HeldDeletes } from './replication/held-deletes.ts';
+import { LeaderDuty } from './replication/leader-duty.ts';
 import { openRuns, type OpenRuns } from './replication/open-runs.ts';
 import { LagTally, tallied } from './replication/lag-tally.ts';
 import { startPruning } from './replication/prune-history.ts';
 import { startRechecking } from './replication/recheck-parked.ts';
 import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
-import { googleAccessToken } from './google/access-token.ts';
-import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { awsCredentials } from './aws/credentials.ts';
-import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
+import type { CredentialsProvider } from './aws/credentials.ts';
 import { createHappenings } from './telemetry/happenings.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRunHappenings } from './telemetry/run-happenings.ts';
@@ -47,7 +48,6 @@ const LEASE_MS = 30_000;
 const MAX_EFFECT_MS = 60_000;
 /** Callers have this long to finish what they were sending when the service stops. */
 const CLOSE_CONNECTIONS_MS = 5_000;
-const TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
 export interface App {
   /** Where the API listens. */
@@ -82,9 +82,9 @@ export async function openApp(options: {
   );
   const heldDeletes = new HeldDeletes({ rules, queue, brake: deleteBrake, clock, happenings });
   metrics.watchBrakes(heldDeletes);
-  const stores = { ...(await openStores(config, secrets, opened)), deleteBrake };
-  startUpkeep(config, { queue, stores, happenings }, opened);
-  opened.adopt(heldDeletes.startSweeping(), (sweeping) => sweeping.stop());
+  const credentials = openAwsCredentials({ config, secrets, clock });
+  const stores = { ...(await openStores({ config, secrets, clock }, credentials, opened)), deleteBrake };
+  await startUpkeep(config, { queue, stores, happenings, heldDeletes }, opened);
   const overload = await openOverload(config, { queue, logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
   const runs = opened.adopt(await openRunsOver(config, { ...parts, ...overload, deleteBrake }), (open) =>
@@ -94,28 +94,39 @@ export async function openApp(options: {
   const storeStates = (): readonly StoreState[] => worker.storeStates();
   metrics.watchStores(storeStates);
   const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
-  const alerts = openAlerts({ ...told, storeStates }, opened);
+  const acceptChanges = createIntake({ rules, queue, happenings });
+  const sqs = await openSqsIntake({ ...told, credentials, acceptChanges }, opened);
+  const messageQueueTrouble = () => sqs.state()?.trouble ?? null;
+  const alerts = openAlerts({ ...told, storeStates, messageQueueTrouble }, opened);
   worker.start();
-  const port = new ApiPort(createServer(config, { ...told, runs, alerts, storeStates }));
+  const port = new ApiPort(createServer(config, { ...told, runs, alerts, storeStates, sqs, acceptChanges }));
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
-  opened.defer(
-    async () => void (await Promise.all([closePort(port, config), worker.stop(config.shutdownGraceMs)])),
-  );
+  opened.defer(async () => {
+    const { shutdownGraceMs } = config;
+    await Promise.all([closePort(port, config), worker.stop(shutdownGraceMs), sqs.stop(shutdownGraceMs)]);
+  });
   const url = await port.open(config.http);
-  const all = opened.move();
+  sqs.start();
   logger.info(
     { url, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
     'ready: the service accepts changes',
   );
+  return runningApp({ url, logger, graceMs: config.shutdownGraceMs, opened: opened.move() });
+}
+
+function runningApp(parts: {
+  readonly url: string;
+  readonly logger: Logger;
+  readonly graceMs: number;
+  readonly opened: AsyncDisposableStack;
+}): App {
+  const { url, logger, graceMs, opened } = parts;
   return {
     url,
     logger,
     close: async () => {
-      logger.info(
-        { graceMs: config.shutdownGraceMs },
-        'stopping: running transfers finish or are given back',
-      );
-      await all.disposeAsync();
+      logger.info({ graceMs }, 'stopping: running transfers finish or are given back');
+      await opened.disposeAsync();
       logger.info({}, 'stopped: everything accepted is kept');
     },
   };
@@ -128,7 +139,7 @@ interface Parts {
 }
 
 interface ToldParts extends Parts {
-  readonly queue: SqliteStorage;
+  readonly queue: QueueStorage;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -143,6 +154,7 @@ async function openRunsOver(
     ...parts,
     rules: config.rules,
     notes: queue.notes,
+    leadership: queue.leadership,
     clock,
     random,
     newId: randomUUID,
@@ -153,15 +165,33 @@ async function openRunsOver(
   });
 }
 
-/** Forgets what is old, tries again what may have healed, and gives up what nobody goes on with. */
-function startUpkeep(config: Config, parts: Parts, opened: AsyncDisposableStack): void {
-  const { queue, stores, happenings } = parts;
+/**
+ * Forgets what is old, tries again what may have healed, and gives up what nobody goes on with. Of several processes
+ * that share the queue one does it.
+ */
+async function startUpkeep(
+  config: Config,
+  parts: Parts & { readonly queue: QueueStorage; readonly heldDeletes: HeldDeletes },
+  opened: AsyncDisposableStack,
+): Promise<void> {
+  const { queue, stores, happenings, heldDeletes } = parts;
   const { receiptRetentionMs: retentionMs } = config.storage;
-  opened.adopt(startPruning({ queue, clock, happenings, retentionMs }), (pruning) => pruning.stop());
-  opened.adopt(startRechecking({ queue, clock, happenings }), (rechecking) => rechecking.stop());
-  opened.adopt(startSweepingUploads({ queue, target: stores.target, clock, happenings }), (sweep) =>
-    sweep.stop(),
-  );
+  const duty = await LeaderDuty.open({
+    leadership: queue.leadership,
+    clock,
+    happenings,
+    doing: 'beginning the upkeep of the queue',
+    begin: () => {
+      const begun = [
+        startPruning({ queue, clock, happenings, retentionMs }),
+        startRechecking({ queue, clock, happenings }),
+        startSweepingUploads({ queue, target: stores.target, clock, happenings }),
+        heldDeletes.startSweeping(),
+      ];
+      return { stop: async () => void (await Promise.all(begun.map(async (one) => one.stop()))) };
+    },
+  });
+  opened.adopt(duty, (open) => open.stop());
 }
 
 function createWorker(config: Config, parts: Parts): Worker {
@@ -187,17 +217,19 @@ function createServer(
       readonly secrets: Secrets;
       readonly version: string;
       readonly storeStates: () => readonly StoreState[];
+      readonly sqs: SqsIntake;
+      readonly acceptChanges: AcceptChanges;
     },
 ): HttpApp {
-  const { queue, stores, runs, heldDeletes, alerts, happenings, metrics, logger, version } = parts;
-  const { gate, hostState, isReady, storeStates } = parts;
+  const { queue, stores, runs, heldDeletes, alerts, metrics, logger, version } = parts;
+  const { gate, hostState, isReady, storeStates, sqs, acceptChanges } = parts;
   const { rules } = config;
   const { auth } = config.http;
   return createHttpServer({
     rules,
     queue,
     heldDeletes,
-    acceptChanges: createIntake({ rules, queue, happenings }),
+    acceptChanges,
     explain: createExplain({ rules, queue, source: stores.source, target: stores.target, clock }),
     runs,
     parseChangeDocument,
@@ -213,6 +245,7 @@ function createServer(
     hostState,
     alerts,
     storeStates,
+    messageIntake: () => sqs.state(),
     logger,
     ...openBodyProofs(config, parts.secrets),
     quota: new CallerQuota(config.intake.callerRatePerSec, clock),
@@ -232,7 +265,7 @@ async function closePort(port: ApiPort, config: Config): Promise<void> {
   await cut;
 }
 
-async function openQueue(config: Config, secrets: Secrets): Promise<SqliteStorage> {
+async function openQueue(config: Config, secrets: Secrets): Promise<QueueStorage> {
   const key = secrets.encryptionKey;
   return openSqliteQueue({
     directory: config.storage.dataDir,
@@ -247,54 +280,16 @@ async function openQueue(config: Config, secrets: Secrets): Promise<SqliteStorag
 }
 
 async function openStores(
-  config: Config,
-  secrets: Secrets,
+  request: StoresRequest & { readonly config: Config },
+  credentials: CredentialsProvider,
   opened: AsyncDisposableStack,
 ): Promise<Omit<Stores, 'deleteBrake'>> {
-  const { rules, transfer } = config;
+  const { transfer } = request.config;
   // Every running transfer has at most one request at each side; looks of the API come on top.
   const connections = transfer.maxConcurrency + 16;
-  const { aws, google } = secrets;
-  const source = await openS3Source({
-    region: config.source.region,
-    endpoint: config.source.endpoint,
-    credentials: awsCredentials({
-      region: config.source.region,
-      clock,
-      accessKeyId: aws?.accessKeyId.reveal(),
-      secretAccessKey: aws?.secretAccessKey.reveal(),
-      sessionToken: aws?.sessionToken?.reveal(),
-      roleArn: config.source.roleArn ?? undefined,
-    }),
-    expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
-    clock,
-    connections,
-  });
+  const source = await openSource(request, credentials, connections);
   opened.defer(async () => source.close());
-  const target = await openGcsTarget({
-    endpoint: config.target.endpoint,
-    accessToken:
-      config.target.credentials === 'none'
-        ? null
-        : googleAccessToken(
-            google === null
-              ? { kind: 'default' }
-              : {
-                  kind: 'service_account',
-                  key: {
-                    type: 'service_account',
-                    client_email: google.clientEmail,
-                    private_key: google.privateKey.reveal(),
-                    private_key_id: google.privateKeyId ?? undefined,
-                    project_id: google.projectId ?? undefined,
-                  },
-                },
-            clock,
-          ),
-    clock,
-    timeouts: TIMEOUTS,
-    connections,
-  });
+  const target = await openTarget(request, connections);
   opened.defer(async () => target.close());
   return {
     source,

@@ -34,6 +34,8 @@ export interface AwsCredentialsOptions {
   /** A role to assume with the credentials found. */
   readonly roleArn?: string | undefined;
   readonly roleSessionName?: string | undefined;
+  /** True where the keys in the environment are none: they are references that are still to be read. */
+  readonly ignoresEnvironment?: boolean;
 }
 
 /** Credentials for AWS, cached until shortly before they expire. */
@@ -57,9 +59,8 @@ function awsLoader(options: AwsCredentialsOptions): LoadCredentials {
     // Loaded late: with given keys the SDK is not needed at all.
     const providers = await import('@aws-sdk/credential-providers');
     const clientConfig = { region: options.region };
-    const profile = options.profile === undefined ? {} : { profile: options.profile };
     // A new chain each time, because the SDK's own cache would give back what a store has just refused.
-    const chain = providers.fromNodeProviderChain({ clientConfig, ...profile });
+    const chain = providers.fromNodeProviderChain({ clientConfig, ...ownSources(options) });
     if (options.roleArn === undefined) return chain();
     return providers.fromTemporaryCredentials({
       masterCredentials: keys === null ? async () => chain() : awsIdentity(keys),
@@ -72,8 +73,17 @@ function awsLoader(options: AwsCredentialsOptions): LoadCredentials {
   };
 }
 
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
+/** Where a profile is named, the chain leaves the keys of the environment out, and says so on stderr. */
+function ownSources(options: AwsCredentialsOptions): { profile?: string; logger?: typeof SILENT } {
+  const { profile, ignoresEnvironment = false } = options;
+  if (ignoresEnvironment) return { profile: profile ?? 'default', logger: SILENT };
+  return profile === undefined ? {} : { profile };
+}
+
 /** The keys as the SDK wants them, where an absent token must not be there at all. */
-function awsIdentity(keys: AwsCredentials): {
+export function awsIdentity(keys: AwsCredentials): {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken?: string;

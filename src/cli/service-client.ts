@@ -30,13 +30,15 @@ export interface ServiceAnswer {
 
 export type CallService = (request: ServiceRequest) => Promise<ServiceAnswer>;
 
-/** Throws a usage failure where the settings of the client are wrong. */
+/** The settings are read with the first call, which throws a usage failure where they are wrong. */
 export function connectToService(deps: CliDeps): CallService {
-  const settings = deps.loadClient();
-  if (settings.kind === 'invalid')
-    throw new CliFailure(EXIT.usage, 'invalid_configuration', deps.formatProblems(settings.problems));
-  const { url, apiKey } = settings;
+  let reading: ReturnType<CliDeps['loadClient']> | null = null;
   return async (request) => {
+    reading ??= deps.loadClient();
+    const settings = await reading;
+    if (settings.kind === 'invalid')
+      throw new CliFailure(EXIT.usage, 'invalid_configuration', deps.formatProblems(settings.problems));
+    const { url, apiKey } = settings;
     const { method, path, body, scope, waitSec } = request;
     const headers: Record<string, string> = { accept: 'application/json' };
     if (apiKey !== null) headers['authorization'] = `Bearer ${apiKey.reveal()}`;

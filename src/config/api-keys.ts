@@ -1,6 +1,7 @@
 // The keys that may call the API: entries `scope:id:sha256hex` in REPLICATOR_API_KEYS. Only digests are kept; the
 // digest is the SHA-256 of the whole key text as the caller sends it.
 import { createHash } from 'node:crypto';
+import { Secret } from './secrets.ts';
 import { accept, type Parse, refuse, splitList } from './setting-parsers.ts';
 
 const API_SCOPES = ['write', 'read', 'admin'] as const;
@@ -37,6 +38,25 @@ export const parseApiKeys: Parse<readonly ApiKey[]> = (text) => {
   if (keys.length === 0) return refuse('holds no key', ENTRY_FIX);
   return accept(keys);
 };
+
+const MIN_ADMIN_KEY_CHARACTERS = 32;
+
+/** One key itself, with the scope `admin` and without an id of its own. A short one could be guessed. */
+export const parseAdminKey: Parse<Secret> = (text) => {
+  const fix =
+    'set it to a random value that nothing else uses, such as the output of: openssl rand -base64 32';
+  if (/^[a-z]+:[^:]*:[0-9a-f]{64}$/i.test(text))
+    return refuse('is an entry instead of a key', 'put entries into REPLICATOR_API_KEYS');
+  if (!/^[\x21-\x7e]+$/.test(text)) return refuse('holds characters that no HTTP header can carry', fix);
+  if (text.length < MIN_ADMIN_KEY_CHARACTERS)
+    return refuse(`has fewer than ${MIN_ADMIN_KEY_CHARACTERS} characters`, fix);
+  return accept(new Secret(text));
+};
+
+/** What the service keeps of it. */
+export function adminApiKey(key: Secret): ApiKey {
+  return { scope: 'admin', id: 'admin-key', sha256: sha256Hex(key.reveal()), wasPlain: true };
+}
 
 /** The key of an entry with colons, or what is wrong with it. */
 function readEntry(entry: string): ApiKey | string {

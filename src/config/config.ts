@@ -17,6 +17,7 @@ import {
   rulesFromVariables,
 } from './rules.ts';
 import { readRulesFile } from './rules-file.ts';
+import { checkSecretEndpoints } from './secret-access.ts';
 import type { Secret } from './secrets.ts';
 import type { SettingName } from './settings.ts';
 
@@ -107,6 +108,7 @@ export function buildConfig(
       'is below 60: a write whose answer was lost may still land after the last look',
     );
   checkAlertAddress(reading, findings);
+  checkSecretEndpoints(reading, findings);
   const source = sourceConfig(reading, facts, aws, findings);
   const config: Config = {
     rules: buildRules(reading, facts, findings),
@@ -163,6 +165,7 @@ function buildRules(reading: SettingsReading, facts: MachineFacts, findings: Fin
     adopt: values.ADOPT,
     verify: values.VERIFY,
   };
+  if (failed.has('REPLICATOR_CONFIG')) return [];
   const path = values.REPLICATOR_CONFIG;
   if (path === null) {
     const rules = rulesFromVariables(reading, defaults, findings);
@@ -187,9 +190,10 @@ function buildRules(reading: SettingsReading, facts: MachineFacts, findings: Fin
       'the rules come either from the file or from the bucket variables, not from both',
       `remove ${both.join(', ')}, or remove REPLICATOR_CONFIG`,
     );
-  const text = readNamedFile('REPLICATOR_CONFIG', path, facts, findings);
+  const reference = reading.referred.get('REPLICATOR_CONFIG');
+  const text = reference === undefined ? readNamedFile('REPLICATOR_CONFIG', path, facts, findings) : path;
   if (text === null) return [];
-  const placed = readRulesFile(path, text, defaults, findings);
+  const placed = readRulesFile(reference ?? path, text, defaults, findings);
   checkRules(placed, findings);
   checkMirrorOwners(placed, findings);
   return placed.map(({ rule }) => rule);

@@ -1,5 +1,5 @@
 // Where the API listens, who may call, and how much of the machine callers may take.
-import type { ApiKey } from './api-keys.ts';
+import { adminApiKey, type ApiKey } from './api-keys.ts';
 import type { Findings } from './findings.ts';
 import { type MachineFacts, ownMemoryBytes } from './machine-facts.ts';
 import { showFound } from './problem.ts';
@@ -7,7 +7,12 @@ import { isGiven, type SettingsReading } from './read-settings.ts';
 import { isLoopbackHost } from './setting-parsers.ts';
 
 /** What decides who may call; a wrong value in one of them is told there. */
-const AUTH_SETTINGS = ['REPLICATOR_API_KEYS', 'REPLICATOR_WEBHOOK_SECRETS', 'REPLICATOR_AUTH'] as const;
+const AUTH_SETTINGS = [
+  'REPLICATOR_API_KEYS',
+  'REPLICATOR_ADMIN_KEY',
+  'REPLICATOR_WEBHOOK_SECRETS',
+  'REPLICATOR_AUTH',
+] as const;
 
 /** Two of the largest documents always fit. */
 const MIN_BODY_BYTES = 16 * 1024 * 1024;
@@ -60,23 +65,26 @@ function listening(
   findings: Findings,
 ): Omit<HttpConfig, 'maxConnections' | 'maxBodyBytes'> {
   const { values, failed } = reading;
-  const keys = values.REPLICATOR_API_KEYS;
+  const adminKey = values.REPLICATOR_ADMIN_KEY;
+  const keys = [...values.REPLICATOR_API_KEYS, ...(adminKey === null ? [] : [adminApiKey(adminKey)])];
   const port = values.PORT;
   const publicUrl = values.PUBLIC_URL;
-  for (const key of keys.filter(({ wasPlain }) => wasPlain))
+  for (const key of values.REPLICATOR_API_KEYS.filter(({ wasPlain }) => wasPlain))
     findings.warn(
       'REPLICATOR_API_KEYS',
       `the key ${key.id} is given in clear and has the scope write; keep only its entry: write:${key.id}:<sha256 of the key>`,
     );
   if (values.REPLICATOR_AUTH === 'none') {
-    for (const given of ['REPLICATOR_API_KEYS', 'REPLICATOR_WEBHOOK_SECRETS'] as const)
-      if (isGiven(reading, given))
-        findings.refuse(
-          'REPLICATOR_AUTH',
-          '"none"',
-          `says that no key is needed, and ${given} is set`,
-          'remove one of the two',
-        );
+    const given = (
+      ['REPLICATOR_API_KEYS', 'REPLICATOR_ADMIN_KEY', 'REPLICATOR_WEBHOOK_SECRETS'] as const
+    ).find((name) => isGiven(reading, name));
+    if (given !== undefined)
+      findings.refuse(
+        'REPLICATOR_AUTH',
+        '"none"',
+        `says that no key is needed, and ${given} is set`,
+        'remove one of the two',
+      );
     findings.warn('REPLICATOR_AUTH', 'is none: everybody who reaches the port may use the whole API');
     return { host: values.HOST ?? '127.0.0.1', port, publicUrl, auth: { kind: 'none' } };
   }

@@ -91,6 +91,7 @@ export const INTAKE_SETTINGS = {
     defaultText: 'none: signed calls are refused',
     example: '',
     isSecret: true,
+    isList: true,
   }),
   CALLER_RATE_LIMIT: withDefault(wholeNumber(0, 1_000_000), 2_000, {
     section: 'intake',

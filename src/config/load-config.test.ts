@@ -371,7 +371,11 @@ test('a .env that cannot be read is the problem, and not what may be missing bec
     /\.env: is in the working folder and cannot be read \(EACCES\)\n +fix: +make \.env a file/,
   );
   const client = loadClientConfig(sources);
-  assert.deepEqual(client.kind === 'invalid' && client.problems.map(({ setting }) => setting), ['.env']);
+  // Where nothing says where the service is, its port does.
+  assert.deepEqual(client.kind === 'invalid' && client.problems.map(({ setting }) => setting), [
+    '.env',
+    'PORT',
+  ]);
 });
 
 test('callers get the connections and the memory that the transfers leave', () => {

@@ -1,20 +1,22 @@
 // Reads every setting of the table from the environment and the .env file. All problems are collected, none stops
 // the reading; what the settings mean together is decided in config.ts.
-import { parseEnv } from 'node:util';
-import { nearestName } from './nearest-name.ts';
+import { isSecretReference } from '../core/secret-reference.ts';
 import {
-  type ConfigProblem,
-  type ConfigWarning,
-  openPart,
-  type SettingOrigin,
-  showFound,
-} from './problem.ts';
-import { MASK } from './secrets.ts';
+  type Environment,
+  findGiven,
+  foundText,
+  type Given,
+  referencesIn,
+  type SecretAnswers,
+  shownText,
+  withoutReferences,
+} from './given-value.ts';
+import { nearestName } from './nearest-name.ts';
+import { isVariableName } from './env-file.ts';
+import { type ConfigProblem, type ConfigWarning, type SettingOrigin, showFound } from './problem.ts';
 import type { Setting } from './setting.ts';
-import type { Parsed } from './setting-parsers.ts';
+import { type Parsed, refuse } from './setting-parsers.ts';
 import { READ_ELSEWHERE, type SettingName, settingNames, SETTINGS } from './settings.ts';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 type SettingValues = {
   readonly [Name in SettingName]: (typeof SETTINGS)[Name] extends Setting<infer Value> ? Value : never;
@@ -33,23 +35,28 @@ export interface SettingsReading {
   readonly values: SettingValues;
   /** Settings that were given but not understood; their value above is only the default. */
   readonly failed: ReadonlySet<SettingName>;
+  /** Settings whose value was read by a reference, with its text. */
+  readonly referred: ReadonlyMap<SettingName, string>;
   readonly report: readonly SettingReport[];
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** The variables of a .env file; none where there is no file (null). */
-export function parseEnvFile(text: string | null): Environment {
-  return text === null ? {} : parseEnv(text);
-}
+const NO_ANSWERS: SecretAnswers = new Map();
 
 /**
  * Reads all settings. A variable of the real environment wins over the file, whatever alias either uses; an empty
- * one counts as not set. Problems and warnings carry no secret.
+ * one counts as not set. `answers`: what was read for the references of secret settings. Problems and warnings carry
+ * no secret.
  */
-export function readSettings(env: Environment, envFile: Environment): SettingsReading {
+export function readSettings(
+  env: Environment,
+  envFile: Environment,
+  answers: SecretAnswers = NO_ANSWERS,
+): SettingsReading {
   const values: Record<string, unknown> = {};
   const failed = new Set<SettingName>();
+  const referred = new Map<SettingName, string>();
   const report: SettingReport[] = [];
   const problems: ConfigProblem[] = unsafe(env, envFile);
   for (const name of settingNames()) {
@@ -60,44 +67,45 @@ export function readSettings(env: Environment, envFile: Environment): SettingsRe
       report.push({ name, shown: setting.defaultText, origin: 'default', usedName: null });
       continue;
     }
-    const parsed: Parsed<unknown> = setting.parse(given.text);
+    const { parsed, found } = parseGiven(given, setting, answers);
     const conflict = aliasConflict(setting, given);
     if (conflict !== null) problems.push(conflict);
     if (!parsed.ok) {
       const { reason, fix } = parsed;
-      problems.push({ setting: given.name, found: foundIn(given, setting), reason, fix });
+      problems.push({ setting: given.name, found, reason, fix });
     }
     if (!parsed.ok || conflict !== null) failed.add(name);
+    if (referencesIn(given.text, setting).length > 0) referred.set(name, given.text);
     values[name] = parsed.ok ? parsed.value : setting.fallback;
-    report.push({ name, shown: showGiven(given.text, setting), origin: given.origin, usedName: given.name });
+    report.push({ name, shown: shownText(given.text, setting), origin: given.origin, usedName: given.name });
   }
   // The loop filled every name with the value that its own row produced.
   const complete = values as SettingValues;
-  return { values: complete, failed, report, problems, warnings: strangers(env, envFile) };
+  return { values: complete, failed, referred, report, problems, warnings: strangers(env, envFile) };
 }
 
-interface Given {
-  readonly name: string;
-  readonly text: string;
-  readonly origin: SettingOrigin;
-  /** Another name of the same setting with another text; null where there is none. */
-  readonly other: { readonly name: string; readonly text: string } | null;
-}
-
-function findGiven(
-  name: SettingName,
+/** The value, or what is wrong with it and what was found instead. */
+function parseGiven(
+  given: Given,
   setting: Setting<unknown>,
-  variables: Environment,
-  origin: SettingOrigin,
-): Given | null {
-  const found = [name, ...(setting.aliases ?? [])].flatMap((candidate) => {
-    const raw = variables[candidate] ?? '';
-    const text = setting.keepsSpaces === true ? raw : raw.trim();
-    return text === '' ? [] : [{ name: candidate, text }];
-  });
-  const first = found[0];
-  if (first === undefined) return null;
-  return { ...first, origin, other: found.find((candidate) => candidate.text !== first.text) ?? null };
+  answers: SecretAnswers,
+): { readonly parsed: Parsed<unknown>; readonly found: string } {
+  const where = given.origin === '.env' ? ' (in .env)' : '';
+  const found = foundText(given.text, setting) + where;
+  if (referencesIn(given.text, setting).length === 0) {
+    // A part of a key may begin like one.
+    const mayLook = setting.isSecret === true || setting.mayRefer === true || setting.keepsSpaces === true;
+    if (mayLook || !isSecretReference(given.text)) return { parsed: setting.parse(given.text), found };
+    const reason = 'is a reference, which only secret settings may be';
+    return { parsed: refuse(reason, 'write the value itself; it is no secret'), found };
+  }
+  const replaced = withoutReferences(given.text, setting, answers);
+  if (!replaced.ok) {
+    const { reference = given.text, ...parsed } = replaced;
+    return { parsed, found: showFound(reference, false) + where };
+  }
+  const behind = `, which holds ${showFound(replaced.value, true)}`;
+  return { parsed: setting.parse(replaced.value), found: found + behind };
 }
 
 function aliasConflict(setting: Setting<unknown>, given: Given): ConfigProblem | null {
@@ -108,21 +116,6 @@ function aliasConflict(setting: Setting<unknown>, given: Given): ConfigProblem |
     reason: `and ${given.other.name} are two names of one setting and differ`,
     fix: `remove ${given.other.name} or ${given.name}`,
   };
-}
-
-function foundIn(given: Given, setting: Setting<unknown>): string {
-  const where = given.origin === '.env' ? ' (in .env)' : '';
-  return foundText(given.text, setting) + where;
-}
-
-function foundText(text: string, setting: Setting<unknown>): string {
-  return showFound(text, setting.isSecret === true, setting.isUrl === true);
-}
-
-function showGiven(text: string, setting: Setting<unknown>): string {
-  if (setting.show !== undefined) return setting.show(text);
-  if (setting.isSecret === true) return MASK;
-  return openPart(text, setting.isUrl === true) ?? MASK;
 }
 
 function unsafe(env: Environment, envFile: Environment): ConfigProblem[] {
@@ -150,7 +143,7 @@ function strangers(env: Environment, envFile: Environment): ConfigWarning[] {
     .filter((name) => name.startsWith('REPLICATOR_') && !known.has(name));
   const inFile = Object.keys(envFile)
     .sort()
-    .filter((name) => !known.has(name) && !inEnvironment.includes(name));
+    .filter((name) => !known.has(name) && !inEnvironment.includes(name) && isVariableName(name));
   const hint = (name: string): string => {
     const nearest = nearestName(name, [...known]);
     return nearest === null ? '' : `; did you mean ${nearest}?`;

@@ -29,7 +29,12 @@ interface RowOptions {
   readonly aliases?: readonly string[];
   /** True where the own name simply wins over an alias; otherwise two different values are a problem. */
   readonly ownNameWins?: boolean;
+  /** Never shown, and may be a reference to where the secret is kept. */
   readonly isSecret?: boolean;
+  /** True where a setting that is no secret may be such a reference too. */
+  readonly mayRefer?: boolean;
+  /** True for a list separated by commas, of which any part may be a reference. */
+  readonly isList?: boolean;
   /** True where the value is an address, with or without a scheme: only its part before ? and # is shown. */
   readonly isUrl?: boolean;
   /** True where spaces at the ends belong to the value. */

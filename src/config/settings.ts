@@ -1,7 +1,7 @@
 // The one table of settings: a row says the name, how it is read, what it is without being set, and what it means.
 // Reading, `config print`, docs/configuration.md and .env.example all follow it.
 import { ALERT_SETTINGS } from './alert-settings.ts';
-import { parseApiKeys } from './api-keys.ts';
+import { parseAdminKey, parseApiKeys } from './api-keys.ts';
 import { INTAKE_SETTINGS } from './intake-settings.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 import {
@@ -75,9 +75,10 @@ export const SETTINGS = {
   }),
   REPLICATOR_CONFIG: optional(plainText, {
     section: 'buckets',
-    help: 'Path of a YAML file with rules, instead of the bucket and prefix variables. docs/configuration.md describes the format.',
+    help: 'Path of a YAML file with rules, instead of the bucket and prefix variables; or a reference to the text of such a file. docs/configuration.md describes the format.',
     defaultText: 'none',
     example: './rules.yaml',
+    mayRefer: true,
   }),
   ADOPT: withDefault(parseAdopt, 'checksum', {
     section: 'policy',
@@ -125,8 +126,16 @@ export const SETTINGS = {
   ...INTAKE_SETTINGS,
   REPLICATOR_API_KEYS: withDefault(parseApiKeys, [], {
     section: 'http',
-    help: 'Keys that may call the API: a list of scope:id:sha256hex, separated by commas; scopes are write, read, admin. "npm run -s replicator -- keys create" prints a key and its entry. Several at once allow rotation. A plain key is accepted with a warning and has the scope write.',
+    help: 'Keys that may call the API: a list of scope:id:sha256hex, separated by commas; scopes are write, read, admin. "replicator keys create" prints a key and its entry. Several at once allow rotation. A plain key is accepted with a warning and has the scope write.',
     defaultText: 'none: only this machine may call',
+    example: '',
+    isSecret: true,
+    isList: true,
+  }),
+  REPLICATOR_ADMIN_KEY: optional(parseAdminKey, {
+    section: 'http',
+    help: 'One more key, itself instead of its entry, with the scope admin: for hosts that make a random value of at least 32 characters by themselves. The commands send it to a service on this machine where REPLICATOR_API_KEY is not set.',
+    defaultText: 'none',
     example: '',
     isSecret: true,
   }),
@@ -238,7 +247,7 @@ export const SETTINGS = {
   REPLICATOR_URL: withDefault(baseUrl, 'http://127.0.0.1:8080', {
     section: 'client',
     help: 'Address of the running service that the commands call.',
-    defaultText: 'http://127.0.0.1:8080',
+    defaultText: 'this machine, at PORT',
     example: 'http://127.0.0.1:8080',
     isUrl: true,
   }),
@@ -253,8 +262,12 @@ export const SETTINGS = {
 
 export type SettingName = keyof typeof SETTINGS;
 
-/** Names that another program of this project reads; set here they are no typing error. */
-export const READ_ELSEWHERE: readonly string[] = ['REPLICATOR_WEBHOOK_SECRET', 'FASTAPI_URL'];
+/** Names that another program or file of this project reads; set here they are no typing error. */
+export const READ_ELSEWHERE: readonly string[] = [
+  'REPLICATOR_WEBHOOK_SECRET',
+  'FASTAPI_URL',
+  'POSTGRES_PASSWORD',
+];
 
 /** Names of the table in its order. */
 export function settingNames(): readonly SettingName[] {

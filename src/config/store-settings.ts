@@ -54,6 +54,20 @@ export const STORE_SETTINGS = {
     example: 'http://127.0.0.1:9000',
     isUrl: true,
   }),
+  AWS_ENDPOINT_URL_SSM: optional(baseUrl, {
+    section: 'aws',
+    help: 'Address of a service that speaks as AWS Systems Manager, for references ssm:...',
+    defaultText: 'AWS_ENDPOINT_URL, else AWS',
+    example: 'http://127.0.0.1:4566',
+    isUrl: true,
+  }),
+  AWS_ENDPOINT_URL_SECRETS_MANAGER: optional(baseUrl, {
+    section: 'aws',
+    help: 'Address of a service that speaks as AWS Secrets Manager, for references aws-sm:...',
+    defaultText: 'AWS_ENDPOINT_URL, else AWS',
+    example: 'http://127.0.0.1:4566',
+    isUrl: true,
+  }),
   GCP_SA_KEY_B64: optional(parseServiceAccountBase64, {
     section: 'google',
     help: "Key file of a Google service account, base64 encoded (base64 -w0 key.json). At most one of the three ways to give a key; without any, the platform's own default credentials are used.",
@@ -79,6 +93,13 @@ export const STORE_SETTINGS = {
     help: 'Address of a GCS emulator, with or without http://. No Google credentials are used then.',
     defaultText: 'Google Cloud Storage',
     example: '127.0.0.1:4443',
+    isUrl: true,
+  }),
+  SECRET_MANAGER_EMULATOR_HOST: optional(emulatorUrl, {
+    section: 'google',
+    help: 'Address of an emulator of Google Secret Manager, with or without http://, for references gcp-sm:... No Google credentials are used there.',
+    defaultText: 'Google Secret Manager',
+    example: '127.0.0.1:4444',
     isUrl: true,
   }),
   REPLICATOR_ALLOW_INSECURE_ENDPOINTS: withDefault(onOff, false, {

@@ -11,7 +11,7 @@ export interface AccessTokens {
   refresh(): Promise<string>;
 }
 
-const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
+const STORAGE_SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write';
 
 /** A new token is asked for this long before the old one ends; a metadata server gives no new one much earlier. */
 const RENEW_BEFORE_MS = 4 * 60_000;
@@ -42,14 +42,15 @@ export interface IssuedToken {
 /**
  * Tokens for the target's requests. A malformed key is thrown at once, as `credentials_invalid`; later
  * `credentials_invalid` means that Google refuses the credentials, `credentials_unavailable` that it cannot be asked.
- * `fetch` carries the requests to the token service instead of the global one.
+ * `fetch` carries the requests to the token service instead of the global one; `scope` is what a token may be used
+ * for, objects where it is left out.
  */
 export function googleAccessToken(
   credentials: GoogleCredentials,
   clock: Clock,
-  options: { readonly fetch?: typeof fetch } = {},
+  options: { readonly fetch?: typeof fetch; readonly scope?: string } = {},
 ): AccessTokens {
-  const openClient = clientFactory(credentials, options.fetch ?? null);
+  const openClient = clientFactory(credentials, options.scope ?? STORAGE_SCOPE, options.fetch ?? null);
   return cachedAccessToken(async () => await issueToken(openClient()), clock);
 }
 
@@ -90,6 +91,7 @@ export function cachedAccessToken(issue: () => Promise<IssuedToken>, clock: Cloc
 /** A new client each time: a client keeps its own token, and would give the refused one again. */
 function clientFactory(
   credentials: GoogleCredentials,
+  scope: string,
   fetchImplementation: typeof fetch | null,
 ): () => Promise<AuthClient> {
   const transporterOptions = {
@@ -99,7 +101,7 @@ function clientFactory(
   switch (credentials.kind) {
     case 'service_account': {
       const { email, key, keyId } = readServiceAccountKey(credentials.key);
-      return async () => new JWT({ email, key, keyId, scopes: [SCOPE], transporterOptions });
+      return async () => new JWT({ email, key, keyId, scopes: [scope], transporterOptions });
     }
     case 'federated': {
       const { configuration } = credentials;
@@ -108,13 +110,13 @@ function clientFactory(
       return async () =>
         await new GoogleAuth({
           credentials: { ...configuration, type: 'external_account' },
-          scopes: [SCOPE],
+          scopes: [scope],
           clientOptions: { transporterOptions },
         }).getClient();
     }
     case 'default':
       return async () =>
-        await new GoogleAuth({ scopes: [SCOPE], clientOptions: { transporterOptions } }).getClient();
+        await new GoogleAuth({ scopes: [scope], clientOptions: { transporterOptions } }).getClient();
   }
 }
 

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ParsedChanges } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
+import type { MessageIntakeState } from '../core/message-intake.ts';
 import type { Rule } from '../core/rule.ts';
 import type { SnsDelivery, SnsIntake } from '../core/sns-intake.ts';
 import type { StoreState } from '../core/store-state.ts';
@@ -112,6 +113,8 @@ export interface HttpServerDeps {
   readonly alerts: Pick<Alerts, 'active' | 'receiver' | 'sendTest'>;
   /** What is known of the two stores; asking costs nothing and sends nothing. */
   readonly storeStates: () => readonly StoreState[];
+  /** The intake from SQS; null where no queue is configured. */
+  readonly messageIntake: () => MessageIntakeState | null;
   readonly logger: HttpLogger;
   /** Replaces single limits; the rest keeps its default. */
   readonly limits?: Partial<HttpLimits>;

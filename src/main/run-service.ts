@@ -3,11 +3,12 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { openApp } from '../app.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { formatProblems, formatWarnings } from '../config/problem.ts';
+import { resolveSecrets } from '../resolve-secrets.ts';
 import { readMachine } from './machine.ts';
 
 /** Runs the service until a signal; sets the exit code: 2 for a wrong configuration, 1 where it cannot start. */
 export async function runService(): Promise<void> {
-  const loaded = loadConfig(readMachine());
+  const loaded = loadConfig(await resolveSecrets(readMachine()));
   if (loaded.warnings.length > 0) process.stderr.write(`${formatWarnings(loaded.warnings)}\n`);
   if (loaded.kind === 'invalid') {
     process.stderr.write(`${formatProblems(loaded.problems)}\n`);

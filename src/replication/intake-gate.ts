@@ -115,13 +115,17 @@ export class IntakeGate {
     });
   }
 
+  /** Whether so many changes could be held now; refuses nothing: for those who can wait. */
+  hasRoomFor(count: number): boolean {
+    return this.#waitingChanges === 0 || this.#waitingChanges + count <= this.#limits.waitingChanges;
+  }
+
   /** Counts changes in while they wait for the disk, until `changesStored`. One document alone always may. */
   holdChanges(count: number): Refusal | null {
-    const { waitingChanges } = this.#limits;
-    if (this.#waitingChanges > 0 && this.#waitingChanges + count > waitingChanges)
+    if (!this.hasRoomFor(count))
       return this.#refuse(
         'waiting_changes',
-        `${this.#waitingChanges} changes wait to be stored; ${waitingChanges} are the limit.`,
+        `${this.#waitingChanges} changes wait to be stored; ${this.#limits.waitingChanges} are the limit.`,
       );
     this.#waitingChanges += count;
     return null;

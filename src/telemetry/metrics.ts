@@ -7,6 +7,8 @@ import type { StoreState } from '../core/store-state.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertMetrics, createAlertMetrics } from './alert-happenings.ts';
+import { createMessageIntakeMetrics, type MessageIntakeMetrics } from './message-intake-happenings.ts';
+import { createMessageMetrics, type MessageMetrics } from './message-metrics.ts';
 import { createOverloadMetrics, type OverloadMetrics } from './overload-metrics.ts';
 import { createRunMetrics, type RunMetrics } from './run-metrics.ts';
 
@@ -38,6 +40,8 @@ export interface Metrics extends RunMetrics {
   workerTroubled(): void;
   readonly overload: OverloadMetrics;
   readonly alerts: AlertMetrics;
+  readonly messageIntake: MessageIntakeMetrics;
+  readonly messages: MessageMetrics;
   /** The backlog is asked from this queue at every scrape. */
   watchQueue(queue: WatchedQueue): void;
   /** The delete brakes are asked from here at every scrape. */
@@ -46,6 +50,19 @@ export interface Metrics extends RunMetrics {
   watchStores(states: () => readonly StoreState[]): void;
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
+
+/** What is counted of the business events of transfers. */
+export type HappeningMetrics = Pick<
+  Metrics,
+  | 'changeSeen'
+  | 'transferEnded'
+  | 'transferRetried'
+  | 'uploadResumed'
+  | 'bytesTransferred'
+  | 'lagObserved'
+  | 'leaseLost'
+  | 'workerTroubled'
+>;
 
 /** A registry of its own, so that several services can live in one process. */
 export function createMetrics(deps: { readonly version: string; readonly clock: Clock }): Metrics {
@@ -88,6 +105,8 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     workerTroubled: () => counters.workerErrors.inc(),
     overload: createOverloadMetrics(registry),
     alerts: createAlertMetrics(registry),
+    messageIntake: createMessageIntakeMetrics(registry),
+    messages: createMessageMetrics(registry),
     watchQueue: (queue) => {
       watched = queue;
     },

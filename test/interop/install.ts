@@ -30,6 +30,13 @@ export interface PythonProgram {
   readonly minPythonMinor: number;
 }
 
+export interface NodeProgram {
+  readonly name: string;
+  readonly version: string;
+  /** Commands that its installation needs, because it compiles. */
+  readonly needs: readonly string[];
+}
+
 type Tell = (line: string) => void;
 
 const INSTALL_LIMIT_MS = 20 * 60_000;
@@ -78,6 +85,32 @@ export async function installPythonProgram(program: PythonProgram, tell: Tell): 
     await run(python, ['-m', 'venv', folder], options);
     await run(join(folder, 'bin', 'pip'), ['install', '--quiet', ...program.requirements], options);
     // Written last: a folder without it was left half-way and is made again.
+    await writeFile(join(folder, COMPLETE), '');
+  });
+}
+
+/** Installs an npm package that compiles itself, with its dependencies, into a folder of its own. */
+export async function installNodeProgram(program: NodeProgram, tell: Tell): Promise<Installed> {
+  const { name, version, needs } = program;
+  const folder = join(cacheFolder(), `${name}-${version}`);
+  if (existsSync(join(folder, COMPLETE))) return { kind: 'installed', folder };
+  for (const command of needs)
+    if (!(await answers(command, ['--version'])))
+      return {
+        kind: 'unavailable',
+        reason: `${command} is not installed, and ${name} compiles itself with it`,
+      };
+  tell(`installing ${name} ${version} (a minute, once)`);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  return attempt(folder, async () => {
+    // Newer versions of npm run no install script that is not named.
+    await writeFile(
+      join(folder, 'package.json'),
+      JSON.stringify({ private: true, allowScripts: { [name]: true } }),
+    );
+    const args = ['install', '--no-audit', '--no-fund', '--save-exact', `${name}@${version}`];
+    await run('npm', args, { cwd: folder, timeout: INSTALL_LIMIT_MS });
     await writeFile(join(folder, COMPLETE), '');
   });
 }

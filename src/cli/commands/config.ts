@@ -4,8 +4,8 @@ import type { CliDeps, EndWith, ShownConfig } from '../cli-deps.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printJson, printLine, printTable, safeText, showBytes } from '../output.ts';
 
-export function printConfig(isJson: boolean, deps: CliDeps, endWith: EndWith): void {
-  const report = deps.loadConfig();
+export async function printConfig(isJson: boolean, deps: CliDeps, endWith: EndWith): Promise<void> {
+  const report = await deps.loadConfig();
   const { settings, warnings } = report;
   if (report.kind === 'invalid') endWith(EXIT.usage);
   if (isJson) {

@@ -185,6 +185,7 @@ const ALL_WELL = {
   alerts: { active: () => [], receiver: () => null, sendTest: async () => null },
   hostState: () => ({ freeDiskBytes: 1_000_000_000, loopLagMs: 0 }),
   storeStates: () => [],
+  messageIntake: () => null,
 };
 
 const SILENT_OVERLOAD = {

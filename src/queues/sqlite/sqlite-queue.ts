@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../core/clock.ts';
 import type { DurableNotes } from '../../core/durable-notes.ts';
+import { ALWAYS_LEADER } from '../../core/leadership.ts';
+import type { QueueStorage } from '../../core/queue-storage.ts';
 import type { Transfer } from '../../core/transfer.ts';
 import type {
   AcceptedTransfer,
@@ -72,11 +74,6 @@ export type SqliteQueueOptions = SqliteQueuePlace & {
   readonly sealer: CheckpointSealer | null;
 };
 
-/** The queue, and the notes that share its file, its transactions and its close. */
-export interface SqliteStorage extends TransferQueue {
-  readonly notes: DurableNotes;
-}
-
 /** Rows of one transaction: small enough that it blocks the process for some tens of milliseconds at most. */
 const MAX_TRANSACTION_ROWS = 1000;
 const PENDING_STATUSES = ['queued', 'copying', 'settling', 'parked'] as const;
@@ -85,7 +82,7 @@ const PENDING_STATUSES = ['queued', 'copying', 'settling', 'parked'] as const;
  * Opens or makes the queue. Rejects with an Error that names the file, the reason and the remedy where the file is
  * owned by another process, damaged, not writable, of another program, of a newer version, or not durable.
  */
-export async function openSqliteQueue(options: SqliteQueueOptions): Promise<SqliteStorage> {
+export async function openSqliteQueue(options: SqliteQueueOptions): Promise<QueueStorage> {
   if ('directory' in options) prepareDataFolder(options.directory);
   const path = 'path' in options ? options.path : join(options.directory, 'queue.sqlite');
   const database = openDatabase(path);
@@ -98,7 +95,8 @@ export async function openSqliteQueue(options: SqliteQueueOptions): Promise<Sqli
   }
 }
 
-class SqliteQueue implements SqliteStorage {
+class SqliteQueue implements QueueStorage {
+  readonly leadership = ALWAYS_LEADER;
   readonly notes: DurableNotes;
   readonly #database: DatabaseSync;
   readonly #context: OperationContext;

@@ -1,0 +1,104 @@
+// One setting as it was given: under which name, where, with which text; and its text when parts of it are references.
+import { isSecretReference, parseSecretReference, type SecretReference } from '../core/secret-reference.ts';
+import { openPart, type SettingOrigin, showFound } from './problem.ts';
+import { MASK, type Secret } from './secrets.ts';
+import type { Setting } from './setting.ts';
+import { type Parsed, refuse, splitList } from './setting-parsers.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What was read for a reference, or why it could not be. The words repeat no secret. */
+export type SecretAnswer =
+  | { readonly ok: true; readonly value: Secret }
+  | { readonly ok: false; readonly reason: string; readonly fix: string };
+
+/** By the text of the reference. */
+export type SecretAnswers = ReadonlyMap<string, SecretAnswer>;
+
+export interface Given {
+  readonly name: string;
+  readonly text: string;
+  readonly origin: SettingOrigin;
+  /** Another name of the same setting with another text; null where there is none. */
+  readonly other: { readonly name: string; readonly text: string } | null;
+}
+
+/** How a setting was given by these variables; null where it was not. */
+export function findGiven(
+  name: string,
+  setting: Setting<unknown>,
+  variables: Environment,
+  origin: SettingOrigin,
+): Given | null {
+  const found = [name, ...(setting.aliases ?? [])].flatMap((candidate) => {
+    const raw = variables[candidate] ?? '';
+    const text = setting.keepsSpaces === true ? raw : raw.trim();
+    return text === '' ? [] : [{ name: candidate, text }];
+  });
+  const first = found[0];
+  if (first === undefined) return null;
+  return { ...first, origin, other: found.find((candidate) => candidate.text !== first.text) ?? null };
+}
+
+/** The texts of references in a setting that may hold one; none where it holds its value itself. */
+export function referencesIn(text: string, setting: Setting<unknown>): readonly string[] {
+  return partsOf(text, setting).filter(isSecretReference);
+}
+
+/** References of a setting that are written as they should be, with their texts. */
+export function readableReferences(
+  text: string,
+  setting: Setting<unknown>,
+): readonly (readonly [text: string, reference: SecretReference])[] {
+  return referencesIn(text, setting).flatMap((part): [string, SecretReference][] => {
+    const parsed = parseSecretReference(part);
+    return parsed?.ok === true ? [[part, parsed.reference]] : [];
+  });
+}
+
+/** The text with every reference replaced by what was read for it, or the first thing that is wrong with one. */
+export function withoutReferences(
+  text: string,
+  setting: Setting<unknown>,
+  answers: SecretAnswers,
+): Parsed<string> & { readonly reference?: string } {
+  const parts: string[] = [];
+  for (const part of partsOf(text, setting)) {
+    const parsed = parseSecretReference(part);
+    if (parsed === null) {
+      parts.push(part);
+      continue;
+    }
+    if (!parsed.ok) return { ...parsed, reference: part };
+    const answer = answers.get(part);
+    if (answer === undefined)
+      return { ...refuse('is a reference that was not read', 'write the value itself'), reference: part };
+    if (!answer.ok) return { ...answer, reference: part };
+    parts.push(answer.value.reveal().trim());
+  }
+  return { ok: true, value: parts.join(',') };
+}
+
+/** Only lists have more than one part. */
+function partsOf(text: string, setting: Setting<unknown>): readonly string[] {
+  if (setting.isSecret !== true && setting.mayRefer !== true) return [];
+  return setting.isList === true ? splitList(text) : [text];
+}
+
+/** A text as problems show it: references in full, secrets as their length. */
+export function foundText(text: string, setting: Setting<unknown>): string {
+  const references = referencesIn(text, setting);
+  const [first] = references;
+  if (first === undefined) return showFound(text, setting.isSecret === true, setting.isUrl === true);
+  return references.length === 1 ? showFound(first, false) : `${references.length} references`;
+}
+
+/** A text as `config print` shows it. */
+export function shownText(text: string, setting: Setting<unknown>): string {
+  const parts = partsOf(text, setting);
+  if (parts.some(isSecretReference))
+    return parts.map((part) => (isSecretReference(part) ? (openPart(part, false) ?? MASK) : MASK)).join(',');
+  if (setting.show !== undefined) return setting.show(text);
+  if (setting.isSecret === true) return MASK;
+  return openPart(text, setting.isUrl === true) ?? MASK;
+}
