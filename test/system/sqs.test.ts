@@ -156,18 +156,6 @@ test('a wrong secret for the queue is told as such', async () => {
   assert.equal(status.trouble?.fault.code, 'credentials_invalid');
 });
 
-test('with the disk below its reserve nothing is taken off the queue', async () => {
-  await using world = await startSqsSystem({ settings: { MIN_FREE_DISK_BYTES: String(2 ** 45) } });
-  const { pause } = await world.system.until('the pause', async () => {
-    const status = await world.status();
-    return status.pause === null ? null : status;
-  });
-  assert.equal(pause?.reason, 'disk_reserve');
-  await putAndAnnounce(world, ['a']);
-  assert.equal(world.sqs.inspect(QUEUE).visible, 1);
-  assert.equal(logged(world, 'SQS paused'), 1);
-});
-
 test('SIGTERM while many messages come: the exit is clean and soon, and the next start brings the rest', async () => {
   await using world = await startSqsSystem({ settings: { SHUTDOWN_GRACE_SEC: '5' } });
   const { sqs, system } = world;
