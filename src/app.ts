@@ -12,6 +12,7 @@ import type { TransferQueue } from './core/transfer-queue.ts';
 import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
+import { openBodyProofs } from './open-body-proofs.ts';
 import { openOverload, type Overload } from './open-overload.ts';
 import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './open-stores.ts';
 import { openSqsIntake, type SqsIntake } from './open-sqs-intake.ts';
@@ -19,6 +20,7 @@ import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
 import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
 import type { Alerts } from './replication/alerts.ts';
 import { type AcceptChanges, createIntake } from './replication/accept-change.ts';
+import { CallerQuota } from './replication/caller-quota.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
 import { DeleteBrake } from './replication/delete-brake.ts';
@@ -96,17 +98,7 @@ export async function openApp(options: {
   const messageQueueTrouble = () => sqs.state()?.trouble ?? null;
   const alerts = openAlerts({ ...told, storeStates, messageQueueTrouble }, opened);
   worker.start();
-  const server = createServer(config, {
-    ...parts,
-    runs,
-    heldDeletes,
-    alerts,
-    version,
-    storeStates,
-    sqs,
-    acceptChanges,
-    ...overload,
-  });
+  const server = createServer(config, { ...told, runs, alerts, storeStates, sqs, acceptChanges });
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(async () => {
     const { shutdownGraceMs } = config;
@@ -221,6 +213,7 @@ function createServer(
       readonly runs: OpenRuns;
       readonly heldDeletes: HeldDeletes;
       readonly alerts: Alerts;
+      readonly secrets: Secrets;
       readonly version: string;
       readonly storeStates: () => readonly StoreState[];
       readonly sqs: SqsIntake;
@@ -253,6 +246,8 @@ function createServer(
     storeStates,
     messageIntake: () => sqs.state(),
     logger,
+    ...openBodyProofs(config, parts.secrets),
+    quota: new CallerQuota(config.intake.callerRatePerSec, clock),
     limits: { connections: config.http.maxConnections },
   });
 }

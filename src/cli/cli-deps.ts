@@ -1,5 +1,6 @@
 // What the commands need from the process and from the configuration. main fills it in; tests fill in their own.
 import type { Rule } from '../core/rule.ts';
+import type { DoctorParts } from '../doctor/doctor-parts.ts';
 import type { ApplyParts } from '../setup/apply-notifications.ts';
 import type { ExitCode } from './exit-codes.ts';
 
@@ -76,6 +77,8 @@ export interface CliDeps {
   };
   /** Opens what `setup` works with. The configuration has to be valid. */
   readonly openSetup: () => Promise<ApplyParts & Disposable>;
+  /** Opens what `doctor` asks. The configuration has to be valid. */
+  readonly openDoctor: () => Promise<DoctorParts & AsyncDisposable>;
   /** Runs the service until it is stopped. */
   readonly serve: () => Promise<unknown>;
 }

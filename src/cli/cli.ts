@@ -5,6 +5,7 @@ import { type CliDeps, type EndWith, KEY_SCOPES } from './cli-deps.ts';
 import { listAlerts, testAlerts } from './commands/alerts.ts';
 import { decideBrake, listBrakes } from './commands/brake.ts';
 import { printConfig } from './commands/config.ts';
+import { doctor } from './commands/doctor.ts';
 import { explainObject } from './commands/explain.ts';
 import { createKey } from './commands/keys.ts';
 import { listParked, redriveParked } from './commands/parked.ts';
@@ -200,7 +201,7 @@ function addRunCommands(program: Command, deps: CliDeps, endWith: EndWith): void
     .action(async (options) => reconcile(options, deps, endWith));
 }
 
-/** The commands that prepare what lies around the service. */
+/** The commands that prepare and examine what lies around the service. */
 function addSetupCommands(program: Command, deps: CliDeps, endWith: EndWith): void {
   const setup = program.command('setup').description('prepare what the service needs around it');
   setup
@@ -215,4 +216,12 @@ function addSetupCommands(program: Command, deps: CliDeps, endWith: EndWith): vo
     .option('--apply', 'write it; without it, only the plan is shown', false)
     .option('--json', 'print JSON', false)
     .action(async (options) => setupNotification(options, deps, endWith));
+  program
+    .command('doctor')
+    .description('try every permission and connection that the service needs, and say what to do')
+    .option('--canary', 'send one object the whole way; needs permission to write to the source', false)
+    .option('--wait <seconds>', 'how long the object may take', '60')
+    .option('--bucket <name>', 'only this source bucket; needed where a rule covers every bucket')
+    .option('--json', 'print JSON', false)
+    .action(async (options) => doctor(options, deps, endWith));
 }

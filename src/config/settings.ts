@@ -262,8 +262,12 @@ export const SETTINGS = {
 
 export type SettingName = keyof typeof SETTINGS;
 
-/** Names that another program of this project reads; set here they are no typing error. */
-export const READ_ELSEWHERE: readonly string[] = ['REPLICATOR_WEBHOOK_SECRET', 'FASTAPI_URL'];
+/** Names that another program or file of this project reads; set here they are no typing error. */
+export const READ_ELSEWHERE: readonly string[] = [
+  'REPLICATOR_WEBHOOK_SECRET',
+  'FASTAPI_URL',
+  'POSTGRES_PASSWORD',
+];
 
 /** Names of the table in its order. */
 export function settingNames(): readonly SettingName[] {

@@ -19,35 +19,23 @@ export interface TargetBucketFacts {
   readonly retentionSec: number | null;
   /** Seconds for which deleted and replaced objects are kept and paid for; 0: not kept; null: it did not tell. */
   readonly softDeleteSec: number | null;
-  /** Where the bucket is; null where it did not tell. */
-  readonly place: string | null;
 }
 
 /** Every method throws a Fault (`target_*`, `access_denied`, ...) or the signal's reason. */
 export interface TargetBucketAccess {
   facts(bucket: string, signal: AbortSignal): Promise<TargetBucketFacts>;
-  /** Those of `permissions` that the caller has on the bucket. Asking needs no permission and changes nothing. */
+  /**
+   * Those of `permissions` that the caller has on the bucket; null where the store cannot be asked. Asking needs no
+   * permission and changes nothing.
+   */
   heldPermissions(
     bucket: string,
     permissions: readonly string[],
     signal: AbortSignal,
-  ): Promise<readonly string[]>;
+  ): Promise<readonly string[] | null>;
 }
 
-/** Whose credentials these are, as the store knows them. */
-export interface CallerIdentity {
-  readonly account: string;
-  readonly arn: string;
-}
-
-/** What a queue of messages tells of itself beyond what whoever takes messages from it needs. */
-export interface QueueAttributes {
-  readonly arn: string;
-  readonly isFifo: boolean;
-  readonly visibilitySec: number;
-  readonly retentionSec: number;
-  /** Receipts after which a message goes to the queue for dead letters; null where there is none. */
-  readonly maxReceiveCount: number | null;
-  /** About how many messages can be received now. */
-  readonly waiting: number;
-}
+/** Whose credentials these are; `unknown` where nobody can be asked, which is no trouble by itself. */
+export type CallerIdentity =
+  | { readonly kind: 'known'; readonly account: string; readonly arn: string }
+  | { readonly kind: 'unknown'; readonly reason: string };

@@ -47,6 +47,8 @@ export interface MessageQueueFacts {
   readonly visibilitySec: number;
   /** Receipts after which a message goes to the queue for dead letters; null where there is none. */
   readonly maxReceiveCount: number | null;
+  /** A message that nobody takes is lost after so long; null where the queue told nothing. */
+  readonly retentionSec: number | null;
   /** About how many messages wait; null where the queue told nothing. */
   readonly waiting: number | null;
 }

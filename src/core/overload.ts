@@ -9,8 +9,10 @@ export type RefusalReason =
   | 'body_bytes'
   /** Too many changes wait to be written to the disk. */
   | 'waiting_changes'
-  /** Every connection that may be open is open. */
+  /** Every connection that may be open is open, or every one that a single address may have. */
   | 'connections'
+  /** A single caller hands over more than it may. */
+  | 'caller_rate'
   /** The disk of the queue has less free space than its reserve. */
   | 'disk_reserve'
   /** The process itself is late. */

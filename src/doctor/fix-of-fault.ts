@@ -20,6 +20,8 @@ const FIXES: Partial<Record<FaultCode, (fault: Fault) => string>> = {
   clock_skewed: () => 'Set the clock of this machine (NTP).',
   key_access_denied: () =>
     "Allow the service to use the key (AWS: kms:Decrypt, also in the key's own policy; Google: the bucket's service agent), and see that it is enabled.",
+  source_refused: () => 'Read the message: it carries what the source said.',
+  target_refused: () => 'Read the message: it carries what the target said.',
   requester_pays: () => 'Turn requester-pays off for the bucket: the service does not pay for it.',
   retention_blocked: () =>
     'Remove the retention policy or the hold of the target bucket: under it nothing can be replaced or deleted.',

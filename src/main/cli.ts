@@ -30,6 +30,7 @@ const exitCode = await runCli({
   formatProblems,
   createApiKey: (request) => createApiKey({ ...request, randomBytes: randomBytes(32) }),
   openSetup: async () => (await import('../open-setup.ts')).openSetup(await ownParts()),
+  openDoctor: async () => (await import('../open-doctor.ts')).openDoctor(await ownParts()),
   serve: async () => (await import('./run-service.ts')).runService(),
 });
 // The service sets its own.

@@ -157,7 +157,7 @@ async function startLocalStack(tell: Tell): Promise<StartedServer> {
         environment: {
           GATEWAY_LISTEN: `127.0.0.1:${port}`,
           LOCALSTACK_HOST: `127.0.0.1:${port}`,
-          SERVICES: 's3,sqs,sns,events,sts',
+          SERVICES: 's3,sqs,sns,events,sts,ssm,secretsmanager',
           SQS_ENDPOINT_STRATEGY: 'path',
           DISABLE_EVENTS: '1',
           SKIP_SSL_CERT_DOWNLOAD: '1',

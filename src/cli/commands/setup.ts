@@ -38,21 +38,19 @@ export async function setupNotification(
   };
   using parts = await deps.openSetup();
   const runs: BucketRun[] = [];
+  const shown: object[] = [];
   for await (const run of runNotifications(parts, request, deps.signal)) {
     runs.push(run);
-    printLine(deps.stderr, `s3://${safeText(run.bucket)}: ${stateOf(run, options.apply)}`);
-    if (options.json) continue;
     const account = expectedOwnerOf(config.rules, run.bucket);
-    describeRun(run, { isApplied: options.apply, account, region: config.source.region }, deps.stdout);
+    const about = { isApplied: options.apply, account, region: config.source.region };
+    // As text the runs are the progress.
+    if (options.json) {
+      printLine(deps.stderr, `s3://${safeText(run.bucket)}: ${stateOf(run, options.apply)}`);
+      shown.push(runJson(run, about));
+    } else describeRun(run, about, deps.stdout);
   }
   endWith(exitCodeOfRuns(runs));
-  if (!options.json) return;
-  const accountOf = (bucket: string): string | null => expectedOwnerOf(config.rules, bucket);
-  const about = { isApplied: options.apply, region: config.source.region };
-  printJson(deps.stdout, {
-    applied: options.apply,
-    buckets: runs.map((run) => runJson(run, { ...about, account: accountOf(run.bucket) })),
-  });
+  if (options.json) printJson(deps.stdout, { applied: options.apply, buckets: shown });
 }
 
 function usage(message: string): CliFailure {
