@@ -24,6 +24,8 @@ import { MESSAGE_DOCUMENTS } from './triggers/message-documents.ts';
 const MAX_EFFECT_MS = 60_000;
 /** No function moves more than this: what would need more time at this pace is not begun. */
 const FASTEST_BYTES_PER_MS = (100 * 1024 * 1024) / 1000;
+/** A function that only waits is paid for like one that works. */
+const LONGEST_WAIT_MS = 10_000;
 /** What giving messages back may take of the time that is kept for the answer. */
 const GIVE_BACK_MS = 3_000;
 
@@ -69,6 +71,7 @@ export async function openReplicateFunction(options: FunctionOptions): Promise<H
       maxAttempts: config.retry.attempts,
       backoffMs: config.retry.backoffMs,
       graceMs: config.transfer.settleGraceMs,
+      longestWaitMs: LONGEST_WAIT_MS,
       maxCarriedBytes: Math.floor(invocationMs * FASTEST_BYTES_PER_MS),
     });
   let handler: Handler | null = null;
