@@ -86,6 +86,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'google',
     'config',
   ],
+  'open-queue.ts': ['core', 'queues', 'config', 'telemetry'],
   'open-overload.ts': ['core', 'replication', 'system-clock.ts', 'http', 'telemetry', 'config'],
   'open-alerts.ts': ['core', 'replication', 'system-clock.ts', 'telemetry', 'config'],
   'open-sqs-intake.ts': [
@@ -129,6 +130,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'system-clock.ts',
     'open-body-proofs.ts',
     'open-overload.ts',
+    'open-queue.ts',
     'open-alerts.ts',
     'open-sqs-intake.ts',
     'cloud-credentials.ts',

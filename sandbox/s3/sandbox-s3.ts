@@ -1,6 +1,7 @@
 // An S3 of its own on loopback, in memory: the HTTP service, plus direct access for tests and the demo.
-import { Keyring, type SandboxKeys } from '../aws/keyring.ts';
-import { type SandboxServer, startSandboxServer } from '../http-server.ts';
+import { Keyring } from '../aws/keyring.ts';
+import type { ServiceOptions } from '../aws/service-options.ts';
+import { type SandboxServer, startSandboxServer, withMore } from '../http-server.ts';
 import { bucketOf, type DirectAccess, directAccess } from './direct-access.ts';
 import type { NotificationConfiguration } from './notification-configuration.ts';
 import {
@@ -12,15 +13,7 @@ import {
 import { routeRequests } from './router.ts';
 import type { S3Permission, S3State } from './s3-state.ts';
 
-export interface SandboxS3Options extends SandboxKeys {
-  /** Whose keys are accepted instead of the ones above alone. */
-  readonly keyring?: Keyring;
-  /** 0, the default, picks a free port. */
-  readonly port?: number;
-  /** us-east-1 by default. */
-  readonly region?: string;
-  /** 123456789012 by default. */
-  readonly accountId?: string;
+export interface SandboxS3Options extends ServiceOptions {
   /** The server's clock in milliseconds; the machine's by default. */
   readonly nowMs?: () => number;
   /** Waits before a failed notification's second and third try; 20 and 100 by default. */
@@ -61,14 +54,7 @@ export async function startSandboxS3(options: SandboxS3Options): Promise<Sandbox
     nowMs,
   };
   const server = await startSandboxServer(routeRequests(state), options.port);
-  return {
-    url: server.url,
-    faults: server.faults,
-    requests: server.requests,
-    get requestCount() {
-      return server.requestCount;
-    },
-    watch: (watcher) => server.watch(watcher),
+  return withMore<SandboxS3>(server, {
     undelivered: notifications.deliveries.undelivered,
     setNotification: (name, target, notificationOptions = {}) => {
       bucketOf(state, name);
@@ -88,5 +74,5 @@ export async function startSandboxS3(options: SandboxS3Options): Promise<Sandbox
       await Promise.all([server.close(), notifications.deliveries.close()]);
     },
     ...directAccess(state),
-  };
+  });
 }
