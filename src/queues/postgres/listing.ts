@@ -2,7 +2,7 @@
 // filter asks is tested row by row, a slice at a time, so that no page costs more than a bound.
 import type { TransferFilter } from '../../core/transfer-queue.ts';
 import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
-import type { Database, Statement } from './database.ts';
+import type { Answer, Database, Statement } from './database.ts';
 import { HISTORY_COLUMNS, integerOrNull, LIVE_COLUMNS, type PostgresRow, toRow } from './rows.ts';
 import { toStored } from './stored-text.ts';
 
@@ -11,6 +11,10 @@ const SLICE_ROWS = 20_000;
 const SLICES = 5;
 const FIRST_POSITION = Number.MAX_SAFE_INTEGER;
 const PATIENCE_MS = 5_000;
+export const PLAN_FOR_VALUES: Statement = {
+  name: 'planForValues',
+  text: 'SET LOCAL plan_cache_mode = force_custom_plan',
+};
 
 interface Term {
   readonly sql: (place: string) => string;
@@ -33,6 +37,11 @@ function equals(column: string, value: unknown): Term {
   return { sql: (place) => `${column} = ${place}`, value };
 }
 
+/** Not to be found by an index: rows are walked in the order of the page, and this is asked of each. */
+function tested({ sql, value }: Term): Term {
+  return { sql: (place) => `coalesce(${sql(place)}, false)`, value };
+}
+
 /** The term that narrows most is walked along its index; the others are tested. */
 export function planListing(filter: TransferFilter): ListingPlan {
   const { bucket, key, keyPrefix, faultCode, status, ruleName } = filter;
@@ -48,18 +57,19 @@ export function planListing(filter: TransferFilter): ListingPlan {
       : [{ sql: (at) => `starts_with(source_key, ${at}::text)`, value: toStored(keyPrefix) }];
   const split = (candidates: readonly (readonly Term[])[], rest: readonly Term[]): TablePlan => {
     const walked = candidates.find((terms) => terms.length > 0) ?? [];
-    return { walked, tested: [...candidates.filter((terms) => terms !== walked).flat(), ...rest] };
+    const others = [...candidates.filter((terms) => terms !== walked).flat(), ...rest];
+    return { walked, tested: others.map(tested) };
   };
   // Both together lead to a few rows; one alone has no index of its own.
   const isByKey = bucket !== undefined && key !== undefined;
   const byKey = isByKey ? place : [];
-  const others = [...(isByKey ? [] : place), ...prefix];
+  const unindexed = [...(isByKey ? [] : place), ...prefix];
   return {
-    live: status === 'done' ? null : split([byKey, isFault, isStatus], [...rule, ...others]),
+    live: status === 'done' ? null : split([byKey, isFault, isStatus], [...rule, ...unindexed]),
     history:
       faultCode !== undefined || (status !== undefined && status !== 'done')
         ? null
-        : split([byKey, rule], others),
+        : split([byKey, rule], unindexed),
   };
 }
 
@@ -123,9 +133,24 @@ function tablesOf({ live, history }: ListingPlan): (readonly ['transfers' | 'his
   return tables;
 }
 
+/**
+ * Planned for these very values, other than everything else: whether a rule or a status is rare decides which index is
+ * walked.
+ */
+async function askPlanned(database: Pick<Database, 'transact'>, statement: Statement): Promise<Answer> {
+  return database.transact(
+    {
+      reads: [PLAN_FOR_VALUES, statement],
+      alwaysWrites: false,
+      decide: ([, found = []]) => ({ writes: [], result: found }),
+    },
+    PATIENCE_MS,
+  );
+}
+
 /** One page of rows that match `filter`. Throws a RangeError for an unknown cursor or limit. */
 export async function listRows(
-  database: Pick<Database, 'ask'>,
+  database: Pick<Database, 'transact'>,
   request: { readonly filter: TransferFilter; readonly cursor: string | null; readonly limit: number },
 ): Promise<{ readonly rows: readonly PostgresRow[]; readonly nextCursor: string | null }> {
   const { filter, cursor, limit } = request;
@@ -136,12 +161,10 @@ export async function listRows(
   const isTested = tablesOf(plan).some(([, { tested }]) => tested.length > 0);
   const rows: PostgresRow[] = [];
   for (let slice = 0; slice < SLICES; slice += 1) {
-    const [found = {}] = isTested
-      ? await database.ask(boundSql(plan, position), PATIENCE_MS)
-      : [{ bound: null }];
+    const [found = {}] = isTested ? await askPlanned(database, boundSql(plan, position)) : [{ bound: null }];
     const bound = integerOrNull(found, 'bound');
     const wanted = limit + 1 - rows.length;
-    const page = await database.ask(pageSql(plan, position, bound, wanted), PATIENCE_MS);
+    const page = await askPlanned(database, pageSql(plan, position, bound, wanted));
     rows.push(...page.map(toRow));
     if (rows.length > limit) {
       const shown = rows.slice(0, limit);

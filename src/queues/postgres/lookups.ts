@@ -94,7 +94,7 @@ export const LOOKUPS = {
     'SELECT seq, fault_code, rule_name, source_bucket, source_key FROM replicator_transfers ' +
     "WHERE status = 'parked' AND seq > $1::bigint ORDER BY seq LIMIT $2::bigint",
   endedSince:
-    '(SELECT id FROM replicator_history WHERE finished_at >= replicator_now_ms() - $1::bigint ' +
+    '(SELECT id FROM replicator_history WHERE finished_at >= (SELECT replicator_now_ms()) - $1::bigint ' +
     'ORDER BY finished_at DESC, seq DESC LIMIT 20000) UNION ALL ' +
     "(SELECT id FROM replicator_transfers WHERE status = 'parked' ORDER BY seq DESC LIMIT 5000)",
   prune:

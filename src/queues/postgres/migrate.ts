@@ -40,8 +40,10 @@ export async function migrate(session: pg.ClientBase): Promise<void> {
 
 /** How many migrations the database has seen; 0 for a new one. Throws where they are more than `known`. */
 async function appliedTo(session: pg.ClientBase, known: number): Promise<number> {
+  // From the catalogue itself: `to_regclass` may answer from what the session knew before it waited for the lock.
   const exists = await session.query<{ found: boolean }>(
-    "SELECT to_regclass('replicator_schema') IS NOT NULL AS found",
+    'SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace ' +
+      "WHERE c.relname = 'replicator_schema' AND n.nspname = ANY(current_schemas(false))) AS found",
   );
   if (exists.rows[0]?.found !== true) return 0;
   const { rows } = await session.query<{ version: number }>('SELECT version FROM replicator_schema');

@@ -22,7 +22,7 @@ const NOW = '(SELECT replicator_now_ms())';
 function pullInSql(where: string): string {
   return (
     `WITH wrong AS MATERIALIZED (SELECT seq FROM replicator_transfers WHERE ${where} ` +
-    `AND wake_at > ${NOW} + $1::bigint LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED), ` +
+    `AND wake_at > ${NOW} + $1::bigint ORDER BY wake_at DESC, seq DESC LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED), ` +
     `pulled AS (UPDATE replicator_transfers SET wake_at = ${NOW} + $2::bigint ` +
     'WHERE seq = ANY(ARRAY(SELECT seq FROM wrong)) RETURNING 1) SELECT count(*) AS pulled FROM pulled'
   );
@@ -32,7 +32,7 @@ function pullInSql(where: string): string {
 export const PULL_IN = {
   leased: pullInSql("status = 'copying'"),
   waiting: pullInSql(
-    "status IN ('queued', 'settling') AND lane = $4::text AND priority = $5::text AND status = $3::text",
+    "status IN ('queued', 'settling') AND lane = $4::text AND priority = $5::text AND coalesce(status = $3::text, false)",
   ),
 } as const;
 

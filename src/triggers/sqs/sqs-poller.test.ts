@@ -221,11 +221,16 @@ test('the state tells how many messages wait and when the last one came', async 
   await world.stop();
 });
 
-test('stopping ends the long poll at once', async () => {
+test('stopping ends the long poll within a second, and takes what the queue has just given', async () => {
   const world = openPollerWorld();
   await world.settle();
-  await world.stop(60_000);
+  const stopped = world.poller.stop(60_000);
+  await world.send(notificationOf('last'));
+  await world.until('the delete', () => world.messages.size === 0);
+  await pass(world, 1_000);
+  await stopped;
   assert.equal(world.clock.sleeperCount, 0);
+  assert.deepEqual(await world.keys(), ['last']);
 });
 
 test('stopping stores and deletes what was received before, within the grace', async () => {
@@ -233,7 +238,7 @@ test('stopping stores and deletes what was received before, within the grace', a
   const world = openPollerWorld({ accept: inserts.accept });
   await world.send(notificationOf('a'), notificationOf('b'));
   await world.until('the insert', () => inserts.held.length === 1);
-  const stopped = world.stop(20_000);
+  const stopped = world.poller.stop(20_000);
   await pass(world, 10_000);
   inserts.letGo();
   await stopped;
@@ -247,7 +252,7 @@ test('what could not be stored within the grace is given back at once, and nothi
   await world.send(notificationOf('a'));
   await world.until('the insert', () => inserts.held.length === 1);
   let hasStopped = false;
-  const stopped = world.stop(20_000).finally(() => {
+  const stopped = world.poller.stop(20_000).finally(() => {
     hasStopped = true;
   });
   await pass(world, 17_000);
