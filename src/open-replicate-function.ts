@@ -7,6 +7,7 @@ import type { ServiceAccess } from './config/shell-config.ts';
 import type { Happenings } from './core/happenings.ts';
 import { MESSAGES_PER_CALL, type MessageQueue } from './core/message-queue.ts';
 import { openSqsMessageQueue } from './messages/sqs/sqs-message-queue.ts';
+import { openShellBrake } from './open-shell-brake.ts';
 import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './open-stores.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
@@ -50,7 +51,9 @@ export async function openReplicateFunction(options: FunctionOptions): Promise<H
   const telemetry = { logger, metrics: SILENT_METRICS };
   const happenings = { ...createHappenings(telemetry), ...createMessageHappenings(telemetry) };
   const request = { config, secrets, clock };
-  const stores = await openStores(request);
+  // A function is never told that its process ends: nothing of it is closed.
+  const { brake } = await openShellBrake({ ...request, happenings });
+  const stores = await openStores(request, brake);
   const queue = await openQueue(request);
   const onPartlyDone: Parameters<typeof createReplicator>[0]['onPartlyDone'] = ({ fault, ...counts }) =>
     logger.warn(
@@ -121,14 +124,17 @@ function batchQueue(
   };
 }
 
-async function openStores(request: StoresRequest & { readonly config: Config }): Promise<Stores> {
+async function openStores(
+  request: StoresRequest & { readonly config: Config },
+  deleteBrake: Stores['deleteBrake'],
+): Promise<Stores> {
   const { transfer } = request.config;
   // Every running transfer has at most one request at each side.
   const connections = transfer.maxConcurrency;
   return {
     source: await openSource(request, openAwsCredentials(request), connections),
     target: await openTarget(request, connections),
-    deleteBrake: { ask: async () => Promise.reject(new Error('no brake')), objectAppeared: () => {} },
+    deleteBrake,
     checksums: await openWasmChecksumEngine(),
     clock,
     byteBudget: new ByteBudget(transfer.maxMemoryBytes),

@@ -103,10 +103,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'open-s3-calls.ts': ['core', 'aws', 'stores', 'open-stores.ts'],
   'open-setup.ts': ['aws', 'setup', 'open-s3-calls.ts', 'open-stores.ts'],
   'open-body-proofs.ts': ['core', 'aws', 'system-clock.ts', 'triggers', 'http', 'config'],
+  'open-shell-brake.ts': ['core', 'replication', 'queues', 'config'],
   'open-replicate-function.ts': [
     'core',
     'replication',
     'system-clock.ts',
+    'open-shell-brake.ts',
     'open-stores.ts',
     'checksums',
     'messages',
