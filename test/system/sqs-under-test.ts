@@ -1,6 +1,6 @@
 // A real service process that receives its changes from a sandbox queue: what the system tests of SQS share.
 import { type SandboxSqs, type SandboxSqsOptions, startSandboxSqs } from '../../sandbox/sqs/sandbox-sqs.ts';
-import type { DeliveryTrouble } from '../../sandbox/sqs/delivery-trouble.ts';
+import type { DeliveryTrouble } from '../../sandbox/delivery-trouble.ts';
 import { SANDBOX_KEYS } from '../../sandbox/two-clouds.ts';
 import { SystemUnderTest } from './service-under-test.ts';
 
