@@ -46,7 +46,7 @@ export interface FunctionOptions {
 /** Opens the function. Throws where a part cannot be opened. */
 export async function openReplicateFunction(options: FunctionOptions): Promise<Handler> {
   const { config, secrets, service, warnings, write } = options;
-  const logger = createJsonLogger({ level: config.log.level, write, nowMs: clock.nowMs });
+  const logger = createJsonLogger({ level: config.log.level, write, nowMs: () => clock.nowMs() });
   for (const { setting, message } of warnings) logger.warn({ setting }, message);
   const telemetry = { logger, metrics: SILENT_METRICS };
   const happenings = { ...createHappenings(telemetry), ...createMessageHappenings(telemetry) };

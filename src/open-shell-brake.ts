@@ -33,13 +33,13 @@ export async function openShellBrake(options: {
   const url = secrets.databaseUrl;
   if (url === null || config.rules.every(({ deletes }) => deletes === 'ignore')) return NO_BRAKE;
   const { openPostgresNotes } = await import('./queues/postgres/open-postgres-notes.ts');
-  const { notes, close } = await openPostgresNotes({ url: url.reveal(), clock });
-  const brake = new DeleteBrake({ notes, clock, happenings });
+  const opened = await openPostgresNotes({ url: url.reveal(), clock });
+  const brake = new DeleteBrake({ notes: opened.notes, clock, happenings });
   return {
     brake,
     close: async () => {
       await brake.close();
-      await close();
+      await opened.close();
     },
   };
 }

@@ -68,7 +68,7 @@ export class ReplicateWorld {
       memoryMb,
       environment: Object.fromEntries(environment),
     });
-    this.#context.after(running.stop);
+    this.#context.after(async () => running.stop());
     return running;
   }
 
