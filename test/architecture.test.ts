@@ -110,6 +110,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'system-clock.ts',
     'open-shell-brake.ts',
     'open-stores.ts',
+    'aws',
+    'google',
     'checksums',
     'messages',
     'triggers',
