@@ -26,6 +26,8 @@ import {
 } from './run-parts.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
+/** Messages of one object held at most while an attempt of others at it goes on, which may take hours. */
+const MOST_LATER = 20;
 /** A large object goes back into the queue for so long where too many others wait for room already. */
 const LANE_FULL_MS = 60_000;
 const INTERRUPTED: PartEnd = { kind: 'interrupted' };
@@ -58,6 +60,11 @@ export class ObjectRun {
     this.#source = source;
     this.#target = mapTarget(rule, source);
     this.#end = new EndOfRun(parts);
+  }
+
+  /** True where so many wait for the next attempt that one more had better not be held until then. */
+  get isCrowded(): boolean {
+    return this.#later.length >= MOST_LATER;
   }
 
   /** True where it shares an attempt, or waits for the one under way. */
