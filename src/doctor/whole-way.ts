@@ -17,8 +17,14 @@ export interface WholeWay {
   readonly bucket: string;
   /** How long the object may take, in milliseconds. */
   readonly waitMs: number;
-  /** What a running service says of the object; null where there is none, or it says nothing. */
-  readonly explain: (source: ObjectLocation) => Promise<string | null>;
+  /** What a running service says of the object; null where there is none. */
+  readonly explain: (source: ObjectLocation) => Promise<ServiceStory | null>;
+}
+
+/** `isFinal`: it will not go on by itself, so that waiting is of no use. */
+export interface ServiceStory {
+  readonly said: string;
+  readonly isFinal: boolean;
 }
 
 /** Three checks at most: put, arrived, taken away. */
@@ -88,12 +94,13 @@ async function waitForArrival(
       const places = targets.map(placeOf).join(' and ');
       if (missing.length === 0)
         return ok(`at ${places} after ${(elapsedMs / 1000).toFixed(1)} s; size, CRC32C and stamp agree`);
-      if (elapsedMs >= waitMs) break;
+      const story = await explain(source);
+      if (elapsedMs >= waitMs || story?.isFinal === true) {
+        const late = `${missing.map(placeOf).join(' and ')} did not appear within ${Math.round(elapsedMs / 1000)} s`;
+        return failed(story === null ? late : `${late}; the service says: ${story.said}`, GO_ALONG);
+      }
       await clock.sleep(Math.min(BETWEEN_LOOKS_MS, waitMs - elapsedMs), signal);
     }
-    const said = await explain(source);
-    const late = `${missing.map(placeOf).join(' and ')} did not appear within ${Math.round(waitMs / 1000)} s`;
-    return failed(said === null ? late : `${late}; the service says: ${said}`, GO_ALONG);
   });
 }
 

@@ -1,38 +1,11 @@
 // The command as a real process.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-
-const CLI = join(import.meta.dirname, '../../src/main/cli.ts');
-
-interface Result {
-  readonly exitCode: unknown;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function replicator(
-  folder: string,
-  args: readonly string[],
-  env: Record<string, string>,
-): Promise<Result> {
-  const child = spawn(process.execPath, [CLI, ...args], {
-    cwd: folder,
-    // Nothing of the surrounding environment may reach the command.
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const closed = once(child, 'close');
-  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  const [exitCode]: unknown[] = await closed;
-  return { exitCode, out, err };
-}
+import { runReplicator } from './replicator-process.ts';
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'replicator-cli-'));
@@ -54,7 +27,7 @@ test('config print shows every setting with its origin, from the environment and
     REPLICATOR_API_KEYS: 'canary-key',
     REPLICATOR_PORT: '1',
   };
-  const { exitCode, out, err } = await replicator(folder, ['config', 'print'], env);
+  const { exitCode, out, err } = await runReplicator(folder, ['config', 'print'], env);
   assert.equal(exitCode, 0, err);
   assert.match(out, /S3_BUCKET +from-file +\.env\n/);
   assert.match(out, /GCS_BUCKET +from-env +environment \(GCP_BUCKET_NAME\)\n/);
@@ -65,7 +38,7 @@ test('config print shows every setting with its origin, from the environment and
   assert.match(err, /warning: REPLICATOR_PORT: is not a setting/);
   for (const canary of ['canary-in-file', 'canary-id', 'canary-key', encryptionKey])
     assert.ok(!`${out}${err}`.includes(canary));
-  const json = await replicator(folder, ['config', 'print', '--json'], env);
+  const json = await runReplicator(folder, ['config', 'print', '--json'], env);
   assert.equal(json.exitCode, 0);
   const parsed: unknown = JSON.parse(json.out);
   assert.ok(typeof parsed === 'object' && parsed !== null && 'kind' in parsed && parsed.kind === 'ok');
@@ -73,7 +46,7 @@ test('config print shows every setting with its origin, from the environment and
 });
 
 test('config print of a wrong configuration tells every problem and ends with 2', async (t) => {
-  const { exitCode, err } = await replicator(temporaryFolder(t), ['config', 'print'], {
+  const { exitCode, err } = await runReplicator(temporaryFolder(t), ['config', 'print'], {
     S3_BUCKET: 's3://photos',
     PORT: 'http',
     HOST: '0.0.0.0',
@@ -84,7 +57,7 @@ test('config print of a wrong configuration tells every problem and ends with 2'
 });
 
 test('serve refuses a wrong configuration with the same text and ends with 2', async (t) => {
-  const { exitCode, err } = await replicator(temporaryFolder(t), ['serve'], { PORT: 'http' });
+  const { exitCode, err } = await runReplicator(temporaryFolder(t), ['serve'], { PORT: 'http' });
   assert.equal(exitCode, 2, err);
   assert.match(err, /PORT: is not a whole number in range/);
 });
@@ -92,7 +65,10 @@ test('serve refuses a wrong configuration with the same text and ends with 2', a
 test('two created keys are never the same', async (t) => {
   const folder = temporaryFolder(t);
   const args = ['keys', 'create', '--scope', 'write', '--id', 'ci'];
-  const [first, second] = await Promise.all([replicator(folder, args, {}), replicator(folder, args, {})]);
+  const [first, second] = await Promise.all([
+    runReplicator(folder, args, {}),
+    runReplicator(folder, args, {}),
+  ]);
   assert.match(first.out, /^rpl_ci_[\w-]{43}\nwrite:ci:[0-9a-f]{64}\n$/);
   assert.notEqual(first.out, second.out);
 });

@@ -1,0 +1,102 @@
+// A whole cloud on this machine for the commands that run on their own: S3 that delivers to queues, topics and
+// functions and asks their policies, a target, and the command with its real drivers and a configuration of the test.
+import type { TestContext } from 'node:test';
+import { type CloudFunction, cloudDestinations } from '../../sandbox/cloud-destinations.ts';
+import { startSandboxEventBridge } from '../../sandbox/eventbridge/sandbox-event-bridge.ts';
+import { type SandboxGcs, startSandboxGcs } from '../../sandbox/gcs/sandbox-gcs.ts';
+import { type SandboxS3, startSandboxS3 } from '../../sandbox/s3/sandbox-s3.ts';
+import { type SandboxSns, startSandboxSns } from '../../sandbox/sns/sandbox-sns.ts';
+import { type SandboxSqs, startSandboxSqs } from '../../sandbox/sqs/sandbox-sqs.ts';
+import { runCommand } from '../../src/cli/testing/run-command.ts';
+import { loadClientConfig, loadConfig } from '../../src/config/load-config.ts';
+import { openDoctor } from '../../src/open-doctor.ts';
+import { openSetup } from '../../src/open-setup.ts';
+import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
+
+export const KEYS = { accessKeyId: 'SANDBOXACCESSKEY', secretAccessKey: 'sandbox-secret-key' };
+export const ACCOUNT = '123456789012';
+export const REGION = 'us-east-1';
+export const FUNCTION_ARN = `arn:aws:lambda:${REGION}:${ACCOUNT}:function:forward`;
+export const SOURCE = 'photos';
+export const TARGET = 'copies';
+
+/** An address where nobody listens. */
+export const NOBODY = 'http://127.0.0.1:9';
+
+type Settings = Readonly<Record<string, string>>;
+
+export interface OwnCloud {
+  readonly s3: SandboxS3;
+  readonly sqs: SandboxSqs;
+  readonly sns: SandboxSns;
+  readonly gcs: SandboxGcs;
+  /** By ARN; FUNCTION_ARN is there. */
+  readonly functions: Map<string, CloudFunction>;
+  readonly settings: Settings;
+  /** Runs the command; `more` settings win, an empty text takes one away. */
+  run(
+    args: readonly string[],
+    more?: Settings,
+  ): Promise<{ readonly exitCode: number; readonly out: string; readonly err: string }>;
+}
+
+/** Everything is closed when the test ends. */
+export async function startOwnCloud(
+  t: TestContext,
+  options: { readonly checkPolicies?: boolean; readonly bearerToken?: string } = {},
+): Promise<OwnCloud> {
+  const s3 = await startSandboxS3({ ...KEYS, accountId: ACCOUNT });
+  const sqs = await startSandboxSqs({ ...KEYS, accountId: ACCOUNT });
+  const sns = await startSandboxSns({ ...KEYS, accountId: ACCOUNT, deliverToQueue: sqs.deliver });
+  const eventBridge = startSandboxEventBridge({ deliverToQueue: sqs.deliver });
+  const { bearerToken } = options;
+  const gcs = await startSandboxGcs(bearerToken === undefined ? {} : { bearerToken });
+  const functions = new Map<string, CloudFunction>([[FUNCTION_ARN, async () => {}]]);
+  const checkPolicies = options.checkPolicies ?? false;
+  s3.connect(cloudDestinations({ sqs, sns, eventBridge, functions, checkPolicies }));
+  s3.createBucket(SOURCE);
+  gcs.createBucket(TARGET);
+  t.after(async () => {
+    await Promise.all([s3.close(), sqs.close(), sns.close(), eventBridge.close(), gcs.close()]);
+  });
+  const settings = {
+    AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
+    AWS_REGION: REGION,
+    AWS_ENDPOINT_URL_S3: s3.url,
+    AWS_ENDPOINT_URL_SQS: sqs.url,
+    STORAGE_EMULATOR_HOST: gcs.url,
+    S3_BUCKET: SOURCE,
+    GCS_BUCKET: TARGET,
+  };
+  return {
+    s3,
+    sqs,
+    sns,
+    gcs,
+    functions,
+    settings,
+    run: async (args, more = {}) => runOwnCommand(args, { ...settings, ...more }),
+  };
+}
+
+async function runOwnCommand(
+  args: readonly string[],
+  env: Settings,
+): Promise<{ readonly exitCode: number; readonly out: string; readonly err: string }> {
+  const sources = { env, envFileText: null };
+  const load = (): ReturnType<typeof loadConfig> =>
+    loadConfig({ ...sources, readFile: () => '', memoryBytes: 2 ** 31, isTerminal: false });
+  const parts = (): Parameters<typeof openDoctor>[0] => {
+    const loaded = load();
+    if (loaded.kind === 'invalid') throw new Error('The configuration of the test is wrong');
+    return { config: loaded.config, secrets: loaded.secrets, clock: SYSTEM_CLOCK };
+  };
+  return runCommand('', args, {
+    loadConfig: async () => load(),
+    // Without an address of its own it must not meet a service that happens to run on this machine.
+    loadClient: async () => loadClientConfig({ env: { REPLICATOR_URL: NOBODY, ...env }, envFileText: null }),
+    openSetup: async () => openSetup(parts()),
+    openDoctor: async () => openDoctor(parts()),
+  });
+}

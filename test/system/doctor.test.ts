@@ -1,0 +1,127 @@
+// `replicator doctor` as a process beside a real service: one object the whole way, and what a service says.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { post } from '../../sandbox/deliveries.ts';
+import { createApiKey } from '../../src/config/api-keys.ts';
+import { runReplicator } from './replicator-process.ts';
+import { SOURCE_BUCKET, SystemUnderTest, TARGET_BUCKET } from './service-under-test.ts';
+
+interface CheckJson {
+  readonly name: string;
+  readonly state: string;
+  readonly detail: string;
+  readonly fix: string | null;
+  readonly code: string | null;
+}
+
+async function examine(
+  system: SystemUnderTest,
+  args: readonly string[],
+  more: Record<string, string> = {},
+): Promise<{ readonly exitCode: unknown; readonly checks: readonly CheckJson[] }> {
+  const env = { ...system.clouds.settings, REPLICATOR_URL: system.service.url, ...more };
+  const { exitCode, out, err } = await runReplicator(system.folder, ['doctor', '--json', ...args], env);
+  assert.notEqual(out, '', err);
+  return { exitCode, checks: (JSON.parse(out) as { checks: CheckJson[] }).checks };
+}
+
+function named(checks: readonly CheckJson[], beginning: string): CheckJson | undefined {
+  return checks.find(({ name }) => name.startsWith(beginning));
+}
+
+/** The function that S3 calls: it forwards to the service. */
+const FUNCTION_ARN = 'arn:aws:lambda:us-east-1:123456789012:function:forward';
+
+test('set up by the command, one object goes the whole way; everything is well, and nothing is left', async () => {
+  await using system = await SystemUnderTest.start();
+  const { s3, gcs, settings } = system.clouds;
+  s3.setVersioning(SOURCE_BUCKET, 'enabled');
+  s3.connect({
+    defect: (_kind, arn) => (arn === FUNCTION_ARN ? null : 'There is no such function'),
+    deliver: async (_kind, _arn, document, signal) =>
+      post(
+        `${system.service.url}/v1/events`,
+        { headers: { 'content-type': 'application/json' }, body: JSON.stringify(document) },
+        signal,
+      ),
+    putEvent: () => assert.fail('The event bus is off'),
+  });
+  const args = ['setup', 'notification', '--function', FUNCTION_ARN, '--apply'];
+  const setup = await runReplicator(system.folder, args, settings);
+  assert.equal(setup.exitCode, 0, setup.out + setup.err);
+  const { exitCode, checks } = await examine(system, ['--canary']);
+  assert.deepEqual(
+    checks.filter(({ state }) => state === 'failed' || state === 'warning'),
+    [],
+  );
+  assert.equal(exitCode, 0);
+  assert.match(named(checks, 'notification')?.detail ?? '', /announced to the function .*:forward/);
+  assert.equal(named(checks, 'service: key, writing')?.state, 'ok');
+  assert.match(named(checks, 'whole way: arrival')?.detail ?? '', /size, CRC32C and stamp agree$/);
+  assert.equal(named(checks, 'whole way: clean up')?.state, 'ok');
+  assert.deepEqual(s3.listKeys(SOURCE_BUCKET), []);
+  assert.deepEqual(gcs.objects(TARGET_BUCKET), []);
+});
+
+test('an object whose notification never comes is told with what the service knows, and taken away', async () => {
+  await using system = await SystemUnderTest.start();
+  const { checks, exitCode } = await examine(system, ['--canary', '--wait', '1']);
+  const arrival = named(checks, 'whole way: arrival');
+  assert.deepEqual([exitCode, arrival?.state], [1, 'failed']);
+  assert.match(
+    arrival?.detail ?? '',
+    /^gs:\/\/\S+ did not appear within 1 s; the service says: it was never told of this object$/,
+  );
+  assert.equal(named(checks, 'whole way: clean up')?.state, 'ok');
+  assert.deepEqual(system.clouds.s3.listKeys(SOURCE_BUCKET), []);
+});
+
+test('an object that the service parks is told at once, with the fault and its remedy', async () => {
+  await using system = await SystemUnderTest.start();
+  const { s3 } = system.clouds;
+  s3.setNotification(SOURCE_BUCKET, `${system.service.url}/v1/events`);
+  s3.faults.add({
+    match: { method: 'GET', path: '.replicator-doctor/' },
+    // The first one is the doctor's, of a name that nobody has.
+    skip: 1,
+    effect: { kind: 'status', status: 403, body: '<Error><Code>InvalidObjectState</Code></Error>' },
+    times: Infinity,
+  });
+  // The bucket shows no configuration: the sandbox delivers by a route of its own.
+  const { checks } = await examine(system, ['--canary']);
+  assert.match(
+    named(checks, 'whole way: arrival')?.detail ?? '',
+    /says: parked, object_archived: Restore it/,
+  );
+});
+
+test('credentials that may not write to the source end the whole way before it begins', async () => {
+  await using system = await SystemUnderTest.start();
+  system.clouds.s3.faults.add({
+    match: { method: 'PUT' },
+    effect: { kind: 'status', status: 403, body: '<Error><Code>AccessDenied</Code></Error>' },
+  });
+  const { checks } = await examine(system, ['--canary']);
+  const put = named(checks, 'whole way');
+  assert.deepEqual([put?.state, put?.code], ['failed', 'access_denied']);
+  assert.match(put?.detail ?? '', /^s3:PutObject on arn:aws:s3:::demo-source\/\* is denied/);
+  assert.match(put?.fix ?? '', /The service itself never writes to the source.*replicate s3:/);
+});
+
+test('a key that the service does not know, and one of another scope, are told apart', async () => {
+  const reader = createApiKey({ scope: 'read', id: 'reader', randomBytes: Buffer.alloc(32, 1) });
+  await using system = await SystemUnderTest.start({
+    REPLICATOR_API_KEYS: reader.entry,
+    HOST: '127.0.0.1',
+  });
+  const unknown = await examine(system, [], { REPLICATOR_API_KEY: 'rpl_nobody_x' });
+  const refused = named(unknown.checks, 'service: key');
+  assert.deepEqual([refused?.state, refused?.code], ['failed', 'unauthorized']);
+  assert.match(refused?.fix ?? '', /^Set REPLICATOR_API_KEY/);
+  const reading = await examine(system, [], { REPLICATOR_API_KEY: reader.key });
+  assert.equal(named(reading.checks, 'service: key, reading')?.state, 'ok');
+  assert.deepEqual(
+    [named(reading.checks, 'service: key, writing')?.state, named(reading.checks, 'service')?.state],
+    ['warning', 'ok'],
+  );
+});
