@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { AWS_PERMISSIONS, neededAtTarget } from '../../src/doctor/permissions.ts';
-import { ACCOUNT, NOBODY, type OwnCloud, SOURCE, startOwnCloud, TARGET } from '../setup/own-cloud.ts';
+import { ACCOUNT, type OwnCloud, SOURCE, startOwnCloud, TARGET } from '../setup/own-cloud.ts';
+import { NOBODY } from '../setup/own-command.ts';
 
 interface CheckJson {
   readonly name: string;
@@ -352,4 +353,16 @@ test('a rule for every bucket is examined for the bucket that is named', async (
   assert.match(unnamed.check('source: its buckets').detail, /name one with --bucket/);
   const named = await examine(cloud, every, ['--bucket', SOURCE]);
   assert.deepEqual([named.exitCode, named.check('source: bucket photos').state], [0, 'ok']);
+});
+
+test('an interrupt while the object is on its way leaves nothing behind', async (t) => {
+  const { cloud, settings } = await healthyCloud(t);
+  const interrupt = new AbortController();
+  cloud.s3.watch(({ method, stage }) => {
+    if (method === 'PUT' && stage === 'done') interrupt.abort();
+  });
+  const { exitCode } = await cloud.run(['doctor', '--canary'], settings, interrupt.signal);
+  assert.equal(exitCode, 130);
+  assert.deepEqual(cloud.s3.listKeys(SOURCE), ['folder/object.txt']);
+  assert.ok(cloud.s3.requests.some((line) => /^DELETE .*replicator-doctor.*versionId=/.test(line)));
 });

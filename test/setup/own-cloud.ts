@@ -7,11 +7,7 @@ import { type SandboxGcs, startSandboxGcs } from '../../sandbox/gcs/sandbox-gcs.
 import { type SandboxS3, startSandboxS3 } from '../../sandbox/s3/sandbox-s3.ts';
 import { type SandboxSns, startSandboxSns } from '../../sandbox/sns/sandbox-sns.ts';
 import { type SandboxSqs, startSandboxSqs } from '../../sandbox/sqs/sandbox-sqs.ts';
-import { runCommand } from '../../src/cli/testing/run-command.ts';
-import { loadClientConfig, loadConfig } from '../../src/config/load-config.ts';
-import { openDoctor } from '../../src/open-doctor.ts';
-import { openSetup } from '../../src/open-setup.ts';
-import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
+import { type CommandEnd, runOwnCommand } from './own-command.ts';
 
 export const KEYS = { accessKeyId: 'SANDBOXACCESSKEY', secretAccessKey: 'sandbox-secret-key' };
 export const ACCOUNT = '123456789012';
@@ -19,9 +15,6 @@ export const REGION = 'us-east-1';
 export const FUNCTION_ARN = `arn:aws:lambda:${REGION}:${ACCOUNT}:function:forward`;
 export const SOURCE = 'photos';
 export const TARGET = 'copies';
-
-/** An address where nobody listens. */
-export const NOBODY = 'http://127.0.0.1:9';
 
 type Settings = Readonly<Record<string, string>>;
 
@@ -34,10 +27,7 @@ export interface OwnCloud {
   readonly functions: Map<string, CloudFunction>;
   readonly settings: Settings;
   /** Runs the command; `more` settings win, an empty text takes one away. */
-  run(
-    args: readonly string[],
-    more?: Settings,
-  ): Promise<{ readonly exitCode: number; readonly out: string; readonly err: string }>;
+  run(args: readonly string[], more?: Settings, signal?: AbortSignal): Promise<CommandEnd>;
 }
 
 /** Everything is closed when the test ends. */
@@ -76,27 +66,6 @@ export async function startOwnCloud(
     gcs,
     functions,
     settings,
-    run: async (args, more = {}) => runOwnCommand(args, { ...settings, ...more }),
+    run: async (args, more = {}, signal) => runOwnCommand(args, { ...settings, ...more }, signal),
   };
-}
-
-async function runOwnCommand(
-  args: readonly string[],
-  env: Settings,
-): Promise<{ readonly exitCode: number; readonly out: string; readonly err: string }> {
-  const sources = { env, envFileText: null };
-  const load = (): ReturnType<typeof loadConfig> =>
-    loadConfig({ ...sources, readFile: () => '', memoryBytes: 2 ** 31, isTerminal: false });
-  const parts = (): Parameters<typeof openDoctor>[0] => {
-    const loaded = load();
-    if (loaded.kind === 'invalid') throw new Error('The configuration of the test is wrong');
-    return { config: loaded.config, secrets: loaded.secrets, clock: SYSTEM_CLOCK };
-  };
-  return runCommand('', args, {
-    loadConfig: async () => load(),
-    // Without an address of its own it must not meet a service that happens to run on this machine.
-    loadClient: async () => loadClientConfig({ env: { REPLICATOR_URL: NOBODY, ...env }, envFileText: null }),
-    openSetup: async () => openSetup(parts()),
-    openDoctor: async () => openDoctor(parts()),
-  });
 }

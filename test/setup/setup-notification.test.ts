@@ -7,16 +7,8 @@ import {
   PutBucketNotificationConfigurationCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import {
-  ACCOUNT,
-  FUNCTION_ARN,
-  KEYS,
-  NOBODY,
-  type OwnCloud,
-  REGION,
-  SOURCE,
-  startOwnCloud,
-} from './own-cloud.ts';
+import { ACCOUNT, FUNCTION_ARN, KEYS, type OwnCloud, REGION, SOURCE, startOwnCloud } from './own-cloud.ts';
+import { NOBODY } from './own-command.ts';
 
 const SETUP = ['setup', 'notification'];
 
