@@ -92,6 +92,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'open-s3-calls.ts': ['core', 'aws', 'stores', 'open-stores.ts'],
   'open-setup.ts': ['aws', 'setup', 'open-s3-calls.ts', 'open-stores.ts'],
   'open-doctor.ts': [
+    'core',
     'aws',
     'config',
     'doctor',

@@ -51,8 +51,6 @@ export async function askCallerIdentity(
   } catch (error) {
     signal.throwIfAborted();
     const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
-    // Another provider's refusal may only say that it has no such service.
-    if (endpoint !== null) return { kind: 'unknown', reason: `${endpoint} tells no identity` };
     const code = REFUSALS[name];
     if (code === undefined) return { kind: 'unknown', reason: reasonOf(error) };
     const isLate = code === 'credentials_invalid' && /expired|not yet current/i.test(message);

@@ -59,11 +59,11 @@ export function judgeNotification(
   if (queueArn !== null && ours === undefined)
     return warning(`New objects are announced to ${nameOf(entry)}, not to ${queueArn}`, SEE_PLAN);
   const missing = needed.events.filter(
-    (event) => !whole.some((one) => reachCovers(reachOf(one), { ...needed, events: [event] })),
+    (event) => !document.entries.some((one) => reachCovers(reachOf(one), { ...needed, events: [event] })),
   );
   if (missing.length > 0)
     return warning(
-      `${missing.join(', ')} not announced by ${nameOf(entry)}: such changes are found only by the next reconcile`,
+      `${missing.join(', ')} not announced beside what goes to ${nameOf(entry)}: such changes are found only by the next reconcile`,
       SEE_PLAN,
     );
   const isDirect = entry.arn === queueArn;

@@ -1,5 +1,8 @@
 // `replicator doctor` as a process beside a real service: one object the whole way, and what a service says.
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { post } from '../../sandbox/deliveries.ts';
 import { createApiKey } from '../../src/config/api-keys.ts';
@@ -124,4 +127,35 @@ test('a key that the service does not know, and one of another scope, are told a
     [named(reading.checks, 'service: key, writing')?.state, named(reading.checks, 'service')?.state],
     ['warning', 'ok'],
   );
+});
+
+test('an object that two rules cover is taken away wherever it was copied to', async () => {
+  const rules = `rules:
+  - name: all
+    source: { bucket: ${SOURCE_BUCKET} }
+    target: { bucket: ${TARGET_BUCKET}, prefix: all/ }
+  - name: photos
+    source: { bucket: ${SOURCE_BUCKET}, prefix: photos/ }
+    target: { bucket: ${TARGET_BUCKET}, prefix: some/, stripPrefix: photos/ }
+`;
+  const folder = await mkdtemp(join(tmpdir(), 'replicator-rules-'));
+  const REPLICATOR_CONFIG = join(folder, 'rules.yaml');
+  await writeFile(REPLICATOR_CONFIG, rules);
+  const settings = { REPLICATOR_CONFIG, S3_BUCKET: '', GCS_BUCKET: '' };
+  await using system = await SystemUnderTest.start(settings);
+  const { s3, gcs } = system.clouds;
+  s3.setNotification(SOURCE_BUCKET, `${system.service.url}/v1/events`);
+  const { checks } = await examine(system, ['--canary'], settings);
+  const arrivals = checks.filter(({ name }) => name.startsWith('whole way: arrival'));
+  assert.deepEqual(
+    arrivals.map(({ state }) => state),
+    ['ok', 'ok'],
+    JSON.stringify(arrivals),
+  );
+  assert.match(
+    arrivals[1]?.detail ?? '',
+    /^at gs:\/\/demo-target\/all\/photos\/\S+ and gs:\/\/demo-target\/some\/\S+/,
+  );
+  assert.deepEqual(gcs.objects(TARGET_BUCKET), []);
+  await rm(folder, { recursive: true });
 });
