@@ -4,7 +4,7 @@ import type { SandboxAnswer } from '../http-answer.ts';
 import { readWhole, type SandboxHandler, type SandboxRequest } from '../http-server.ts';
 import { document, group, text } from '../s3/xml.ts';
 import type { KnownKeys, Keyring } from './keyring.ts';
-import { checkServiceSignature, type SignatureDefect } from './service-signature.ts';
+import { checkServiceSignature, codeOfDefect } from './service-signature.ts';
 
 /** A refusal that the client is meant to see. */
 export class QueryError extends Error {
@@ -83,14 +83,6 @@ export interface QueryService {
 }
 
 const largestRequestBytes = 1024 * 1024;
-const codeOfDefect: Readonly<Record<SignatureDefect, string>> = {
-  missing: 'MissingAuthenticationToken',
-  malformed: 'IncompleteSignature',
-  unknown_key: 'InvalidClientTokenId',
-  wrong_token: 'InvalidClientTokenId',
-  expired: 'ExpiredToken',
-  mismatch: 'SignatureDoesNotMatch',
-};
 
 /** Makes the handler of one endpoint. */
 export function routeQueries(service: QueryService): SandboxHandler {

@@ -1,7 +1,9 @@
 // An S3 of its own on loopback, in memory: the HTTP service, plus direct access for tests and the demo.
-import { Keyring, type SandboxKeys } from '../aws/keyring.ts';
-import { type SandboxServer, startSandboxServer } from '../http-server.ts';
+import { Keyring } from '../aws/keyring.ts';
+import type { ServiceOptions } from '../aws/service-options.ts';
+import { type SandboxServer, startSandboxServer, withMore } from '../http-server.ts';
 import { bucketOf, type DirectAccess, directAccess } from './direct-access.ts';
+import type { NotificationConfiguration } from './notification-configuration.ts';
 import {
   type NotificationDestinations,
   type NotificationOptions,
@@ -11,15 +13,7 @@ import {
 import { routeRequests } from './router.ts';
 import type { S3Permission, S3State } from './s3-state.ts';
 
-export interface SandboxS3Options extends SandboxKeys {
-  /** Whose keys are accepted instead of the ones above alone. */
-  readonly keyring?: Keyring;
-  /** 0, the default, picks a free port. */
-  readonly port?: number;
-  /** us-east-1 by default. */
-  readonly region?: string;
-  /** 123456789012 by default. */
-  readonly accountId?: string;
+export interface SandboxS3Options extends ServiceOptions {
   /** The server's clock in milliseconds; the machine's by default. */
   readonly nowMs?: () => number;
   /** Waits before a failed notification's second and third try; 20 and 100 by default. */
@@ -29,6 +23,8 @@ export interface SandboxS3Options extends SandboxKeys {
 export interface SandboxS3 extends SandboxServer, DirectAccess {
   /** Where the changes of a bucket go; null for nowhere. An address gets s3:TestEvent at once. */
   setNotification(bucket: string, target: NotificationTarget | null, options?: NotificationOptions): void;
+  /** Replaces a bucket's notification configuration, unchecked; its queues and topics get s3:TestEvent. */
+  configureNotification(bucket: string, configuration: NotificationConfiguration): void;
   /** Makes the rest of the cloud known, so that notification configurations can name it. */
   connect(destinations: NotificationDestinations): void;
   /** Refuses what needs this permission with 403 until it is allowed again. */
@@ -58,18 +54,15 @@ export async function startSandboxS3(options: SandboxS3Options): Promise<Sandbox
     nowMs,
   };
   const server = await startSandboxServer(routeRequests(state), options.port);
-  return {
-    url: server.url,
-    faults: server.faults,
-    requests: server.requests,
-    get requestCount() {
-      return server.requestCount;
-    },
-    watch: (watcher) => server.watch(watcher),
+  return withMore<SandboxS3>(server, {
     undelivered: notifications.deliveries.undelivered,
     setNotification: (name, target, notificationOptions = {}) => {
       bucketOf(state, name);
       notifications.setTarget(name, target, notificationOptions);
+    },
+    configureNotification: (name, configuration) => {
+      bucketOf(state, name).notification = configuration;
+      notifications.test(name, configuration);
     },
     connect: (destinations) => {
       notifications.destinations = destinations;
@@ -81,5 +74,5 @@ export async function startSandboxS3(options: SandboxS3Options): Promise<Sandbox
       await Promise.all([server.close(), notifications.deliveries.close()]);
     },
     ...directAccess(state),
-  };
+  });
 }

@@ -1,23 +1,16 @@
 // An SNS of its own on loopback, in memory: topics that deliver signed documents to addresses and messages to queues,
 // the calls that set them up, and its certificate.
-import { Keyring, type SandboxKeys } from '../aws/keyring.ts';
+import { Keyring } from '../aws/keyring.ts';
+import type { ServiceOptions } from '../aws/service-options.ts';
 import { routeQueries } from '../aws/query-protocol.ts';
 import { type DeliveryTrouble, troubleOf } from '../delivery-trouble.ts';
-import { type SandboxHandler, type SandboxServer, startSandboxServer } from '../http-server.ts';
+import { type SandboxHandler, type SandboxServer, startSandboxServer, withMore } from '../http-server.ts';
 import { snsActions, unsubscribe } from './sns-calls.ts';
 import type { SnsDocumentType } from './sns-document.ts';
 import { type SnsAttribute, SnsSender, type SnsSenderOptions } from './sns-sender.ts';
 import { type Subscription, Topics } from './topics.ts';
 
-export interface SandboxSnsOptions extends SandboxKeys {
-  /** Whose keys are accepted instead of the ones above alone. */
-  readonly keyring?: Keyring;
-  /** 0, the default, picks a free port. */
-  readonly port?: number;
-  /** us-east-1 by default. */
-  readonly region?: string;
-  /** 123456789012 by default. */
-  readonly accountId?: string;
+export interface SandboxSnsOptions extends ServiceOptions {
   /** The time in documents; the machine's by default. */
   readonly nowMs?: () => number;
   /** Waits before the second, third and fourth try; 20, 100 and 200 by default (20 s each in earnest). */
@@ -96,14 +89,7 @@ export async function startSandboxSns(options: SandboxSnsOptions): Promise<Sandb
   });
   const server = await startSandboxServer(certificateOr(sender, calls), options.port);
   loopbackUrl = server.url;
-  return {
-    url: server.url,
-    faults: server.faults,
-    requests: server.requests,
-    get requestCount() {
-      return server.requestCount;
-    },
-    watch: (watcher) => server.watch(watcher),
+  return withMore<SandboxSns>(server, {
     close: async () => {
       await Promise.all([server.close(), sender.deliveries.close()]);
     },
@@ -117,7 +103,7 @@ export async function startSandboxSns(options: SandboxSnsOptions): Promise<Sandb
     idle: async () => sender.deliveries.idle(),
     region,
     ...directAccess(topics, sender),
-  };
+  });
 }
 
 /** Anybody may read the certificate; everything else is a call. */

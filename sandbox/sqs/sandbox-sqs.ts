@@ -1,7 +1,8 @@
 // An SQS of its own on loopback, in memory: the HTTP service in the current JSON protocol, plus direct access for
 // tests and the demo.
-import { Keyring, type SandboxKeys } from '../aws/keyring.ts';
-import { type SandboxServer, startSandboxServer } from '../http-server.ts';
+import { Keyring } from '../aws/keyring.ts';
+import type { ServiceOptions } from '../aws/service-options.ts';
+import { type SandboxServer, startSandboxServer, withMore } from '../http-server.ts';
 import { machineClock, type SandboxClock } from '../sandbox-clock.ts';
 import { type DeliveryTrouble, type TroubleCounts, troubleOf } from '../delivery-trouble.ts';
 import type { MessageAttributes } from './message-attributes.ts';
@@ -10,15 +11,7 @@ import { makeQueue, queueByArn, requireQueueByName, type SqsState, urlOf } from 
 import type { StoredMessage } from './stored-message.ts';
 import type { QueueCounts, StoredQueue } from './stored-queue.ts';
 
-export interface SandboxSqsOptions extends SandboxKeys {
-  /** Whose keys are accepted instead of the ones above alone. */
-  readonly keyring?: Keyring;
-  /** 0, the default, picks a free port. */
-  readonly port?: number;
-  /** us-east-1 by default. */
-  readonly region?: string;
-  /** 123456789012 by default. */
-  readonly accountId?: string;
+export interface SandboxSqsOptions extends ServiceOptions {
   /** The time of messages; the machine's by default. Signatures are always judged by the machine's. */
   readonly clock?: SandboxClock;
   /**
@@ -92,17 +85,7 @@ export async function startSandboxSqs(options: SandboxSqsOptions): Promise<Sandb
   };
   const server = await startSandboxServer(routeSqs(state, keyring), options.port);
   url = server.url;
-  return {
-    url,
-    faults: server.faults,
-    requests: server.requests,
-    get requestCount() {
-      return server.requestCount;
-    },
-    watch: (watcher) => server.watch(watcher),
-    close: async () => server.close(),
-    ...directAccess(state),
-  };
+  return withMore<SandboxSqs>(server, directAccess(state));
 }
 
 function directAccess(state: SqsState): Omit<SandboxSqs, keyof SandboxServer> {

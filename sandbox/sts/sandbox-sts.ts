@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Keyring } from '../aws/keyring.ts';
 import { type QueryAction, QueryError, type Parameters, routeQueries } from '../aws/query-protocol.ts';
-import { type SandboxServer, startSandboxServer } from '../http-server.ts';
+import { type SandboxServer, startSandboxServer, withMore } from '../http-server.ts';
 import { group, text } from '../s3/xml.ts';
 
 export interface SandboxStsOptions {
@@ -40,15 +40,7 @@ export async function startSandboxSts(options: SandboxStsOptions): Promise<Sandb
     denied,
   });
   const server = await startSandboxServer(handler, options.port);
-  return {
-    url: server.url,
-    faults: server.faults,
-    requests: server.requests,
-    get requestCount() {
-      return server.requestCount;
-    },
-    watch: (watcher) => server.watch(watcher),
-    close: async () => server.close(),
+  return withMore<SandboxSts>(server, {
     createRole: (name, { externalId } = {}) => {
       const arn = `arn:aws:iam::${keyring.accountId}:role/${name}`;
       roles.set(arn, { name, externalId: externalId ?? null });
@@ -56,7 +48,7 @@ export async function startSandboxSts(options: SandboxStsOptions): Promise<Sandb
     },
     deny: (action) => void denied.add(action),
     allow: (action) => void denied.delete(action),
-  };
+  });
 }
 
 function stsActions(keyring: Keyring, roles: Roles): Record<string, QueryAction> {

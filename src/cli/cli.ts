@@ -63,7 +63,7 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
     .description('run the service until it is stopped')
     .addHelpText(
       'after',
-      '\nIt is set up by the environment and .env: "npm run -s replicator -- config print" shows every setting.',
+      '\nIt is set up by the environment and .env: "replicator config print" shows every setting.',
     )
     .action(async () => {
       await deps.serve();

@@ -236,6 +236,23 @@ export const FAULTS = {
     remedy:
       'Look at what would be deleted ("replicator brake"), then let it happen or let the objects stay: "replicator brake release RULE" or "replicator brake reject RULE".',
   },
+  time_too_short: {
+    disposition: 'park',
+    title: 'The object cannot be copied in the time that a message can be held',
+    remedy:
+      'Set REPLICATOR_URL and REPLICATOR_API_KEY to a service, which then takes such objects over; in a function, raise its timeout first.',
+  },
+  service_unreachable: {
+    disposition: 'wait_for_store',
+    title: 'The service that takes large objects over does not answer',
+    remedy: 'Nothing to do: it is asked again. If it lasts, check REPLICATOR_URL and the network to it.',
+  },
+  service_refused: {
+    disposition: 'park',
+    title: 'The service does not take the object over',
+    remedy:
+      'Check REPLICATOR_URL, that REPLICATOR_API_KEY has the scope write, and that its rules cover the object.',
+  },
   unexpected: {
     disposition: 'retry',
     title: 'Something failed in a way that the service does not know',

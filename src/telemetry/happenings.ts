@@ -131,7 +131,7 @@ function uploadHappenings(
 function intakeHappenings(
   logger: Logger,
   metrics: HappeningMetrics,
-): Pick<Happenings, 'changeAccepted' | 'changeIgnored' | 'recordQuarantined'> {
+): Pick<Happenings, 'changeAccepted' | 'changeIgnored' | 'deliveryRepeated' | 'recordQuarantined'> {
   return {
     changeAccepted: (event) => {
       const { transport, joined } = event;
@@ -141,6 +141,10 @@ function intakeHappenings(
     changeIgnored: ({ reason, source }) => {
       metrics.changeSeen('ignored');
       logger.info({ ...source, reason }, 'ignored');
+    },
+    deliveryRepeated: ({ deliveryId, itemCount }) => {
+      metrics.changeSeen('repeated', itemCount);
+      logger.info({ delivery: deliveryId, changes: itemCount }, 'repeated: this delivery was taken before');
     },
     recordQuarantined: ({ reason, rawStart }) => {
       metrics.changeSeen('quarantined');

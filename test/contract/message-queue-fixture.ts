@@ -12,7 +12,7 @@ export interface OpenedQueue {
   readonly queue: MessageQueue;
   readonly deadLetters: MessageQueue | null;
   /** Resolves as soon as a receive waits at the queue. */
-  untilPolled(): Promise<void>;
+  readonly untilPolled: () => Promise<void>;
 }
 
 /** A driver, and a way to make queues that nobody else uses. */

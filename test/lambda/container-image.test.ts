@@ -1,7 +1,7 @@
 // The definition of the container image, read as text: nothing here can build it. Its base is the runtime that the
 // bundles are built for, and every file that it copies is one that the build writes.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, matchesGlob } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -49,17 +49,20 @@ for (const name of FUNCTIONS)
     assert.ok(copies.length > 0);
     const ignored = readFileSync(join(DEPLOY, 'Dockerfile.dockerignore'), 'utf8');
     const sent = [...ignored.matchAll(/^!(.+)$/gm)].map((match) => match[1] ?? '');
+    const copied: string[] = [];
     for (const [from = '', to, ...more] of copies) {
       assert.deepEqual([to, more], ['${LAMBDA_TASK_ROOT}/', []]);
       assert.ok(existsSync(join(folder, from)), `${from} is not built`);
-      assert.ok(
-        sent.some((pattern) => matchesGlob(from, pattern)),
-        `${from} is kept from the build by Dockerfile.dockerignore`,
-      );
+      copied.push(...readdirSync(join(folder, from)).map((file) => `${from}${file}`));
     }
+    for (const file of copied)
+      assert.ok(
+        sent.some((pattern) => matchesGlob(file, pattern)),
+        `${file} is kept from the build by Dockerfile.dockerignore`,
+      );
     const [command = ''] = wordsOf('CMD').flatMap((words) => JSON.parse(words) as string[]);
     const [file, handler = ''] = command.split('.');
-    const bundle = copies.map(([from = '']) => from).find((from) => from.endsWith(`/${file}.mjs`));
+    const bundle = copied.find((path) => path.endsWith(`/${file}.mjs`));
     assert.ok(bundle, `no ${file}.mjs is copied`);
     const loaded = (await import(pathToFileURL(join(folder, bundle)).href)) as Record<string, unknown>;
     assert.equal(typeof loaded[handler], 'function');

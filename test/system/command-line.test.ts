@@ -1,17 +1,10 @@
 // The command as a real process.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { runReplicator } from './replicator-process.ts';
-
-function temporaryFolder(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'replicator-cli-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
+import { test } from 'node:test';
+import { replicator, temporaryFolder } from './command-process.ts';
 
 test('config print shows every setting with its origin, from the environment and .env, and no secret', async (t) => {
   const folder = temporaryFolder(t);
@@ -27,7 +20,7 @@ test('config print shows every setting with its origin, from the environment and
     REPLICATOR_API_KEYS: 'canary-key',
     REPLICATOR_PORT: '1',
   };
-  const { exitCode, out, err } = await runReplicator(folder, ['config', 'print'], env);
+  const { exitCode, out, err } = await replicator(folder, ['config', 'print'], env);
   assert.equal(exitCode, 0, err);
   assert.match(out, /S3_BUCKET +from-file +\.env\n/);
   assert.match(out, /GCS_BUCKET +from-env +environment \(GCP_BUCKET_NAME\)\n/);
@@ -38,7 +31,7 @@ test('config print shows every setting with its origin, from the environment and
   assert.match(err, /warning: REPLICATOR_PORT: is not a setting/);
   for (const canary of ['canary-in-file', 'canary-id', 'canary-key', encryptionKey])
     assert.ok(!`${out}${err}`.includes(canary));
-  const json = await runReplicator(folder, ['config', 'print', '--json'], env);
+  const json = await replicator(folder, ['config', 'print', '--json'], env);
   assert.equal(json.exitCode, 0);
   const parsed: unknown = JSON.parse(json.out);
   assert.ok(typeof parsed === 'object' && parsed !== null && 'kind' in parsed && parsed.kind === 'ok');
@@ -46,7 +39,7 @@ test('config print shows every setting with its origin, from the environment and
 });
 
 test('config print of a wrong configuration tells every problem and ends with 2', async (t) => {
-  const { exitCode, err } = await runReplicator(temporaryFolder(t), ['config', 'print'], {
+  const { exitCode, err } = await replicator(temporaryFolder(t), ['config', 'print'], {
     S3_BUCKET: 's3://photos',
     PORT: 'http',
     HOST: '0.0.0.0',
@@ -57,7 +50,7 @@ test('config print of a wrong configuration tells every problem and ends with 2'
 });
 
 test('serve refuses a wrong configuration with the same text and ends with 2', async (t) => {
-  const { exitCode, err } = await runReplicator(temporaryFolder(t), ['serve'], { PORT: 'http' });
+  const { exitCode, err } = await replicator(temporaryFolder(t), ['serve'], { PORT: 'http' });
   assert.equal(exitCode, 2, err);
   assert.match(err, /PORT: is not a whole number in range/);
 });
@@ -65,10 +58,7 @@ test('serve refuses a wrong configuration with the same text and ends with 2', a
 test('two created keys are never the same', async (t) => {
   const folder = temporaryFolder(t);
   const args = ['keys', 'create', '--scope', 'write', '--id', 'ci'];
-  const [first, second] = await Promise.all([
-    runReplicator(folder, args, {}),
-    runReplicator(folder, args, {}),
-  ]);
+  const [first, second] = await Promise.all([replicator(folder, args, {}), replicator(folder, args, {})]);
   assert.match(first.out, /^rpl_ci_[\w-]{43}\nwrite:ci:[0-9a-f]{64}\n$/);
   assert.notEqual(first.out, second.out);
 });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { post } from '../../sandbox/deliveries.ts';
 import { createApiKey } from '../../src/config/api-keys.ts';
-import { runReplicator } from './replicator-process.ts';
+import { replicator } from './command-process.ts';
 import { SOURCE_BUCKET, SystemUnderTest, TARGET_BUCKET } from './service-under-test.ts';
 
 interface CheckJson {
@@ -23,7 +23,7 @@ async function examine(
   more: Record<string, string> = {},
 ): Promise<{ readonly exitCode: unknown; readonly checks: readonly CheckJson[] }> {
   const env = { ...system.clouds.settings, REPLICATOR_URL: system.service.url, ...more };
-  const { exitCode, out, err } = await runReplicator(system.folder, ['doctor', '--json', ...args], env);
+  const { exitCode, out, err } = await replicator(system.folder, ['doctor', '--json', ...args], env);
   assert.notEqual(out, '', err);
   return { exitCode, checks: (JSON.parse(out) as { checks: CheckJson[] }).checks };
 }
@@ -50,7 +50,7 @@ test('set up by the command, one object goes the whole way; everything is well, 
     putEvent: () => assert.fail('The event bus is off'),
   });
   const args = ['setup', 'notification', '--function', FUNCTION_ARN, '--apply'];
-  const setup = await runReplicator(system.folder, args, settings);
+  const setup = await replicator(system.folder, args, settings);
   assert.equal(setup.exitCode, 0, setup.out + setup.err);
   const { exitCode, checks } = await examine(system, ['--canary']);
   assert.deepEqual(

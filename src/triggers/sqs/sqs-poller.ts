@@ -28,6 +28,8 @@ const HELPER_WAIT_SEC = 1;
 const PAUSE_LOOK_MS = 1_000;
 const PROBE_STORE_MS = 5_000;
 const ASK_FACTS_MS = 60_000;
+/** At the end a receive may bring what the queue has given to it already: otherwise that would stay hidden. */
+const LAST_ANSWER_MS = 500;
 /** Kept of the grace of a shutdown for giving back what was not stored. */
 const GIVE_BACK_SHARE_MS = 2_000;
 
@@ -59,6 +61,8 @@ export class SqsPoller {
   readonly #running = new Set<Promise<void>>();
   readonly #receivers = new Set<Promise<void>>();
   #asking: Promise<void> = Promise.resolve();
+  /** Ends the receives that are under way. */
+  #interrupt = new AbortController();
   #roomMade = Promise.withResolvers<void>();
   #pause: Pause | null = null;
   #inHand = 0;
@@ -90,20 +94,21 @@ export class SqsPoller {
     };
   }
 
-  /** Asks for nothing more at once; what was received is stored and deleted within the grace, or given back. */
+  /** Begins no receive any more; what was received is stored and deleted within the grace, or given back. */
   async stop(graceMs: number): Promise<void> {
     const { clock } = this.#options;
     this.#stopping.abort();
     const isDone = new AbortController();
-    const cutAfterMs = graceMs - Math.min(GIVE_BACK_SHARE_MS, graceMs / 2);
-    const timer = clock.sleep(cutAfterMs, isDone.signal).then(
-      () => this.#cut.abort(),
-      () => {},
-    );
+    const after = async (ms: number, end: () => void): Promise<void> =>
+      clock.sleep(ms, isDone.signal).then(end, () => {});
+    const timers = [
+      after(Math.min(LAST_ANSWER_MS, graceMs / 4), () => this.#endReceives()),
+      after(graceMs - Math.min(GIVE_BACK_SHARE_MS, graceMs / 2), () => this.#cut.abort()),
+    ];
     await Promise.all([...this.#receivers, this.#asking]);
     await Promise.all(this.#running);
     isDone.abort();
-    await timer;
+    await Promise.all(timers);
   }
 
   #add(kind: 'first' | 'helper'): void {
@@ -117,7 +122,7 @@ export class SqsPoller {
     while (!signal.aborted) {
       const isClear = await this.#untilClear(kind, signal);
       if (!isClear) return;
-      const messages = await this.#ask(kind === 'first' ? LONGEST_WAIT_SEC : HELPER_WAIT_SEC, signal);
+      const messages = await this.#ask(kind === 'first' ? LONGEST_WAIT_SEC : HELPER_WAIT_SEC);
       if (messages.length === 0 && kind === 'helper') return;
       if (messages.length > 0) this.#begin(messages);
       // A queue gives fewer than it could, also while thousands wait.
@@ -173,9 +178,10 @@ export class SqsPoller {
     await this.#handler.probeStore();
   }
 
-  async #ask(waitSec: number, signal: AbortSignal): Promise<readonly ReceivedMessage[]> {
+  async #ask(waitSec: number): Promise<readonly ReceivedMessage[]> {
     const { messages } = this.#options;
     const request = { max: MESSAGES_PER_CALL, waitSec, visibilitySec: VISIBILITY_SEC };
+    const { signal } = this.#interrupt;
     try {
       const received = await messages.receive(request, signal);
       this.#trouble.succeeded('receive');
@@ -197,8 +203,16 @@ export class SqsPoller {
       this.#bytesInHand -= bytes;
       this.#roomMade.resolve();
       this.#roomMade = Promise.withResolvers();
+      if (this.#handler.storeProblem === null) return;
+      // A long poll that is under way would be given the same messages again and again.
+      this.#endReceives();
     });
     this.#running.add(handled);
+  }
+
+  #endReceives(): void {
+    this.#interrupt.abort();
+    this.#interrupt = new AbortController();
   }
 
   /** Asks now and then how many messages wait. That may be forbidden without any harm to the intake. */
