@@ -2,7 +2,7 @@
 // refusal becomes the fault that the caller's translator makes of it, so that S3 is understood in one place only.
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Fault } from '../core/faults.ts';
-import type { CredentialsProvider } from './credentials.ts';
+import { awsIdentity, type CredentialsProvider } from './credentials.ts';
 
 /** What S3 answered instead of a success. */
 export interface S3Refusal {
@@ -60,10 +60,7 @@ export class S3Calls {
     this.#client = new sdk.S3Client({
       region,
       ...(endpoint === null ? {} : { endpoint, forcePathStyle: true }),
-      credentials: async () => {
-        const { accessKeyId, secretAccessKey, sessionToken } = await credentials();
-        return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
-      },
+      credentials: async () => awsIdentity(await credentials()),
       // A write that was sent twice could undo what somebody else wrote in between.
       maxAttempts: 1,
       requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },

@@ -36,7 +36,8 @@ test('the table and the code name the same permissions at AWS', () => {
 
 test('the page has a statement for everyone, whose actions are those of the table', () => {
   const page = readFileSync(join(ROOT, 'docs/iam.md'), 'utf8');
-  const policies = [...page.matchAll(/```json\n(\{\n {2}"Version"[^]*?)```/g)].map(
+  const ofAws = page.slice(page.indexOf('## AWS'), page.indexOf('## What S3 needs'));
+  const policies = [...ofAws.matchAll(/```json\n(\{\n {2}"Version"[^]*?)```/g)].map(
     ([, text]) => JSON.parse(text ?? '') as { Statement: { Action: string | string[]; Resource: string }[] },
   );
   const shells = Object.keys(SHELLS) as Shell[];
@@ -51,4 +52,15 @@ test('the page has a statement for everyone, whose actions are those of the tabl
     assert.deepEqual(granted.toSorted(), needed.toSorted(), shell);
   }
   for (const { permission } of GOOGLE_PERMISSIONS) assert.ok(page.includes(`\`${permission}\``), permission);
+});
+
+test('the role that the page about Lambda makes has what the replicating function needs, and no more', () => {
+  const page = readFileSync(join(ROOT, 'docs/deploy/lambda.md'), 'utf8');
+  const begin = page.indexOf('--role-name replicator-replicate --policy-name');
+  const policy = page.slice(begin, page.indexOf('\nEOF', begin));
+  const granted = new Set([...policy.matchAll(/"((?:s3|sqs|logs|kms):\w+)"/g)].map(([, action]) => action));
+  const ofShell = AWS_PERMISSIONS.filter(({ shells }) => shells.includes('lambda_replicate'));
+  // What is encrypted, and what is called without a queue, is said beside it.
+  const needed = ofShell.filter(({ resource }) => resource !== 'source_key' && resource !== 'failure_queue');
+  assert.deepEqual([...granted].toSorted(), [...new Set(needed.map(({ action }) => action))].toSorted());
 });

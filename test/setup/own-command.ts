@@ -29,7 +29,7 @@ export async function runOwnCommand(
     loadConfig: async () => load(),
     // Without an address of its own it must not meet a service that happens to run on this machine.
     loadClient: async () => loadClientConfig({ env: { REPLICATOR_URL: NOBODY, ...env }, envFileText: null }),
-    openSetup: async () => openSetup(parts()),
+    openSetup: async (profile) => openSetup(parts(), profile),
     openDoctor: async () => openDoctor(parts()),
   });
 }

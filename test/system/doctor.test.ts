@@ -8,6 +8,7 @@ import { post } from '../../sandbox/deliveries.ts';
 import { createApiKey } from '../../src/config/api-keys.ts';
 import { replicator } from './command-process.ts';
 import { SOURCE_BUCKET, SystemUnderTest, TARGET_BUCKET } from './service-under-test.ts';
+import { QUEUE, startSqsSystem } from './sqs-under-test.ts';
 
 interface CheckJson {
   readonly name: string;
@@ -64,6 +65,40 @@ test('set up by the command, one object goes the whole way; everything is well, 
   assert.equal(named(checks, 'whole way: clean up')?.state, 'ok');
   assert.deepEqual(s3.listKeys(SOURCE_BUCKET), []);
   assert.deepEqual(gcs.objects(TARGET_BUCKET), []);
+});
+
+test('through a queue that is set up by the command, everything is well too', async () => {
+  await using world = await startSqsSystem({
+    prepare: (sqs) => {
+      sqs.createQueue('dead');
+      const redrive = { deadLetterTargetArn: sqs.queueArn('dead'), maxReceiveCount: 5 };
+      sqs.createQueue(QUEUE, { RedrivePolicy: JSON.stringify(redrive) });
+    },
+  });
+  const { system, sqs } = world;
+  system.clouds.s3.connect({
+    defect: (kind, arn) => (kind === 'Queue' && sqs.policyOf(arn) !== null ? null : 'There is no such queue'),
+    deliver: async (_kind, arn, document) =>
+      sqs.deliver(arn, JSON.stringify(document)) ? null : { reason: 'gone', status: null, isFinal: true },
+    putEvent: () => assert.fail('The event bus is off'),
+  });
+  const queue = { AWS_ENDPOINT_URL_SQS: sqs.url, SQS_QUEUE_URL: sqs.queueUrl(QUEUE) };
+  const settings = { ...system.clouds.settings, ...queue };
+  const setup = await replicator(system.folder, ['setup', 'notification', '--apply'], settings);
+  assert.equal(setup.exitCode, 0, setup.out + setup.err);
+  // The test event that S3 sends then.
+  await world.untilEmpty();
+  const { exitCode, checks } = await examine(system, ['--canary'], queue);
+  assert.deepEqual(
+    checks.filter(({ state }) => state === 'failed' || state === 'warning'),
+    [],
+  );
+  assert.equal(exitCode, 0);
+  assert.match(named(checks, 'notification')?.detail ?? '', /to the queue that is polled/);
+  assert.equal(named(checks, 'queue: receiving')?.state, 'ok');
+  assert.match(named(checks, 'whole way: arrival')?.detail ?? '', /size, CRC32C and stamp agree$/);
+  assert.deepEqual(system.clouds.gcs.objects(TARGET_BUCKET), []);
+  assert.equal(sqs.inspect('dead').messages.length, 0);
 });
 
 test('an object whose notification never comes is told with what the service knows, and taken away', async () => {
