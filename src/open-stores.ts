@@ -41,7 +41,7 @@ export async function openSource(
 }
 
 /** Tokens for the target; null for an emulator, which takes none. Throws `credentials_invalid` for a malformed key. */
-export function openGoogleTokens({ config, secrets, clock }: StoresRequest): AccessTokens | null {
+function openGoogleTokens({ config, secrets, clock }: StoresRequest): AccessTokens | null {
   if (config.target.credentials === 'none') return null;
   return googleAccessToken(googleCredentialsOf(secrets), clock);
 }

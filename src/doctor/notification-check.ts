@@ -43,7 +43,6 @@ export function judgeNotification(
   const needed = reachOfRule(rule);
   const created = { ...needed, events: CREATED };
   const whole = document.entries.filter((entry) => reachCovers(reachOf(entry), created));
-  const parts = document.entries.filter((entry) => reachesOverlap(reachOf(entry), created));
   const ours = whole.find(({ arn }) => arn === queueArn) ?? whole.find(({ kind }) => kind === 'topic');
   const entry = ours ?? whole[0];
   if (entry === undefined) {
@@ -51,7 +50,7 @@ export function judgeNotification(
       return ok(
         'EventBridge gets every event of the bucket; whether a rule there sends them on shows --canary',
       );
-    const [part] = parts;
+    const part = document.entries.find((one) => reachesOverlap(reachOf(one), created));
     return part === undefined
       ? failed('New objects are not announced to anybody', SEE_PLAN)
       : warning(`Only some of the objects are announced: ${nameOf(part)}`, SEE_PLAN);

@@ -58,7 +58,9 @@ test('the role that the page about Lambda makes has what the replicating functio
   const page = readFileSync(join(ROOT, 'docs/deploy/lambda.md'), 'utf8');
   const begin = page.indexOf('--role-name replicator-replicate --policy-name');
   const policy = page.slice(begin, page.indexOf('\nEOF', begin));
-  const granted = new Set([...policy.matchAll(/"((?:s3|sqs|logs|kms):\w+)"/g)].map(([, action]) => action));
+  const granted = new Set(
+    [...policy.matchAll(/"((?:s3|sqs|logs|kms):\w+)"/g)].map(([, action = '']) => action),
+  );
   const ofShell = AWS_PERMISSIONS.filter(({ shells }) => shells.includes('lambda_replicate'));
   // What is encrypted, and what is called without a queue, is said beside it.
   const needed = ofShell.filter(({ resource }) => resource !== 'source_key' && resource !== 'failure_queue');

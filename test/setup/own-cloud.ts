@@ -37,8 +37,9 @@ export async function startOwnCloud(
 ): Promise<OwnCloud> {
   const s3 = await startSandboxS3({ ...KEYS, accountId: ACCOUNT });
   const sqs = await startSandboxSqs({ ...KEYS, accountId: ACCOUNT });
-  const sns = await startSandboxSns({ ...KEYS, accountId: ACCOUNT, deliverToQueue: sqs.deliver });
-  const eventBridge = startSandboxEventBridge({ deliverToQueue: sqs.deliver });
+  const deliverToQueue: typeof sqs.deliver = (...message) => sqs.deliver(...message);
+  const sns = await startSandboxSns({ ...KEYS, accountId: ACCOUNT, deliverToQueue });
+  const eventBridge = startSandboxEventBridge({ deliverToQueue });
   const { bearerToken } = options;
   const gcs = await startSandboxGcs(bearerToken === undefined ? {} : { bearerToken });
   const functions = new Map<string, CloudFunction>([[FUNCTION_ARN, async () => {}]]);

@@ -30,18 +30,18 @@ interface RunJson {
 
 /** What somebody else configures, and what is there, by the vendor's own client. */
 function clientOf({ s3 }: OwnCloud): {
-  read(): Promise<NotificationConfiguration>;
-  write(configuration: NotificationConfiguration): Promise<void>;
+  readonly read: () => Promise<NotificationConfiguration>;
+  readonly write: (configuration: NotificationConfiguration) => Promise<void>;
 } {
   const client = new S3Client({ endpoint: s3.url, region: REGION, credentials: KEYS, forcePathStyle: true });
   return {
-    async read() {
+    read: async () => {
       const { $metadata: _, ...found } = await client.send(
         new GetBucketNotificationConfigurationCommand({ Bucket: SOURCE }),
       );
       return found;
     },
-    async write(NotificationConfiguration) {
+    write: async (NotificationConfiguration) => {
       await client.send(
         new PutBucketNotificationConfigurationCommand({ Bucket: SOURCE, NotificationConfiguration }),
       );

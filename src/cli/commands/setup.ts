@@ -103,7 +103,7 @@ function chosenDestination(config: ShownConfig, options: NotificationOptions): D
 /** The one code of all buckets; where some went well and others did not, partial. */
 function exitCodeOfRuns(runs: readonly BucketRun[]): ExitCode {
   const codes = new Set(runs.map(exitCodeOfRun));
-  const [first = EXIT.ok] = [...codes].filter((code) => code !== EXIT.ok);
+  const first = [...codes].find((code) => code !== EXIT.ok) ?? EXIT.ok;
   return codes.size > 1 && codes.has(EXIT.ok) ? EXIT.partial : first;
 }
 
