@@ -119,6 +119,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'config',
   ],
   'open-doctor.ts': [
+    'core',
     'aws',
     'config',
     'doctor',
