@@ -154,14 +154,14 @@ test('a batch that is stored slowly holds no other back, and its messages stay h
 test('messages in hand are bounded, and the rest stays in the queue', async () => {
   const inserts = heldInserts();
   const world = openPollerWorld({ accept: inserts.accept });
-  await world.send(...Array.from({ length: 600 }, (_, index) => notificationOf(`k${index}`)));
-  await world.until('enough in hand', () => world.poller.state().inHand >= 200);
+  await world.send(...Array.from({ length: 900 }, (_, index) => notificationOf(`k${index}`)));
+  await world.until('enough in hand', () => world.poller.state().inHand >= 400);
   await world.settle();
-  assert.ok(world.poller.state().inHand <= 200 + 4 * 10);
+  assert.ok(world.poller.state().inHand <= 400 + 8 * 10);
   inserts.letGo();
   await world.until('the deletes', () => world.messages.size === 0);
   await world.stop();
-  assert.equal((await world.keys()).length, 600);
+  assert.equal((await world.keys()).length, 900);
 });
 
 test('large bodies are bounded by their bytes', async () => {
@@ -169,11 +169,11 @@ test('large bodies are bounded by their bytes', async () => {
   const world = openPollerWorld({ accept: inserts.accept });
   const filler = 'x'.repeat(900 * 1024);
   await world.send(
-    ...Array.from({ length: 80 }, (_, index) => ({ Records: [keyRecord(`k${index}`)], filler })),
+    ...Array.from({ length: 160 }, (_, index) => ({ Records: [keyRecord(`k${index}`)], filler })),
   );
   await world.until('enough in hand', () => world.poller.state().inHand >= 20);
   await world.settle();
-  assert.ok(world.poller.state().inHand <= 60, `${world.poller.state().inHand} messages of 900 KiB`);
+  assert.ok(world.poller.state().inHand <= 100, `${world.poller.state().inHand} messages of 900 KiB`);
   inserts.letGo();
   await world.until('the deletes', () => world.messages.size === 0);
   await world.stop();

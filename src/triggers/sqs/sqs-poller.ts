@@ -17,10 +17,10 @@ import type { IntakeGate } from '../../replication/intake-gate.ts';
 import { MessageHandler, VISIBILITY_SEC } from './message-handler.ts';
 import { QueueTrouble } from './queue-trouble.ts';
 
-/** Receives side by side while there is much to receive. */
-export const MOST_RECEIVERS = 4;
+/** Receives side by side while there is much to receive: what a queue gives at once, over a network that takes its time. */
+export const MOST_RECEIVERS = 8;
 /** Messages in hand above which no more are asked for; what was asked for already may come on top. */
-const MOST_IN_HAND = 200;
+const MOST_IN_HAND = 400;
 /** The same for the bytes of their bodies. */
 const MOST_BYTES_IN_HAND = 16 * 1024 * 1024;
 /** A receiver beside the first one ends when nothing came for so long. */
