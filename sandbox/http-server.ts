@@ -21,6 +21,8 @@ export interface SandboxRequest {
   readonly headers: IncomingHttpHeaders;
   /** Throws when the client goes away before the end. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** Aborted once the connection is of no use any more; for handlers that wait before they answer. */
+  readonly gone: AbortSignal;
 }
 
 export type SandboxHandler = (request: SandboxRequest) => Promise<SandboxAnswer>;
@@ -83,6 +85,17 @@ export async function startSandboxServer(handler: SandboxHandler, port = 0): Pro
   };
 }
 
+/** A server with more to it: a service. What `more` has wins, and getters stay getters. */
+export function withMore<S extends SandboxServer>(
+  server: SandboxServer,
+  more: Omit<S, keyof SandboxServer> & Partial<SandboxServer>,
+): S {
+  return Object.defineProperties({} as S, {
+    ...Object.getOwnPropertyDescriptors(server),
+    ...Object.getOwnPropertyDescriptors(more),
+  });
+}
+
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeAllConnections();
@@ -123,6 +136,9 @@ async function serve(server: Service, req: IncomingMessage, res: ServerResponse)
     rawQuery: question < 0 ? '' : rawUrl.slice(question + 1),
     headers,
     body: readBody(exchange),
+    get gone() {
+      return whenClosed(res);
+    },
   };
   try {
     await tell?.('arrived');
@@ -179,6 +195,13 @@ async function* readBody({ req, effect, tell }: Exchange): AsyncGenerator<Uint8A
   } finally {
     if (effect?.kind === 'cut_request') req.destroy();
   }
+}
+
+function whenClosed(res: ServerResponse): AbortSignal {
+  const closed = new AbortController();
+  if (res.destroyed) closed.abort();
+  else res.once('close', () => closed.abort());
+  return closed.signal;
 }
 
 /** Unread request bytes would stop the next request on a kept-alive connection. */

@@ -1,7 +1,7 @@
 // Alerting put together: what is looked at, who is told, and the counts that it rests on.
 import type { Config, Secrets } from './config/config.ts';
-import type { DurableNotes } from './core/durable-notes.ts';
-import type { TransferQueue } from './core/transfer-queue.ts';
+import type { MessageQueueTrouble } from './core/message-intake.ts';
+import type { QueueStorage } from './core/queue-storage.ts';
 import type { StoreSeen } from './replication/alert-conditions.ts';
 import { type Alerts, startAlerts } from './replication/alerts.ts';
 import type { HeldDeletes } from './replication/held-deletes.ts';
@@ -17,11 +17,12 @@ interface AlertParts {
   readonly config: Config;
   readonly secrets: Secrets;
   readonly version: string;
-  readonly queue: TransferQueue & { readonly notes: DurableNotes };
+  readonly queue: QueueStorage;
   readonly gate: IntakeGate;
   readonly tally: LagTally;
   readonly heldDeletes: HeldDeletes;
   readonly storeStates: () => readonly StoreSeen[];
+  readonly messageQueueTrouble: () => MessageQueueTrouble | null;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -37,12 +38,14 @@ export function openAlerts(parts: AlertParts, opened: AsyncDisposableStack): Ale
   const alerts = startAlerts({
     queue,
     notes: queue.notes,
+    leadership: queue.leadership,
     clock,
     random,
     happenings: createAlertHappenings({ logger, metrics }),
     tally,
     objectiveMs: config.lagObjectiveMs,
     stores: storeStates,
+    messageQueue: parts.messageQueueTrouble,
     brakes: async () =>
       (await heldDeletes.list()).map(({ brake: { ruleName, trip } }) => ({ ruleName, trip })),
     diskProblem: () => gate.hostTroubles.find(({ reason }) => reason === 'disk_reserve')?.detail ?? null,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chunkedForm, decodeAwsChunked } from './aws-chunked.ts';
-import { hmac, type VerifiedSignature } from './signature.ts';
+import { hmac } from '../signature-v4.ts';
+import type { VerifiedSignature } from './signature.ts';
 
 // The worked examples of the Amazon S3 API reference: 65 KiB of "a" in two chunks, without and with a trailer.
 const scope = '20130524/us-east-1/s3/aws4_request';

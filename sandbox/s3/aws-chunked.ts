@@ -2,7 +2,8 @@
 // Yields the object's own bytes as they arrive; chunk and trailer signatures are checked here, checksums are not.
 import { createHash } from 'node:crypto';
 import { S3Error } from './errors.ts';
-import { hmac, sha256Hex, type VerifiedSignature } from './signature.ts';
+import { hmac, sha256Hex } from '../signature-v4.ts';
+import type { VerifiedSignature } from './signature.ts';
 
 const smallestChunkBytes = 8192;
 const longestLineBytes = 4096;

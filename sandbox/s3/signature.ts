@@ -1,23 +1,17 @@
 // Signature Version 4 as S3 checks it, in the Authorization header or in a presigned query string.
 // It decides who may pass; what the body must look like is told to the reader of the body.
-import { createHash, createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { KnownKeys, Keyring } from '../aws/keyring.ts';
+import {
+  deriveSigningKey,
+  headerText,
+  type SignatureClaim,
+  signatureMatches,
+  type SignedRequest,
+  signingAlgorithm,
+} from '../signature-v4.ts';
 import { S3Error } from './errors.ts';
-import { decodeUri, encodeUri, encodeUriPath, parseQuery } from './uri.ts';
-
-export interface SandboxCredentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Required on every request where it is set; a token on a request is refused where it is not. */
-  readonly sessionToken?: string | undefined;
-}
-
-export interface SignedRequest {
-  readonly method: string;
-  readonly rawPath: string;
-  readonly rawQuery: string;
-  readonly headers: IncomingHttpHeaders;
-}
+import { parseQuery } from './uri.ts';
 
 export interface VerifiedSignature {
   /** The value of x-amz-content-sha256, or UNSIGNED-PAYLOAD for a presigned request without one. */
@@ -28,21 +22,16 @@ export interface VerifiedSignature {
   readonly signingKey: Buffer;
 }
 
-interface Claim {
-  readonly accessKeyId: string;
-  readonly date: string;
-  readonly region: string;
-  readonly service: string;
-  readonly signedHeaders: readonly string[];
-  readonly signature: string;
-  readonly amzDate: string;
+export interface VerifiedCaller extends VerifiedSignature {
+  readonly keys: KnownKeys;
+}
+
+interface Claim extends SignatureClaim {
   readonly token: string | null;
-  readonly payloadHash: string;
   /** Null for a header-signed request. */
   readonly expiresSeconds: number | null;
 }
 
-const algorithm = 'AWS4-HMAC-SHA256';
 const allowedSkewMs = 15 * 60 * 1000;
 const longestPresignSeconds = 604_800;
 
@@ -52,10 +41,10 @@ const longestPresignSeconds = 604_800;
  */
 export function verifySignature(
   request: SignedRequest,
-  credentials: SandboxCredentials,
+  keyring: Keyring,
   region: string,
   nowMs: number,
-): VerifiedSignature {
+): VerifiedCaller {
   const query = parseQuery(request.rawQuery);
   const presigned = query.some(([name]) => name === 'X-Amz-Algorithm' || name === 'X-Amz-Signature');
   const authorization = request.headers.authorization;
@@ -63,22 +52,17 @@ export function verifySignature(
   const claim = presigned
     ? readPresignedClaim(new Map(query), request.headers)
     : readHeaderClaim(authorization ?? '', request.headers);
-  checkIdentity(claim, credentials);
+  const keys = checkIdentity(claim, keyring, nowMs);
   checkScope(claim, region);
   checkTime(claim, nowMs);
   checkSignedHeaders(claim, request.headers);
 
   const scope = `${claim.date}/${claim.region}/${claim.service}/aws4_request`;
-  const signingKey = deriveSigningKey(credentials.secretAccessKey, claim);
-  // Clients that send a header value outside ASCII sign either the bytes on the wire or its UTF-8 form.
-  const matches = (['latin1', 'utf8'] as const).some((encoding) => {
-    const canonical = canonicalRequest(request, query, claim, encoding);
-    const toSign = [algorithm, claim.amzDate, scope, sha256Hex(canonical)].join('\n');
-    return hmac(signingKey, toSign).toString('hex') === claim.signature;
-  });
-  if (!matches)
+  const signingKey = deriveSigningKey(keys.secretAccessKey, claim);
+  if (!signatureMatches(request, claim, signingKey))
     throw new S3Error('SignatureDoesNotMatch', { elements: { AWSAccessKeyId: claim.accessKeyId } });
   return {
+    keys,
     payloadHash: claim.payloadHash,
     signature: claim.signature,
     amzDate: claim.amzDate,
@@ -93,7 +77,7 @@ function readHeaderClaim(authorization: string, headers: IncomingHttpHeaders): C
       authorization,
     );
   if (match === null) {
-    if (!authorization.startsWith(algorithm))
+    if (!authorization.startsWith(signingAlgorithm))
       throw new S3Error('InvalidRequest', {
         message:
           'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
@@ -131,7 +115,7 @@ function readPresignedClaim(query: ReadonlyMap<string, string>, headers: Incomin
       });
     return found;
   };
-  if (value('X-Amz-Algorithm') !== algorithm) throw new S3Error('AuthorizationQueryParametersError');
+  if (value('X-Amz-Algorithm') !== signingAlgorithm) throw new S3Error('AuthorizationQueryParametersError');
   const expiresSeconds = Number(value('X-Amz-Expires'));
   if (!Number.isInteger(expiresSeconds) || expiresSeconds < 1 || expiresSeconds > longestPresignSeconds)
     throw new S3Error('AuthorizationQueryParametersError', {
@@ -169,10 +153,13 @@ function readCredential(
   return { accessKeyId, date, region, service };
 }
 
-function checkIdentity(claim: Claim, credentials: SandboxCredentials): void {
-  if (claim.accessKeyId !== credentials.accessKeyId)
+function checkIdentity(claim: Claim, keyring: Keyring, nowMs: number): KnownKeys {
+  const keys = keyring.find(claim.accessKeyId);
+  if (keys === null)
     throw new S3Error('InvalidAccessKeyId', { elements: { AWSAccessKeyId: claim.accessKeyId } });
-  if (claim.token !== (credentials.sessionToken ?? null)) throw new S3Error('InvalidToken');
+  if (claim.token !== (keys.sessionToken ?? null)) throw new S3Error('InvalidToken');
+  if (keys.expiresAtMs !== null && keys.expiresAtMs <= nowMs) throw new S3Error('ExpiredToken');
+  return keys;
 }
 
 function checkScope(claim: Claim, region: string): void {
@@ -227,59 +214,7 @@ function checkSignedHeaders(claim: Claim, headers: IncomingHttpHeaders): void {
     });
 }
 
-function canonicalRequest(
-  request: SignedRequest,
-  query: readonly [string, string][],
-  claim: Claim,
-  encoding: 'latin1' | 'utf8',
-): Buffer {
-  const canonicalQuery = query
-    .filter(([name]) => name !== 'X-Amz-Signature')
-    .map(([name, value]) => [encodeUri(name), encodeUri(value)] as const)
-    .sort(([nameA, valueA], [nameB, valueB]) => compareText(nameA, nameB) || compareText(valueA, valueB))
-    .map(([name, value]) => `${name}=${value}`)
-    .join('&');
-  const canonicalHeaders = claim.signedHeaders
-    .map((name) => `${name}:${(headerText(request.headers, name) ?? '').trim().replaceAll(/\s+/g, ' ')}\n`)
-    .join('');
-  return Buffer.from(
-    [
-      request.method,
-      encodeUriPath(decodeUri(request.rawPath)),
-      canonicalQuery,
-      canonicalHeaders,
-      claim.signedHeaders.join(';'),
-      claim.payloadHash,
-    ].join('\n'),
-    encoding,
-  );
-}
-
-function deriveSigningKey(secretAccessKey: string, claim: Claim): Buffer {
-  const dateKey = hmac(`AWS4${secretAccessKey}`, claim.date);
-  const regionKey = hmac(dateKey, claim.region);
-  return hmac(hmac(regionKey, claim.service), 'aws4_request');
-}
-
-export function hmac(key: string | Buffer, value: string): Buffer {
-  return createHmac('sha256', key).update(value).digest();
-}
-
-export function sha256Hex(value: string | Uint8Array): string {
-  return createHash('sha256').update(value).digest('hex');
-}
-
-function headerText(headers: IncomingHttpHeaders, name: string): string | null {
-  const value = headers[name];
-  if (value === undefined) return null;
-  return typeof value === 'string' ? value : value.join(',');
-}
-
 function amzDateOf(date: string | undefined): string | null {
   const ms = date === undefined ? Number.NaN : Date.parse(date);
   return Number.isNaN(ms) ? null : new Date(ms).toISOString().replaceAll(/[-:]|\.\d{3}/g, '');
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

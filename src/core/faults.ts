@@ -209,7 +209,7 @@ export const FAULTS = {
   },
   queue_unavailable: {
     disposition: 'wait_for_store',
-    title: 'The message queue does not answer',
+    title: 'The message queue is not available for the moment',
     remedy:
       'Nothing to do: it is asked again. If it lasts, check the network, AWS_REGION and the queue address.',
   },
@@ -224,11 +224,34 @@ export const FAULTS = {
     title: 'The message queue does not exist',
     remedy: 'Check SQS_QUEUE_URL: its account, its region and its name.',
   },
+  queue_refused: {
+    disposition: 'park',
+    title: 'The message queue refuses the request as invalid',
+    remedy:
+      'Read the message: it carries the reason of the queue. Check SQS_QUEUE_URL, AWS_REGION and the kind of queue.',
+  },
   delete_brake: {
     disposition: 'park',
     title: 'Deletes of this rule are stopped by the brake',
     remedy:
       'Look at what would be deleted ("replicator brake"), then let it happen or let the objects stay: "replicator brake release RULE" or "replicator brake reject RULE".',
+  },
+  time_too_short: {
+    disposition: 'park',
+    title: 'The object cannot be copied in the time that a message can be held',
+    remedy:
+      'Set REPLICATOR_URL and REPLICATOR_API_KEY to a service, which then takes such objects over; in a function, raise its timeout first.',
+  },
+  service_unreachable: {
+    disposition: 'wait_for_store',
+    title: 'The service that takes large objects over does not answer',
+    remedy: 'Nothing to do: it is asked again. If it lasts, check REPLICATOR_URL and the network to it.',
+  },
+  service_refused: {
+    disposition: 'park',
+    title: 'The service does not take the object over',
+    remedy:
+      'Check REPLICATOR_URL, that REPLICATOR_API_KEY has the scope write, and that its rules cover the object.',
   },
   unexpected: {
     disposition: 'retry',

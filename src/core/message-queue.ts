@@ -6,6 +6,8 @@
 
 /** Messages that one call takes or gives, at most. */
 export const MESSAGES_PER_CALL = 10;
+/** The longest that a receive waits for a message, in seconds. */
+export const LONGEST_WAIT_SEC = 20;
 /** The longest delay that a message can be sent with, in seconds. */
 export const LONGEST_DELAY_SEC = 900;
 /** A message can be hidden no longer than this in all, counted from its receipt; extensions do not reset it. */
@@ -45,21 +47,28 @@ export interface MessageQueueFacts {
   readonly visibilitySec: number;
   /** Receipts after which a message goes to the queue for dead letters; null where there is none. */
   readonly maxReceiveCount: number | null;
+  /** A message that nobody takes is lost after so long; null where the queue told nothing. */
+  readonly retentionSec: number | null;
   /** About how many messages wait; null where the queue told nothing. */
   readonly waiting: number | null;
 }
 
 /**
- * Every method throws the faults `queue_denied`, `queue_missing`, `queue_unavailable`, `credentials_invalid` or
- * `credentials_unavailable`, and nothing else than those, the signal's reason and bugs.
+ * Every method asks once: whoever calls decides whether and when to ask again. It throws the faults `queue_denied`,
+ * `queue_missing`, `queue_unavailable`, `queue_refused`, `key_access_denied`, `clock_skewed`, `credentials_invalid`,
+ * `credentials_expired`, `credentials_unavailable` or `unexpected`, and nothing else than those, the signal's reason
+ * and bugs.
  */
 export interface MessageQueue {
-  /** Waits up to `waitSec` (20 at most) for the first message; an empty list where none came. */
+  /**
+   * Waits up to `waitSec` (LONGEST_WAIT_SEC at most) for the first message; an empty list where none came. Messages of
+   * a receive that was aborted may stay hidden for `visibilitySec`.
+   */
   receive(
     request: { readonly max: number; readonly waitSec: number; readonly visibilitySec: number },
     signal: AbortSignal,
   ): Promise<readonly ReceivedMessage[]>;
-  /** Takes up to MESSAGES_PER_CALL; answers those that were not deleted. A message that is gone is no failure. */
+  /** Takes up to MESSAGES_PER_CALL; answers those that were not deleted. One that is gone is no failure, or a stale one. */
   delete(
     messages: readonly Pick<ReceivedMessage, 'id' | 'receipt'>[],
     signal: AbortSignal,
@@ -69,7 +78,10 @@ export interface MessageQueue {
     messages: readonly (Pick<ReceivedMessage, 'id' | 'receipt'> & { readonly visibilitySec: number })[],
     signal: AbortSignal,
   ): Promise<readonly MessageFailure[]>;
-  /** Sends up to MESSAGES_PER_CALL; resolves when the queue has every one of them, else throws. Some may be sent then. */
+  /**
+   * Sends up to MESSAGES_PER_CALL; resolves when the queue has every one of them, else throws. Some may be sent then.
+   * `queue_refused` where the queue takes no such message: one that is too large, a delay on a FIFO queue.
+   */
   send(messages: readonly MessageToSend[], signal: AbortSignal): Promise<void>;
   facts(signal: AbortSignal): Promise<MessageQueueFacts>;
   close(): Promise<void>;

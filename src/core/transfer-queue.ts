@@ -45,10 +45,27 @@ export interface AcceptItem {
   readonly change: Change;
 }
 
+/** What is taken in one transaction. */
+export interface AcceptRequest {
+  readonly items: readonly AcceptItem[];
+  readonly quarantine: readonly MalformedRecord[];
+}
+
 export interface AcceptedTransfer {
   readonly transferId: string;
   /** True where the change joined a transfer that was waiting already, or became the follow-up of a running one. */
   readonly joined: boolean;
+}
+
+/** What became of a delivery that names itself. */
+export interface DeliveryAnswer {
+  /** True where a delivery of this id was taken before: nothing was taken now. */
+  readonly isRepeat: boolean;
+  /**
+   * In the order of the items. Of a repeat: the transfer that stands for the item today, null where there is none (its
+   * history was pruned, or the rule is newer than the delivery).
+   */
+  readonly transfers: readonly (AcceptedTransfer | null)[];
 }
 
 /** The fencing proof of a claim. `token` grows with every claim of the row. */
@@ -175,10 +192,13 @@ export interface TransferQueue {
    * Takes changes and quarantined records in one transaction: all or nothing. The answers are in the order of
    * `items`. Throws when the store cannot take them durably; then nothing was taken.
    */
-  accept(request: {
-    readonly items: readonly AcceptItem[];
-    readonly quarantine: readonly MalformedRecord[];
-  }): Promise<readonly AcceptedTransfer[]>;
+  accept(request: AcceptRequest): Promise<readonly AcceptedTransfer[]>;
+  /**
+   * As `accept`, for a delivery that its sender may repeat: the id is kept in the same transaction, and a delivery
+   * whose id is kept changes nothing. The id is at most 200 characters, compared exactly. Of several at once with one
+   * id, exactly one is taken. Throws as `accept` does; then the id is not kept either.
+   */
+  acceptDelivery(deliveryId: string, request: AcceptRequest): Promise<DeliveryAnswer>;
   /**
    * Due transfers, as many as there is room for: first of the large lane, then of the small one; in each live ones
    * before background ones (one of eight is a background one where any is due), and of these the oldest due first.
@@ -277,6 +297,8 @@ export interface TransferQueue {
   parkedClasses(): Promise<readonly ParkedClass[]>;
   /** Removes done rows and quarantined records finished or received before `beforeMs`, a bounded number a call; returns how many. */
   prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number>;
+  /** Forgets ids of deliveries taken before `beforeMs`, the oldest first, at most `limit`; returns how many. */
+  forgetDeliveries(request: { readonly beforeMs: number; readonly limit: number }): Promise<number>;
   /**
    * Forgets the checkpoints of rows that wait or are parked and changed in no way since `beforeMs`, the longest
    * untouched first, at most `limit`; returns them, for whoever gives their sessions up. In one step with the claims:

@@ -2,7 +2,9 @@
 // announced, and while it is read where it is not. Refused requests are told to come again; nothing of them is kept.
 import { Transform } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { CallerQuota } from '../replication/caller-quota.ts';
 import type { IntakeGate, Refusal } from '../replication/intake-gate.ts';
+import { shareConnections } from './connection-shares.ts';
 import type { HttpApp } from './http-deps.ts';
 import { RequestProblem } from './problem.ts';
 
@@ -29,21 +31,24 @@ export function registerAdmission(app: HttpApp, gate: IntakeGate): void {
     return payload.pipe(counter);
   });
   giveWayToNewConnections(app, gate);
+  shareConnections(app.server, gate);
 }
 
 function admit(gate: IntakeGate, request: FastifyRequest, reply: FastifyReply): void {
   const { config, bodyLimit } = request.routeOptions;
   if (config.answersUnderOverload === true) return;
   if (config.isIntake === true) refuseIf(gate.askHost());
-  const refusal = gate.enter();
+  // A signed call, or a delivery of SNS: anybody may begin one.
+  const isProved = request.bodyProof === null;
+  const refusal = gate.enter(isProved);
   const hasBody =
     request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
   // A caller who is still sending would lose the answer with the connection: there the body is read and thrown away.
   if (refusal !== null && !hasBody) void reply.header('connection', 'close');
   refuseIf(refusal);
-  const bodyHold = gate.openBody();
+  const bodyHold = gate.openBody(isProved);
   reply.raw.once('close', () => {
-    gate.leave();
+    gate.leave(isProved);
     bodyHold.release();
   });
   request.bodyHold = bodyHold;
@@ -51,6 +56,18 @@ function admit(gate: IntakeGate, request: FastifyRequest, reply: FastifyReply): 
   // What is larger than the path takes is refused for that, whatever the load.
   if (announced > 0 && (bodyLimit === undefined || announced <= bodyLimit))
     refuseIf(bodyHold.grow(announced));
+}
+
+/** Throws `rate_limited` where this caller has handed over as much as one caller may. */
+export function refuseIfOverQuota(
+  { quota, gate }: { readonly quota: CallerQuota; readonly gate: IntakeGate },
+  callerId: string,
+): void {
+  const waitSec = quota.begin(callerId);
+  if (waitSec === null) return;
+  throw new RequestProblem('rate_limited', gate.callerOverQuota(callerId).detail, {
+    headers: { 'retry-after': String(waitSec) },
+  });
 }
 
 /** Throws the refusal as the answer: 503 with a time to come back. */

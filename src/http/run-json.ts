@@ -106,7 +106,7 @@ async function startRuns(
   control: RunControl,
   scopes: readonly Parameters<RunControl['start']>[0][],
 ): Promise<Run[]> {
-  const unfinished = control.list().filter(({ endedAtMs }) => endedAtMs === null).length;
+  const unfinished = (await control.list()).filter(({ endedAtMs }) => endedAtMs === null).length;
   if (unfinished + scopes.length > MAX_UNFINISHED_RUNS)
     throw new RequestProblem('too_many_runs', `${unfinished} have not ended; ${MAX_UNFINISHED_RUNS} may be.`);
   const runs: Run[] = [];
@@ -151,7 +151,7 @@ export function registerRunRoutes(
       description: 'Those that have not ended, and the last 20 that have.',
       response: { 200: RunsSchema.describe('All that are known.') },
     },
-    handler: async () => ({ runs: control.list().map(runToJson) }),
+    handler: async () => ({ runs: (await control.list()).map(runToJson) }),
   });
   app.route({
     method: 'GET',
@@ -165,7 +165,7 @@ export function registerRunRoutes(
       params: IdParams,
       response: { 200: RunSchema.describe('It now.') },
     },
-    handler: async (request) => runToJson(existing(control.get(request.params.id), name)),
+    handler: async (request) => runToJson(existing(await control.get(request.params.id), name)),
   });
   app.route({
     method: 'DELETE',

@@ -22,6 +22,7 @@ const QUIET: AlertFacts = {
     { store: 'source', down: null },
     { store: 'target', down: null },
   ],
+  messageQueue: null,
   diskProblem: null,
   lastDay: { finished: 0, late: 0, firstLateMs: null, quarantined: 0, firstQuarantinedMs: null },
   objectiveMs: 900_000,

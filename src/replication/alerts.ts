@@ -4,6 +4,8 @@ import type { Alert, AlertDelivery, AlertHappenings, AlertKind, AlertSink } from
 import { backoffMs } from '../core/backoff.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { DurableNotes } from '../core/durable-notes.ts';
+import type { Leadership } from '../core/leadership.ts';
+import type { MessageQueueTrouble } from '../core/message-intake.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertFacts, type BrakeSeen, findConditions, type StoreSeen } from './alert-conditions.ts';
 import {
@@ -32,9 +34,12 @@ interface AlertsOptions {
   readonly random: Random;
   readonly happenings: AlertHappenings;
   readonly tally: LagTally;
+  /** Of several processes that share the queue the leader tells; the others only show what is wrong. */
+  readonly leadership: Leadership;
   readonly objectiveMs: number;
   readonly stores: () => readonly StoreSeen[];
   readonly brakes: () => Promise<readonly BrakeSeen[]>;
+  readonly messageQueue: () => MessageQueueTrouble | null;
   /** What the disk of the queue lacks; null where it has its reserve. */
   readonly diskProblem: () => string | null;
   /** Null: alerts are only listed, counted and logged. */
@@ -113,11 +118,13 @@ class AlertWatch {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, notes, tally } = this.#options;
+    const { clock, notes, tally, leadership } = this.#options;
     for (let round = 1; !signal.aborted; round++) {
       if (!this.#isLoaded) await this.#guarded('reading what alerts were sent', () => this.#load());
       // Without knowing what was sent, everything would be sent again.
-      if (this.#isLoaded) await this.#round(signal);
+      if (this.#isLoaded && leadership.isLeader) await this.#round(signal);
+      // Whoever leads from now on writes it: what is known here is what it has written.
+      else if (this.#isLoaded) await this.#guarded('reading what alerts were sent', () => this.#follow());
       if (round % TALLY_ROUNDS === 0)
         await this.#guarded('keeping the tally of lag', () => tally.save(notes));
       await clock.sleep(ROUND_MS, signal).catch(() => {});
@@ -131,6 +138,18 @@ class AlertWatch {
     await tally.load(notes);
     this.#memory = memory;
     this.#isLoaded = true;
+  }
+
+  async #follow(): Promise<void> {
+    this.#memory = await this.#stored.load();
+    const facts = await this.#look();
+    const unknown = new Set('problem' in facts.queue ? ASKED_OF_QUEUE : []);
+    this.#memory = afterLook(
+      this.#memory,
+      findConditions(facts),
+      unknown,
+      this.#options.clock.nowMs(),
+    ).memory;
   }
 
   async #round(signal: AbortSignal): Promise<void> {
@@ -148,9 +167,11 @@ class AlertWatch {
   }
 
   async #look(): Promise<AlertFacts> {
-    const { queue, stores, brakes: askBrakes, diskProblem, tally, objectiveMs, clock } = this.#options;
+    const { queue, stores, messageQueue, diskProblem, tally, objectiveMs, clock } = this.#options;
+    const { brakes: askBrakes } = this.#options;
     const rest = {
       stores: stores(),
+      messageQueue: messageQueue(),
       diskProblem: diskProblem(),
       lastDay: tally.lastDay(),
       objectiveMs,

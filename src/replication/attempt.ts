@@ -50,6 +50,8 @@ export class Attempt {
   owed = false;
   /** The last effect that nobody answered; agreement found later is then its doing. */
   unanswered: { readonly effect: EffectKind; readonly fault: Fault } | null = null;
+  /** The last effect that was confirmed before the source showed another state; agreement later is its doing too. */
+  landed: EffectKind | null = null;
   /** The stored upload session was used or given up; it is never looked at twice. */
   hasTriedCheckpoint = false;
   bytesMoved = 0;
@@ -58,7 +60,10 @@ export class Attempt {
   /** Not yet written to the queue. */
   unsavedProgress: ProgressReport | null = null;
   readonly #clock: Clock;
+  /** When it has to be over, in Unix milliseconds; null where only the life of an upload bounds it. */
+  readonly endsByMs: number | null;
   readonly #hasLargeSlot: () => boolean;
+  readonly #onLarge: (sizeBytes: number) => void;
   readonly #onResumed: (fromByte: number, sizeBytes: number, reason: string) => void;
   readonly #onTooSlow: (progress: ProgressReport, pace: UploadTooSlow) => void;
 
@@ -70,6 +75,10 @@ export class Attempt {
     readonly clock: Clock;
     /** True while one more large object may be copied. */
     readonly hasLargeSlot: () => boolean;
+    /** Told before the first byte of a large object moves; may throw where it is too large for whoever runs this. */
+    readonly onLarge?: (sizeBytes: number) => void;
+    /** When the attempt has to be over, in Unix milliseconds; left out where nothing but the upload's life bounds it. */
+    readonly endsByMs?: number;
     readonly onResumed: (fromByte: number, sizeBytes: number, reason: string) => void;
     readonly onTooSlow: (progress: ProgressReport, pace: UploadTooSlow) => void;
   }) {
@@ -80,7 +89,9 @@ export class Attempt {
     this.lease = options.claimed.lease;
     this.lane = options.claimed.lane;
     this.#clock = options.clock;
+    this.endsByMs = options.endsByMs ?? null;
     this.#hasLargeSlot = options.hasLargeSlot;
+    this.#onLarge = options.onLarge ?? (() => {});
     this.#onResumed = options.onResumed;
     this.#onTooSlow = options.onTooSlow;
   }
@@ -98,6 +109,7 @@ export class Attempt {
    * large lane; where that has no slot left, the size is noted and LaneFull thrown: the row then waits for one.
    */
   enterLargeLane(sizeBytes: number): void {
+    this.#onLarge(sizeBytes);
     if (this.lane === 'large') return;
     if (!this.#hasLargeSlot()) {
       const checkpoint = this.hasTriedCheckpoint ? null : this.claimed.checkpoint;

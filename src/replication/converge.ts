@@ -1,7 +1,7 @@
-// Converge: make one target key agree with its source, from what both stores show now. Queue mode of the protocol
-// in docs/semantics.md. The order carries the guarantee: the target is looked at first, then the source, and every
-// effect is conditioned on the target token of that look. Whenever a condition fails or an answer is missing,
-// nothing seen so far is used again.
+// Converge: make one target key agree with its source, from what both stores show now. The order carries the
+// guarantee: the target is looked at first, then the source, and every effect is conditioned on the target token of
+// that look. Whenever a condition fails or an answer is missing, nothing seen so far is used again. Where no queue
+// serializes the attempts of an object (stateless mode), the source is looked at once more after effects: recheck.ts.
 import { crc32cFromBase64 } from '../core/checksum.ts';
 import { decide, type Decision } from '../core/decide.ts';
 import { Fault } from '../core/faults.ts';
@@ -12,7 +12,7 @@ import { RESERVED_PREFIX } from '../core/rule.ts';
 import type { TargetCondition } from '../core/object-target.ts';
 import type { UploadCheckpoint } from '../core/transfer-queue.ts';
 import type { Outcome } from '../core/transfer.ts';
-import type { Attempt, AttemptEnd } from './attempt.ts';
+import type { Attempt, AttemptEnd, EffectKind } from './attempt.ts';
 import {
   checkAnswer,
   type CopyResult,
@@ -23,6 +23,7 @@ import {
   type Stores,
 } from './copy-object.ts';
 import { assertNameRested } from './name-spacing.ts';
+import { afterEffect } from './recheck.ts';
 import { removeObject } from './remove-object.ts';
 import { cancelQuietly } from './cancel-upload.ts';
 import { copyLargeObject, resumeLargeObject } from './resumable-copy.ts';
@@ -72,6 +73,8 @@ function refuseName(stores: Stores, attempt: Attempt): void {
 function mayAssumeAbsent(stores: Stores, attempt: Attempt): boolean {
   const { claimed } = attempt;
   return (
+    // Without a queue nobody knows what was written before.
+    stores.recheck === undefined &&
     // In the background it is as likely that the object is there already.
     claimed.priority === 'live' &&
     claimed.lastReceipt === null &&
@@ -166,8 +169,7 @@ async function sourceAbsent(
     assertNameRested(stores, attempt);
     return removeObject(stores, attempt, target);
   }
-  if (target === null && attempt.unanswered?.effect === 'delete')
-    return { outcome: 'deleted', receipt: null };
+  if (target === null && ownEffect(attempt) === 'delete') return { outcome: 'deleted', receipt: null };
   attempt.note = goneNote(attempt.claimed.source.key);
   return { outcome: 'source_gone', receipt: null };
 }
@@ -194,9 +196,14 @@ function agreed(
   return { outcome: outcomeOfAgreement(attempt, target), receipt };
 }
 
+/** The effect of this attempt that has made what the target shows, as far as it is known; null where none has. */
+function ownEffect({ unanswered, landed }: Attempt): EffectKind | null {
+  return unanswered?.effect ?? landed;
+}
+
 function outcomeOfAgreement(attempt: Attempt, target: TargetObject): Outcome {
-  if (attempt.unanswered?.effect === 'write') return 'replicated';
-  if (attempt.unanswered?.effect === 'metadata') return 'metadata_updated';
+  if (ownEffect(attempt) === 'write') return 'replicated';
+  if (ownEffect(attempt) === 'metadata') return 'metadata_updated';
   const { isOwed, isSettling, lastReceipt } = attempt.claimed;
   // An earlier attempt ended without knowing what became of its write; this generation is new since the last receipt.
   const isNew = lastReceipt === null || lastReceipt.generation !== target.generation;
@@ -222,7 +229,8 @@ async function updateMetadata(
   if (answer.kind !== 'committed' || answer.object === null) return null;
   checkAnswer(attempt, answer.object, state, mapped, crc32c);
   const receipt = receiptOf(stores, attempt, { state, mapped, object: answer.object, verified });
-  return { outcome: contentDiffers ? 'metadata_updated' : 'already_current', receipt };
+  const outcome = contentDiffers ? 'metadata_updated' : 'already_current';
+  return afterEffect(stores, attempt, 'metadata', { state, mapped }, { outcome, receipt });
 }
 
 /** Goes on with the session of an earlier attempt if it belongs to exactly this state and token, else begins. */
@@ -260,15 +268,16 @@ function isSamePlace(checkpoint: UploadCheckpoint, attempt: Attempt): boolean {
   );
 }
 
-function endOfCopy(
+async function endOfCopy(
   stores: Stores,
   attempt: Attempt,
   result: CopyResult,
   condition: TargetCondition,
-): AttemptEnd | null {
+): Promise<AttemptEnd | null> {
   if (result.kind !== 'copied') return null;
   if (condition === 'absent') stores.deleteBrake.objectAppeared(attempt.rule.name);
-  return { outcome: 'replicated', receipt: result.receipt };
+  const end: AttemptEnd = { outcome: 'replicated', receipt: result.receipt };
+  return afterEffect(stores, attempt, 'write', result.copied, end);
 }
 
 /**

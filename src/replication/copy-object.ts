@@ -22,6 +22,7 @@ import type { ByteBudget } from './byte-budget.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { ByteProof } from './byte-proof.ts';
 import type { DeleteBrake } from './delete-brake.ts';
+import type { RecheckPolicy, SeenState } from './recheck.ts';
 
 /** What every use case of an attempt works with. */
 export interface Stores {
@@ -36,13 +37,18 @@ export interface Stores {
   readonly chunkBytes: number;
   /** After this an unanswered effect is given up. The settle grace is at least twice as long. */
   readonly effectDeadlineMs: number;
+  /** Left out where a queue serializes the attempts of one object: then nothing is looked at after an effect. */
+  readonly recheck?: RecheckPolicy;
   /** Takes the place of the decision of core, for whoever wants to see what a wrong one leads to. */
   readonly decide?: typeof decide;
 }
 
-/** `look_again`: the condition failed, or nobody answered: nothing seen so far may be used any more. */
+/**
+ * `copied`: with the state that the bytes are of. `look_again`: the condition failed, or nobody answered: nothing seen
+ * so far may be used any more.
+ */
 export type CopyResult =
-  | { readonly kind: 'copied'; readonly receipt: Receipt }
+  | { readonly kind: 'copied'; readonly receipt: Receipt; readonly copied: SeenState }
   | { readonly kind: 'look_again' };
 
 export type SourceBody = Extract<SourceRead, { kind: 'body' }>;
@@ -94,6 +100,7 @@ export async function copySmallObject(
     return {
       kind: 'copied',
       receipt: receiptOf(stores, attempt, { state, mapped, object: answer.object, verified }),
+      copied: { state, mapped },
     };
   } finally {
     giveBack();

@@ -24,7 +24,6 @@ interface HeldDeletesOptions {
 
 export class HeldDeletes {
   readonly #options: HeldDeletesOptions;
-  readonly #stopping = new AbortController();
   /** Decisions about one rule go one after the other: a second one finds what the first has left. */
   readonly #deciding = new Map<string, Promise<unknown>>();
 
@@ -114,21 +113,21 @@ export class HeldDeletes {
    * an attempt that ended just after it. `stop` resolves when nothing runs any more.
    */
   startSweeping(): { stop(): Promise<void> } {
-    const sweeping = this.#sweepForever();
+    const stopping = new AbortController();
+    const sweeping = this.#sweepForever(stopping.signal);
     return {
       stop: async () => {
-        this.#stopping.abort();
+        stopping.abort();
         await sweeping;
       },
     };
   }
 
-  async #sweepForever(): Promise<void> {
+  async #sweepForever(signal: AbortSignal): Promise<void> {
     const { clock, happenings } = this.#options;
-    const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
-        await this.#sweep();
+        await this.#sweep(signal);
       } catch (error) {
         happenings.workerTroubled({ doing: 'looking for held deletes to run again', error });
       }
@@ -136,10 +135,9 @@ export class HeldDeletes {
     }
   }
 
-  async #sweep(): Promise<void> {
+  async #sweep(signal: AbortSignal): Promise<void> {
     for (const { rule, brake, held } of await this.list()) {
-      if (brake.trip === null && held > 0)
-        await this.#redrive(rule.name, () => this.#stopping.signal.aborted);
+      if (brake.trip === null && held > 0) await this.#redrive(rule.name, () => signal.aborted);
     }
   }
 }

@@ -1,5 +1,6 @@
 // Counts, hour by hour, how many changes reached the target, how many of them later than the objective, and how many
-// records were not understood. Kept in a durable note once a minute, so that a restart forgets a minute at most.
+// records were not understood. Added to a durable note once a minute: a restart forgets a minute at most, and processes
+// that share the note count together.
 import type { Clock } from '../core/clock.ts';
 import type { DurableNotes } from '../core/durable-notes.ts';
 import type { Happenings } from '../core/happenings.ts';
@@ -28,8 +29,10 @@ export interface DayTally {
 export class LagTally {
   readonly #clock: Clock;
   readonly #objectiveMs: number;
-  #hours: Hour[] = [];
-  #isChanged = false;
+  /** As the note had them when it was last read or written: what all processes counted. */
+  #kept: readonly Hour[] = [];
+  /** What this process counted since. */
+  #own: Hour[] = [];
 
   constructor(options: { readonly clock: Clock; readonly objectiveMs: number }) {
     this.#clock = options.clock;
@@ -48,7 +51,7 @@ export class LagTally {
   }
 
   lastDay(): DayTally {
-    const hours = this.#lastHours();
+    const hours = this.#lastHours(added(this.#kept, this.#own));
     const sum = (of: (hour: Hour) => number) => hours.reduce((total, hour) => total + of(hour), 0);
     const first = (of: (hour: Hour) => number) => {
       const found = hours.find((hour) => of(hour) > 0);
@@ -63,53 +66,68 @@ export class LagTally {
     };
   }
 
-  /** Adds what an earlier process counted. To be called once. */
+  /** Reads what is kept; what was counted meanwhile is added to it. */
   async load(notes: DurableNotes): Promise<void> {
     const note = await notes.read(NOTE);
-    for (const kept of note === null ? [] : hoursOf(note.value)) {
-      const same = this.#hours.find(({ hour }) => hour === kept.hour);
-      if (same === undefined) this.#hours.push(kept);
-      else {
-        same.finished += kept.finished;
-        same.late += kept.late;
-        same.quarantined += kept.quarantined;
-      }
-    }
-    this.#hours.sort((a, b) => a.hour - b.hour);
+    this.#kept = note === null ? [] : hoursOf(note.value);
   }
 
-  /** Writes the counts down where they changed. */
+  /** Adds what this process counted to the note, and takes over what others have added to it. */
   async save(notes: DurableNotes): Promise<void> {
-    if (!this.#isChanged) return;
-    this.#isChanged = false;
+    const saving = this.#own;
+    this.#own = [];
     try {
-      const version = (await notes.read(NOTE))?.version ?? null;
-      if (!(await notes.write(NOTE, JSON.stringify(this.#lastHours()), version))) this.#isChanged = true;
+      this.#kept = await this.#addTo(notes, saving);
     } catch (error) {
-      this.#isChanged = true;
+      this.#own = added(saving, this.#own);
       throw error;
     }
   }
 
-  #lastHours(): readonly Hour[] {
+  async #addTo(notes: DurableNotes, own: readonly Hour[]): Promise<readonly Hour[]> {
+    for (;;) {
+      const note = await notes.read(NOTE);
+      const kept = note === null ? [] : hoursOf(note.value);
+      if (own.length === 0) return kept;
+      const sum = this.#lastHours(added(kept, own));
+      if (await notes.write(NOTE, JSON.stringify(sum), note?.version ?? null)) return sum;
+    }
+  }
+
+  #lastHours(hours: readonly Hour[]): readonly Hour[] {
     const now = this.#hourNow();
     // Hours ahead of the clock are left by one that was wrong.
-    return this.#hours.filter(({ hour }) => hour > now - KEPT_HOURS && hour <= now);
+    return hours.filter(({ hour }) => hour > now - KEPT_HOURS && hour <= now);
   }
 
   #now(): Hour {
-    this.#isChanged = true;
     const now = this.#hourNow();
-    const last = this.#hours.at(-1);
+    const last = this.#own.at(-1);
     if (last?.hour === now) return last;
     const begun: Hour = { hour: now, finished: 0, late: 0, quarantined: 0 };
-    this.#hours = [...this.#lastHours(), begun];
+    this.#own = [...this.#lastHours(this.#own), begun];
     return begun;
   }
 
   #hourNow(): number {
     return Math.floor(this.#clock.nowMs() / HOUR_MS);
   }
+}
+
+/** Both counts together, hour by hour, in order. */
+function added(some: readonly Hour[], others: readonly Hour[]): Hour[] {
+  const byHour = new Map<number, Hour>();
+  for (const one of [...some, ...others]) {
+    const sum = byHour.get(one.hour);
+    if (sum === undefined) {
+      byHour.set(one.hour, { ...one });
+      continue;
+    }
+    sum.finished += one.finished;
+    sum.late += one.late;
+    sum.quarantined += one.quarantined;
+  }
+  return [...byHour.values()].sort((a, b) => a.hour - b.hour);
 }
 
 /** The same happenings, counted. */

@@ -88,7 +88,7 @@ export class EndRecorder {
       else happenings.leaseLost(ref);
       return;
     }
-    const fault = isBug(error) ? asBug(error) : toFault(error);
+    const fault = faultOf(error);
     const failedAttempts = attempt.claimed.attemptCount + 1;
     const isWaiting =
       fault.disposition === 'wait_for_store' || (health.ownerOf(fault)?.isWaitedOut(fault) ?? false);
@@ -154,6 +154,11 @@ export class EndRecorder {
       happenings.transferRetrying({ ...ref, fault, attemptCount, retryInMs: delayMs, isStoreDown: false });
     else happenings.leaseLost(ref);
   }
+}
+
+/** What an attempt threw, as a fault. */
+export function faultOf(error: unknown): Fault {
+  return isBug(error) ? asBug(error) : toFault(error);
 }
 
 /** Errors that only a mistake of ours throws; a driver turns everything else into a Fault. */

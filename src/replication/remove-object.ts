@@ -7,9 +7,10 @@ import type { TargetObject } from '../core/object.ts';
 import { writeStamp } from '../core/stamp.ts';
 import type { Attempt, AttemptEnd } from './attempt.ts';
 import type { Stores } from './copy-object.ts';
+import { afterEffect } from './recheck.ts';
 
 /**
- * Deletes `object` at its token, or marks it as kept. Null: the target changed or nobody answered, look again. Throws
+ * Deletes `object` at its token, or marks it as kept. Null: the target or the source changed, or nobody answered, look again. Throws
  * the fault `delete_brake` where the delete is held.
  */
 export async function removeObject(
@@ -27,7 +28,8 @@ export async function removeObject(
   const removed = await attempt.sendEffect('delete', () =>
     stores.target.remove({ location: target, token, deadlineMs: stores.effectDeadlineMs }, attempt.signal),
   );
-  return removed.kind === 'committed' ? { outcome: 'deleted', receipt: null } : null;
+  if (removed.kind !== 'committed') return null;
+  return afterEffect(stores, attempt, 'delete', null, { outcome: 'deleted', receipt: null });
 }
 
 async function keepObject(
@@ -52,7 +54,7 @@ async function keepObject(
     });
   }
   attempt.note = 'The delete was rejected by a person: the object stays at the target.';
-  return { outcome: 'skipped', receipt: null };
+  return afterEffect(stores, attempt, 'metadata', null, { outcome: 'skipped', receipt: null });
 }
 
 function heldFault({ rule }: Attempt, trip: BrakeTrip): Fault {

@@ -130,7 +130,8 @@ function assemble(
 ): Upload {
   const { blockBytes, uploadLifetimeMs } = stores.target.capabilities;
   const bulkBytes = Math.floor(parts.state.sizeBytes / blockBytes) * blockBytes;
-  const pace = new UploadPace(stores.clock, parts.openedAtMs + uploadLifetimeMs);
+  const endsAtMs = Math.min(parts.openedAtMs + uploadLifetimeMs, attempt.endsByMs ?? Infinity);
+  const pace = new UploadPace(stores.clock, endsAtMs);
   return { stores, attempt, ...parts, pace, bulkBytes };
 }
 
@@ -372,6 +373,7 @@ async function concludeUpload(
   return {
     kind: 'copied',
     receipt: receiptOf(stores, attempt, { state, mapped, object: written, verified }),
+    copied: { state, mapped },
   };
 }
 

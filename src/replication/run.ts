@@ -68,9 +68,9 @@ export interface RunScope {
 /** The runs of one kind, as the API uses them. */
 export interface RunControl {
   /** Newest first. */
-  list(): readonly Run[];
+  list(): readonly Run[] | Promise<readonly Run[]>;
   /** Null where the id is unknown. */
-  get(id: string): Run | null;
+  get(id: string): Run | null | Promise<Run | null>;
   /** Begins a run, or answers the one of the same scope that is still listing. Durable when it resolves. */
   start(scope: RunScope, trigger: Run['trigger']): Promise<Run>;
   /** Ends a run; what it fed goes on. Null where the id is unknown. */
@@ -127,4 +127,34 @@ export function addCounts(
 /** True where the run needs no more work: it can only be looked at. */
 export function hasRunEnded({ state }: Run): boolean {
   return state === 'completed' || state === 'failed' || state === 'cancelled';
+}
+
+/** A run as it begins: nothing is listed yet. */
+export function waitingRun(begin: {
+  readonly scope: RunScope;
+  readonly trigger: Run['trigger'];
+  readonly kind: RunKind;
+  readonly id: string;
+  readonly createdAtMs: number;
+}): Run {
+  const { scope, trigger, kind, id, createdAtMs } = begin;
+  return {
+    ...scope,
+    id,
+    kind,
+    state: 'waiting',
+    trigger,
+    position: { bucketIndex: 0, after: null },
+    createdAtMs,
+    startedAtMs: null,
+    endedAtMs: null,
+    counts: NO_COUNTS,
+    fault: null,
+  };
+}
+
+/** A run for every bucket may have found out meanwhile which those are. */
+export function isSameScope(run: Run, { ruleName, prefix, buckets }: RunScope): boolean {
+  if (run.ruleName !== ruleName || run.prefix !== prefix) return false;
+  return buckets === null || run.buckets?.join('\0') === buckets.join('\0');
 }

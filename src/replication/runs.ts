@@ -14,12 +14,13 @@ import { RunRecord } from './run-record.ts';
 import { isBug } from './record-end.ts';
 import {
   hasRunEnded,
-  NO_COUNTS,
+  isSameScope,
   type Run,
   type RunControl,
   type RunKind,
   type RunScope,
   type ScanPage,
+  waitingRun,
 } from './run.ts';
 
 /** Runs that have ended and are still shown. */
@@ -81,6 +82,10 @@ export class Runs implements RunControl {
     return runs;
   }
 
+  get kind(): RunKind {
+    return this.#options.kind;
+  }
+
   /** Stops listing; what is kept goes on at the next start. Resolves when nothing runs any more. */
   async stop(): Promise<void> {
     this.#stopping.abort();
@@ -110,24 +115,24 @@ export class Runs implements RunControl {
   }
 
   async #startNow(scope: RunScope, trigger: Run['trigger']): Promise<Run> {
-    const { notes, kind, clock, newId } = this.#options;
+    const { kind, clock, newId } = this.#options;
     const same = this.#records.find(
       ({ run }) => (run.state === 'waiting' || run.state === 'listing') && isSameScope(run, scope),
     );
     if (same !== undefined) return same.run;
-    const record = await RunRecord.begin(notes, {
-      ...scope,
-      id: newId(),
-      kind,
-      state: 'waiting',
-      trigger,
-      position: { bucketIndex: 0, after: null },
-      createdAtMs: clock.nowMs(),
-      startedAtMs: null,
-      endedAtMs: null,
-      counts: NO_COUNTS,
-      fault: null,
-    });
+    const createdAtMs = clock.nowMs();
+    return this.#begin(waitingRun({ scope, trigger, kind, id: newId(), createdAtMs }));
+  }
+
+  /** Begins a run that another process was asked for, under the id that it answered. */
+  async adopt(run: Run): Promise<void> {
+    const adopted = this.#starting.then(async () => this.get(run.id) ?? this.#begin(run));
+    this.#starting = adopted.catch(() => {});
+    await adopted;
+  }
+
+  async #begin(run: Run): Promise<Run> {
+    const record = await RunRecord.begin(this.#options.notes, run);
     this.#records.push(record);
     this.#wake();
     return record.run;
@@ -363,10 +368,4 @@ function countDifferences(fed: readonly FedTransfer[]): {
 
 function refOf({ id, kind, ruleName }: Run): RunRef {
   return { runId: id, kind, ruleName };
-}
-
-/** A run for every bucket may have found out meanwhile which those are. */
-function isSameScope(run: Run, { ruleName, prefix, buckets }: RunScope): boolean {
-  if (run.ruleName !== ruleName || run.prefix !== prefix) return false;
-  return buckets === null || run.buckets?.join('\0') === buckets.join('\0');
 }

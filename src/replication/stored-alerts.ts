@@ -10,7 +10,7 @@ const NOTE = 'alerts/memory';
 
 export class StoredAlerts {
   readonly #notes: DurableNotes;
-  /** Of the note as this process wrote it last; null before it was read. */
+  /** Of the note as this process knows it; null where there is none. */
   #text: string | null = null;
 
   constructor(notes: DurableNotes) {
@@ -20,6 +20,7 @@ export class StoredAlerts {
   /** What an earlier process remembered. Entries that this version does not understand are left out. */
   async load(): Promise<AlertMemory> {
     const note = await this.#notes.read(NOTE);
+    this.#text = note?.value ?? null;
     return note === null ? new Map() : memoryOf(note.value);
   }
 

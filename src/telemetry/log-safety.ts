@@ -46,6 +46,11 @@ export function maskSecretFields(fields: Readonly<Record<string, unknown>>): Rec
   );
 }
 
+/** The facts of a log line as they may be written. Whatever was thrown, `err` is described as an error. */
+export function safeFields(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return maskSecretFields('err' in facts ? { ...facts, err: describeError(facts['err']) } : facts);
+}
+
 function maskField(name: string, value: unknown, depth: number): unknown {
   return SECRET_FIELD.test(name) && value !== null ? MASK : maskInside(value, depth);
 }

@@ -6,7 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from '../../src/http/testing/manual-clock.ts';
-import { openSqliteQueue, type SqliteStorage } from '../../src/queues/sqlite/sqlite-queue.ts';
+import { ALWAYS_LEADER } from '../../src/core/leadership.ts';
+import type { QueueStorage } from '../../src/core/queue-storage.ts';
+import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import type { StoreSeen } from '../../src/replication/alert-conditions.ts';
 import { type Alerts, startAlerts } from '../../src/replication/alerts.ts';
 import { LagTally } from '../../src/replication/lag-tally.ts';
@@ -23,7 +25,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** One life of the service: what it opened ends with `stop`, or at the latest with the test. */
 interface Service {
-  readonly queue: SqliteStorage;
+  readonly queue: QueueStorage;
   readonly alerts: Alerts;
   stop(): Promise<void>;
 }
@@ -66,9 +68,11 @@ async function openWorld(t: TestContext, timeoutMs = 10_000) {
       random: { next: () => 0.5 },
       happenings: createAlertHappenings({ logger, metrics }),
       tally: new LagTally({ clock, objectiveMs: 900_000 }),
+      leadership: ALWAYS_LEADER,
       objectiveMs: 900_000,
       stores: () => stores,
       brakes: async () => [],
+      messageQueue: () => null,
       diskProblem: () => null,
       sink,
       service: { version: '1.2.3', url: null },
@@ -110,7 +114,7 @@ async function openWorld(t: TestContext, timeoutMs = 10_000) {
   };
 }
 
-async function park(queue: SqliteStorage, key: string): Promise<string> {
+async function park(queue: QueueStorage, key: string): Promise<string> {
   const { transferId } = await acceptOne(queue, key);
   const [claimed] = await queue.claim(roomFor(1));
   assert.equal(claimed?.lease.transferId, transferId);
@@ -118,7 +122,7 @@ async function park(queue: SqliteStorage, key: string): Promise<string> {
   return transferId;
 }
 
-async function finish(queue: SqliteStorage): Promise<void> {
+async function finish(queue: QueueStorage): Promise<void> {
   const [claimed] = await queue.claim(roomFor(1));
   assert.ok(claimed);
   await queue.finish(claimed.lease, { outcome: 'source_gone', receipt: null, owed: false });

@@ -5,6 +5,7 @@ import type { AlertHappenings } from '../../src/core/alert.ts';
 import { ManualClock } from '../../src/http/testing/manual-clock.ts';
 import { openMemoryNotes } from '../../src/queues/memory/memory-notes.ts';
 import { startAlerts } from '../../src/replication/alerts.ts';
+import { ALWAYS_LEADER } from '../../src/core/leadership.ts';
 import { LagTally } from '../../src/replication/lag-tally.ts';
 
 const ROUND_MS = 10_000;
@@ -35,9 +36,11 @@ test('messages that the receiver refuses again and again keep no other from arri
     random: { next: () => 0.5 },
     happenings: SILENT,
     tally: new LagTally({ clock, objectiveMs: 900_000 }),
+    leadership: ALWAYS_LEADER,
     objectiveMs: 900_000,
     stores: () => [],
     brakes: async () => [],
+    messageQueue: () => null,
     diskProblem: () => null,
     sink: {
       origin: 'https://alerts.example.com',

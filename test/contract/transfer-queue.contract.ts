@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import type { TransferQueue } from '../../src/core/transfer-queue.ts';
 import { ManualClock } from './manual-clock.ts';
 import { attemptTests } from './transfer-queue-attempts.contract.ts';
+import { deliveryTests } from './transfer-queue-deliveries.contract.ts';
 import { intakeTests } from './transfer-queue-intake.contract.ts';
 import { laneTests } from './transfer-queue-lanes.contract.ts';
 import { readingTests } from './transfer-queue-reading.contract.ts';
@@ -29,6 +30,7 @@ export function transferQueueContract(
     });
   };
   describe(`${driver} queue: changes and claims`, () => intakeTests(promised));
+  describe(`${driver} queue: deliveries with an id`, () => deliveryTests(promised));
   describe(`${driver} queue: lanes and priorities`, () => laneTests(promised));
   describe(`${driver} queue: ends of attempts`, () => attemptTests(promised));
   describe(`${driver} queue: owed effects`, () => settlingTests(promised));

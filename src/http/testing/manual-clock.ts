@@ -32,7 +32,7 @@ export class ManualClock implements Clock {
       this.#sleepers.add(sleeper);
       signal.addEventListener('abort', () => {
         this.#end(sleeper);
-        reject(new Error('The sleep was ended'));
+        reject(signal.reason);
       });
       for (const tell of this.#whenAsleep.splice(0)) tell();
     });

@@ -1,13 +1,13 @@
 // A queue that lives as long as its process: the same meaning as the durable drivers, without the disk.
 // For tests and simulations; deterministic where its clock and its ids are.
-import type { MalformedRecord } from '../../core/change.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Transfer } from '../../core/transfer.ts';
 import {
   type AcceptedTransfer,
-  type AcceptItem,
+  type AcceptRequest,
   type ClaimedTransfer,
   type ClaimRoom,
+  type DeliveryAnswer,
   type ForgottenUpload,
   type Lane,
   type Lease,
@@ -49,6 +49,7 @@ import {
   type TransferRow,
 } from '../transfer-row.ts';
 import { cutPage } from './cut-page.ts';
+import { MemoryDeliveries } from './memory-deliveries.ts';
 import { MemoryQuarantine } from './memory-quarantine.ts';
 import { MemoryRows, type StoredRow } from './memory-rows.ts';
 
@@ -84,6 +85,7 @@ class MemoryQueue implements MemoryTransferQueue {
   readonly #rows = new MemoryRows();
   readonly #turns = new ClaimTurns();
   readonly #quarantine = new MemoryQuarantine();
+  readonly #deliveries = new MemoryDeliveries();
   #isClosed = false;
 
   constructor({ clock, leaseMs, settleGraceMs, smallMaxBytes, newId }: MemoryQueueOptions) {
@@ -98,11 +100,22 @@ class MemoryQueue implements MemoryTransferQueue {
     return this.#rows.all();
   }
 
-  async accept(request: {
-    readonly items: readonly AcceptItem[];
-    readonly quarantine: readonly MalformedRecord[];
-  }): Promise<readonly AcceptedTransfer[]> {
+  async accept(request: AcceptRequest): Promise<readonly AcceptedTransfer[]> {
+    return this.#accept(request, this.#begin());
+  }
+
+  async acceptDelivery(deliveryId: string, request: AcceptRequest): Promise<DeliveryAnswer> {
     const now = this.#begin();
+    if (this.#deliveries.keep(deliveryId, now.wallMs))
+      return { isRepeat: false, transfers: this.#accept(request, now) };
+    const transfers = request.items.map((item) => {
+      const row = this.#rows.newest(item);
+      return row === null ? null : { transferId: idToFollow(row), joined: true };
+    });
+    return { isRepeat: true, transfers };
+  }
+
+  #accept(request: AcceptRequest, now: QueueTime): AcceptedTransfer[] {
     const writes = new RowChanges();
     const answers = request.items.map((item): AcceptedTransfer => {
       const arrival = arrivalOf(item, now);
@@ -223,7 +236,8 @@ class MemoryQueue implements MemoryTransferQueue {
     const writes = new RowChanges();
     for (const row of rows) this.#rows.replace(row, afterClassRedrive(row, now), writes);
     this.#listeners.tell(writes);
-    const last = rows.length < meant.length ? rows.at(-1) : undefined;
+    // As where rows are kept on a disk: whether more follow is not looked for.
+    const last = rows.length === limit ? rows.at(-1) : undefined;
     return { redriven: rows.length, nextCursor: last === undefined ? null : cursorAfter(last.position) };
   }
 
@@ -313,13 +327,14 @@ class MemoryQueue implements MemoryTransferQueue {
   async prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
     this.#begin();
     checkLimit(request.limit);
-    const old = this.#rows
-      .all()
-      .filter(({ finishedAtMs }) => finishedAtMs !== null && finishedAtMs < request.beforeMs)
-      .sort((a, b) => (a.finishedAtMs ?? 0) - (b.finishedAtMs ?? 0))
-      .slice(0, request.limit);
+    const old = this.#rows.finishedBefore(request.beforeMs).slice(0, request.limit);
     for (const row of old) this.#rows.remove(row);
     return old.length + this.#quarantine.prune(request.beforeMs, request.limit);
+  }
+
+  async forgetDeliveries(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
+    this.#begin();
+    return this.#deliveries.forget(request);
   }
 
   async forgetStaleUploads(request: {
@@ -328,13 +343,7 @@ class MemoryQueue implements MemoryTransferQueue {
   }): Promise<readonly ForgottenUpload[]> {
     this.#begin();
     checkLimit(request.limit);
-    const stale = this.#rows
-      .all()
-      .filter(({ status, checkpoint, updatedAtMs }) => {
-        return checkpoint !== null && status !== 'copying' && updatedAtMs < request.beforeMs;
-      })
-      .sort((a, b) => a.updatedAtMs - b.updatedAtMs || a.position - b.position)
-      .slice(0, request.limit);
+    const stale = this.#rows.uploadsUntouchedSince(request.beforeMs).slice(0, request.limit);
     return stale.map((row) => {
       this.#rows.rewrite(row, afterForgottenUpload(row));
       return { transferId: row.id, checkpoint: row.checkpoint };

@@ -36,9 +36,14 @@ export class MemoryRows {
     return this.byId(this.#rowIdByFollowUpId.get(id) ?? '');
   }
 
+  /** The live row of a rule and source object or, where there is none, the last of its history; null without any. */
+  newest(location: Pick<MemoryRow, 'ruleName' | 'source'>): StoredRow | null {
+    return this.byId(this.#idsByKey.get(keyOf(location))?.at(-1) ?? '');
+  }
+
   /** The live row of a rule and source object; null where there is none. */
   live(location: Pick<MemoryRow, 'ruleName' | 'source'>): StoredRow | null {
-    const row = this.byId(this.#idsByKey.get(keyOf(location))?.at(-1) ?? '');
+    const row = this.newest(location);
     return row === null || row.status === 'done' ? null : row;
   }
 
@@ -59,6 +64,22 @@ export class MemoryRows {
     return found.map(({ row }) => row);
   }
 
+  /** Done rows that finished before a moment, the oldest first. */
+  finishedBefore(beforeMs: number): StoredRow[] {
+    return this.all()
+      .filter(({ finishedAtMs }) => finishedAtMs !== null && finishedAtMs < beforeMs)
+      .sort((a, b) => (a.finishedAtMs ?? 0) - (b.finishedAtMs ?? 0));
+  }
+
+  /** Rows with a stored upload that nobody works on, unchanged since a moment, longest untouched first. */
+  uploadsUntouchedSince(beforeMs: number): StoredRow[] {
+    return this.all()
+      .filter(({ status, checkpoint, updatedAtMs }) => {
+        return checkpoint !== null && status !== 'copying' && updatedAtMs < beforeMs;
+      })
+      .sort((a, b) => a.updatedAtMs - b.updatedAtMs || a.position - b.position);
+  }
+
   /** The newest receipt of the row's rule and source object. A pruned one is gone, and all before it. */
   lastReceipt(row: StoredRow): Receipt | null {
     return row.receipt ?? this.byId(row.priorReceiptId ?? '')?.receipt ?? null;
@@ -68,7 +89,7 @@ export class MemoryRows {
   insert(row: MemoryRow, writes: RowChanges): void {
     const position = ++this.#lastPosition;
     const ids = this.#idsByKey.get(keyOf(row));
-    const previous = this.byId(ids?.at(-1) ?? '');
+    const previous = this.newest(row);
     const priorReceiptId = previous?.receipt ? previous.id : (previous?.priorReceiptId ?? null);
     this.#rows.set(row.id, { ...row, position, priorReceiptId });
     if (ids === undefined) this.#idsByKey.set(keyOf(row), [row.id]);

@@ -7,6 +7,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { LEASE_MS, receiptOf } from '../../../test/contract/transfer-queue-samples.ts';
 import type { TransferFilter } from '../../core/transfer-queue.ts';
+import { FORGET_DELIVERIES } from './deliveries.ts';
 import { planListing, walkSql } from './listing.ts';
 import { openDatabase } from './open-database.ts';
 import { PULL_IN } from './recover.ts';
@@ -90,6 +91,12 @@ test(`every lookup among ${ROWS} rows is answered from an index`, () => {
 
 test('due times that a wrong clock left are found without a walk through what waits', () => {
   assertIndexed(PULL_IN, /transfers_waiting \(lane=\? AND priority=\? AND wake_at>\?\)/);
+});
+
+test('ids of deliveries are found, and the oldest forgotten, without a walk through all', () => {
+  const plan = planOf(FORGET_DELIVERIES);
+  assert.match(plan.join(), /COVERING INDEX deliveries_by_time \(taken_at<\?\)/);
+  for (const line of plan) assert.doesNotMatch(line, /^SCAN deliveries|TEMP B-TREE/);
 });
 
 test('every listing walks an index in the order of its page', () => {

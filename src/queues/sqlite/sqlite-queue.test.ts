@@ -87,7 +87,7 @@ test('everything survives a reopen: a copying row is owed and queued at once, a 
   await withTemporaryFolder(async (directory) => {
     const clock = new ManualClock();
     const first = await open(directory, clock);
-    await first.accept({
+    await first.acceptDelivery('m1', {
       items: ['done', 'parked', 'settling', 'copying', 'dirty', 'queued'].map((key) => itemOf(key)),
       quarantine: [{ reason: 'no key', raw: '{}' }],
     });
@@ -120,6 +120,8 @@ test('everything survives a reopen: a copying row is owed and queued at once, a 
       'an interrupted attempt is owed a look after the grace',
     );
     assert.equal(await second.untilNextDueMs(roomFor(10)), GRACE_MS, 'the whole grace, from the open');
+    const repeat = await second.acceptDelivery('m1', { items: [itemOf('done')], quarantine: [] });
+    assert.deepEqual([repeat.isRepeat, repeat.transfers[0]?.transferId], [true, done.lease.transferId]);
     await second.close();
   });
 });

@@ -2,15 +2,17 @@
 // resolves after the disk has it; reads see what is committed.
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import type { MalformedRecord } from '../../core/change.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { DurableNotes } from '../../core/durable-notes.ts';
+import { ALWAYS_LEADER } from '../../core/leadership.ts';
+import type { QueueStorage } from '../../core/queue-storage.ts';
 import type { Transfer } from '../../core/transfer.ts';
 import type {
   AcceptedTransfer,
-  AcceptItem,
+  AcceptRequest,
   ClaimedTransfer,
   ClaimRoom,
+  DeliveryAnswer,
   ForgottenUpload,
   Lease,
   ParkedClass,
@@ -31,26 +33,29 @@ import type { CheckpointSealer } from '../checkpoint-sealer.ts';
 import { checkLimit, positionOf } from '../page-cursor.ts';
 import { joinClasses, ParkedTally } from '../parked-tally.ts';
 import { QueueListeners, RowChanges } from '../queue-listeners.ts';
-import { type QueueTime, startSteadyClock } from '../steady-clock.ts';
+import { type QueueTime, startSteadyClock, type SteadyClock } from '../steady-clock.ts';
+import { knownFaultCode } from '../stored-fault.ts';
 import { followUpTransfer, toTransfer } from '../transfer-row.ts';
 import { CommitGroup } from './commit-group.ts';
+import { Deliveries } from './deliveries.ts';
 import { Listing } from './listing.ts';
 import { Quarantine } from './quarantine.ts';
 import { cannotBeUsed, fileGuard, openDatabase, prepareDataFolder } from './open-database.ts';
 import {
   accept,
+  acceptDelivery,
   claim,
   endAttempt,
   forgetStaleUploads,
   type OperationContext,
   progress,
   redrive,
-  redriveClass,
   renew,
-} from './operations.ts';
+} from '../operations.ts';
 import { recoverRows } from './recover.ts';
+import { redriveClass } from './redrive-class.ts';
 import { SqliteNotes } from './sqlite-notes.ts';
-import { integer, knownFaultCode, type StoredRow, text } from './rows.ts';
+import { integer, type StoredRow, text } from './rows.ts';
 import { TransferTable } from './transfer-table.ts';
 
 /** The file itself, or the data folder that is kept private and holds `queue.sqlite`. */
@@ -70,11 +75,6 @@ export type SqliteQueueOptions = SqliteQueuePlace & {
   readonly sealer: CheckpointSealer | null;
 };
 
-/** The queue, and the notes that share its file, its transactions and its close. */
-export interface SqliteStorage extends TransferQueue {
-  readonly notes: DurableNotes;
-}
-
 /** Rows of one transaction: small enough that it blocks the process for some tens of milliseconds at most. */
 const MAX_TRANSACTION_ROWS = 1000;
 const PENDING_STATUSES = ['queued', 'copying', 'settling', 'parked'] as const;
@@ -83,7 +83,7 @@ const PENDING_STATUSES = ['queued', 'copying', 'settling', 'parked'] as const;
  * Opens or makes the queue. Rejects with an Error that names the file, the reason and the remedy where the file is
  * owned by another process, damaged, not writable, of another program, of a newer version, or not durable.
  */
-export async function openSqliteQueue(options: SqliteQueueOptions): Promise<SqliteStorage> {
+export async function openSqliteQueue(options: SqliteQueueOptions): Promise<QueueStorage> {
   if ('directory' in options) prepareDataFolder(options.directory);
   const path = 'path' in options ? options.path : join(options.directory, 'queue.sqlite');
   const database = openDatabase(path);
@@ -96,10 +96,13 @@ export async function openSqliteQueue(options: SqliteQueueOptions): Promise<Sqli
   }
 }
 
-class SqliteQueue implements SqliteStorage {
+class SqliteQueue implements QueueStorage {
+  readonly leadership = ALWAYS_LEADER;
   readonly notes: DurableNotes;
   readonly #database: DatabaseSync;
-  readonly #context: OperationContext;
+  readonly #table: TransferTable;
+  readonly #deliveries: Deliveries;
+  readonly #context: OperationContext<StoredRow>;
   readonly #settleGraceMs: number;
   readonly #group: CommitGroup<RowChanges>;
   readonly #listing: Listing;
@@ -116,6 +119,8 @@ class SqliteQueue implements SqliteStorage {
     const table = new TransferTable(database, sealer, smallMaxBytes);
     recoverRows(database, table, { settleGraceMs, maxRetryDelayMs, now: clock.now() });
     this.#database = database;
+    this.#table = table;
+    this.#deliveries = new Deliveries(database);
     this.#settleGraceMs = settleGraceMs;
     this.#listing = new Listing(database);
     this.#pending = { queued: 0, copying: 0, settling: 0, parked: 0 };
@@ -128,6 +133,7 @@ class SqliteQueue implements SqliteStorage {
       clock,
       leaseMs,
       turns: new ClaimTurns(),
+      keepDelivery: (id, takenAtMs) => this.#deliveries.keep(id, takenAtMs),
       keepRecord: (id, record, receivedAtMs) => this.#quarantine.keep(id, record, receivedAtMs),
     };
     this.#group = new CommitGroup({
@@ -141,14 +147,20 @@ class SqliteQueue implements SqliteStorage {
     this.notes = new SqliteNotes(database, (operation) => this.#group.run(1, operation));
   }
 
-  async accept(request: {
-    readonly items: readonly AcceptItem[];
-    readonly quarantine: readonly MalformedRecord[];
-  }): Promise<readonly AcceptedTransfer[]> {
-    const weight = request.items.length + request.quarantine.length;
-    const answers = await this.#group.run(weight, (changes) => accept(this.#context, request, changes));
+  async accept(request: AcceptRequest): Promise<readonly AcceptedTransfer[]> {
+    const answers = await this.#group.run(weightOf(request), (changes) =>
+      accept(this.#context, request, changes),
+    );
     this.#quarantine.noted(request.quarantine.length);
     return answers;
+  }
+
+  async acceptDelivery(deliveryId: string, request: AcceptRequest): Promise<DeliveryAnswer> {
+    const answer = await this.#group.run(weightOf(request) + 1, (changes) =>
+      acceptDelivery(this.#context, { ...request, deliveryId }, changes),
+    );
+    if (!answer.isRepeat) this.#quarantine.noted(request.quarantine.length);
+    return answer;
   }
 
   async claim(room: ClaimRoom): Promise<readonly ClaimedTransfer[]> {
@@ -197,7 +209,9 @@ class SqliteQueue implements SqliteStorage {
     checkLimit(limit);
     const after = positionOf(cursor) ?? 0;
     const bounded = { filter, limit: Math.min(limit, MAX_TRANSACTION_ROWS), after };
-    return this.#group.run(bounded.limit, (changes) => redriveClass(this.#context, bounded, changes));
+    return this.#group.run(bounded.limit, (changes) =>
+      redriveClass({ table: this.#table, clock: this.#context.clock }, bounded, changes),
+    );
   }
 
   async untilNextDueMs(room: ClaimRoom): Promise<number | null> {
@@ -256,7 +270,7 @@ class SqliteQueue implements SqliteStorage {
 
   async checkWritable(): Promise<void> {
     // A commit without a write always succeeds; this one writes and takes it back in one transaction.
-    await this.#group.run(1, () => this.#quarantine.probe(this.#context.table.newId()));
+    await this.#group.run(1, () => this.#quarantine.probe(this.#table.newId()));
   }
 
   async parkedClasses(): Promise<readonly ParkedClass[]> {
@@ -274,11 +288,17 @@ class SqliteQueue implements SqliteStorage {
     const { beforeMs, limit } = request;
     const before = Math.ceil(beforeMs);
     const [rows, records] = await this.#group.run(limit, () => [
-      this.#context.table.prune(before, limit),
+      this.#table.prune(before, limit),
       this.#quarantine.prune(before, limit),
     ]);
     this.#quarantine.noted(-records);
     return rows + records;
+  }
+
+  async forgetDeliveries(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
+    checkLimit(request.limit);
+    const bounded = { ...request, limit: Math.min(request.limit, MAX_TRANSACTION_ROWS) };
+    return this.#group.run(bounded.limit, () => this.#deliveries.forget(bounded));
   }
 
   async forgetStaleUploads(request: {
@@ -311,9 +331,9 @@ class SqliteQueue implements SqliteStorage {
     }
   }
 
-  #open(): OperationContext {
+  #open(): { readonly table: TransferTable; readonly clock: SteadyClock } {
     if (this.#isClosed) throw new Error('The queue is closed');
-    return this.#context;
+    return { table: this.#table, clock: this.#context.clock };
   }
 
   #end(
@@ -330,4 +350,8 @@ class SqliteQueue implements SqliteStorage {
     this.#parked.add(all.parked);
     this.#listeners.tell(all);
   }
+}
+
+function weightOf({ items, quarantine }: AcceptRequest): number {
+  return items.length + quarantine.length;
 }

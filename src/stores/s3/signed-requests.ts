@@ -4,6 +4,7 @@ import { Agent, type Dispatcher } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
+import { untilAborted } from '../../core/until-aborted.ts';
 import { type Addressing, canonicalQuery, createAddressing } from './addressing.ts';
 import type { AwsCredentials, CredentialsProvider } from '../../aws/credentials.ts';
 import { type ErrorAnswer, readErrorAnswer } from './error-answer.ts';
@@ -185,16 +186,4 @@ const SMALL_REST_BYTES = 64 * 1024;
 export function dropBody(body: ResponseBody): void {
   if (body.destroyed) return;
   void body.dump({ limit: SMALL_REST_BYTES });
-}
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

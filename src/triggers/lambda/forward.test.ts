@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
+import { verifyWebhook } from '../webhook-signature.ts';
 import { createForwarder, type ForwardLogLine } from './forward.ts';
 import { ForwardError } from './forward-failure.ts';
 
@@ -55,7 +56,12 @@ function answerJson(res: ServerResponse, status: number, body: unknown, type = '
 
 function forwarderOf(url: string, timeoutMs = 5000) {
   const lines: ForwardLogLine[] = [];
-  const forward = createForwarder({ url, apiKey: API_KEY, timeoutMs, log: (line) => void lines.push(line) });
+  const forward = createForwarder({
+    url,
+    proof: { kind: 'key', apiKey: API_KEY },
+    timeoutMs,
+    log: (line) => void lines.push(line),
+  });
   return { forward, lines };
 }
 
@@ -65,7 +71,11 @@ const EVENTS: Readonly<Record<string, unknown>> = {
   S3: { Records: [{ eventSource: 'aws:s3', s3: { object: { key: 'a+b%2B☃' } } }, { eventSource: 'aws:s3' }] },
   SNS: { Records: [{ EventSource: 'aws:sns', Sns: { Message: '{"Records":[]}' } }] },
   SQS: {
-    Records: [{ eventSource: 'aws:sqs', body: '{"a": 1 }' }, { eventSource: 'aws:sqs', body: 'x' }, {}],
+    Records: [
+      { eventSource: 'aws:sqs', messageId: 'm-1', body: '{"a": 1 }' },
+      { eventSource: 'aws:sqs', messageId: 'm-2', body: 'x' },
+      { eventSource: 'aws:sqs', messageId: 'm-3', body: '' },
+    ],
   },
   EventBridge: { source: 'aws.s3', 'detail-type': 'Object Created', detail: { object: { key: 'a+b' } } },
 };
@@ -74,12 +84,8 @@ for (const [name, event] of Object.entries(EVENTS))
   test(`an event of ${name} goes to the service in one request, unchanged`, async (t) => {
     const service = await startService(t, (res) => answerJson(res, 202, RECEIPT));
     const { forward, lines } = forwarderOf(service.url);
-    assert.deepEqual(await forward(event, CONTEXT), {
-      accepted: 2,
-      ignored: 1,
-      quarantined: 0,
-      transfers: 2,
-    });
+    const taken = { accepted: 2, ignored: 1, quarantined: 0, transfers: 2 };
+    assert.deepEqual(await forward(event, CONTEXT), name === 'SQS' ? { batchItemFailures: [] } : taken);
 
     assert.equal(service.seen.length, 1);
     const [seen] = service.seen;
@@ -115,12 +121,41 @@ test('quarantined records are a warning in the log and no failure', async (t) =>
 
 test('without a key, a request id and a clock of Lambda it sends without them', async (t) => {
   const service = await startService(t, (res) => answerJson(res, 202, RECEIPT));
-  const forward = createForwarder({ url: service.url, apiKey: null, timeoutMs: 5000, log: () => {} });
+  const forward = createForwarder({
+    url: service.url,
+    proof: { kind: 'none' },
+    timeoutMs: 5000,
+    log: () => {},
+  });
   await forward(null, {});
   const [seen] = service.seen;
   assert.equal(seen?.headers['authorization'], undefined);
   assert.equal(seen?.headers['x-request-id'], undefined);
   assert.equal(seen?.body, 'null');
+});
+
+test('with a webhook secret the exact bytes are signed, and no key is sent', async (t) => {
+  const service = await startService(t, (res) => answerJson(res, 202, RECEIPT));
+  const secret = Uint8Array.from({ length: 32 }, (_, index) => index);
+  const forward = createForwarder({
+    url: service.url,
+    proof: { kind: 'signature', secret },
+    timeoutMs: 5000,
+    log: () => {},
+  });
+  await forward(EVENTS['S3'], CONTEXT);
+  await forward(EVENTS['S3'], {});
+  const checks = service.seen.map(({ headers, body }) => {
+    assert.equal(headers['authorization'], undefined);
+    const [id, timestamp, signature] = ['id', 'timestamp', 'signature'].map((name) =>
+      String(headers[`webhook-${name}`]),
+    );
+    const signed = { headers: { id, timestamp, signature }, body: Buffer.from(body), nowMs: Date.now() };
+    return verifyWebhook({ ...signed, secrets: [secret] });
+  });
+  assert.deepEqual(checks[0], { kind: 'valid', id: CONTEXT.awsRequestId });
+  assert.partialDeepStrictEqual(checks[1], { kind: 'valid' });
+  assert.notDeepEqual(checks[1], checks[0]);
 });
 
 const problem = (status: number, code: string): object => ({
@@ -283,7 +318,7 @@ test('the way to the service is part of the reason when nothing answers', async 
   const failing = (code: string) =>
     createForwarder({
       url: 'https://replicator.example.com/v1/events',
-      apiKey: API_KEY,
+      proof: { kind: 'key', apiKey: API_KEY },
       timeoutMs: 100,
       log: () => {},
       send: async () => Promise.reject(Object.assign(new Error(`failed with ${code}`), { code })),

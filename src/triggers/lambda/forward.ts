@@ -1,136 +1,103 @@
-// The Lambda function that only forwards: one invocation, one POST of the event as it came, and success only where the
-// service says that it is kept. Everything else is thrown, so that AWS delivers again: retries live with AWS alone.
-import { answerFailure, deliveryFailure, ForwardError, lossFailure } from './forward-failure.ts';
-import type { ForwarderSettings } from './forwarder-settings.ts';
-import { type DocumentAnswer, type SendDocument, sendDocument } from './send-document.ts';
-
-/** The part of Lambda's context that is used. */
-export interface InvocationContext {
-  readonly awsRequestId?: string;
-  getRemainingTimeInMillis?(): number;
-}
+// The Lambda function that only forwards: the event as it came in one POST, and success only where the service says
+// that it is kept. Everything else comes back to AWS, as a thrown error or as the messages of a batch that failed:
+// retries live with AWS alone.
+import { forwardBatch, type BatchPart } from './forward-batch.ts';
+import { ForwardError } from './forward-failure.ts';
+import { type Intake, type InvocationContext, postToIntake, type Taken } from './post-to-intake.ts';
+import { answerBatch, type BatchAnswer, type BatchMessage, readSqsBatch } from './sqs-batch.ts';
 
 /** One line of the log: small facts, never a key. */
 export type ForwardLogLine = Readonly<Record<string, string | number | null>>;
 
-/** What the service did with the event; `transfers` counts the transfers that it queued. */
-export interface ForwardedEvent {
-  readonly accepted: number;
-  readonly ignored: number;
-  readonly quarantined: number;
-  readonly transfers: number;
-}
-
-export interface ForwarderParts extends ForwarderSettings {
+export interface ForwarderParts extends Intake {
   readonly log: (line: ForwardLogLine) => void;
-  /** Replaced in tests only. */
-  readonly send?: SendDocument;
 }
-
-/** Time that the function keeps for itself, to throw its own error before Lambda ends it without one. */
-const RESERVE_MS = 500;
 
 /**
  * Builds the handler. It takes whatever Lambda passes (S3, SNS, SQS, EventBridge) and resolves once the service has
- * answered 202 and accounted for all of it; an SQS batch succeeds or fails as a whole. Rejects with a ForwardError
- * that names status, reason and remedy.
+ * answered 202 and accounted for all of it. For an SQS batch it answers with the messages that were not taken, and
+ * resolves where at least one was. Rejects with a ForwardError that names status, reason and remedy where nothing was.
  */
 export function createForwarder(
   parts: ForwarderParts,
-): (event: unknown, context: InvocationContext) => Promise<ForwardedEvent> {
+): (event: unknown, context: InvocationContext) => Promise<Taken | BatchAnswer> {
   return async (event, context) => {
     const startedMs = performance.now();
-    const facts = { requestId: context.awsRequestId ?? null, records: countRecords(event) };
-    const durationMs = (): number => Math.round(performance.now() - startedMs);
-    try {
-      const { status, ...forwarded } = await deliver(parts, event, context);
-      const level = forwarded.quarantined > 0 ? 'warn' : 'info';
+    const tell = (line: ForwardLogLine): void => {
+      const { level = null, message = null, ...facts } = line;
       parts.log({
         level,
-        message: 'event forwarded',
+        message,
+        requestId: context.awsRequestId ?? null,
+        records: recordsOf(event)?.length ?? 1,
+        durationMs: Math.round(performance.now() - startedMs),
         ...facts,
-        status,
-        durationMs: durationMs(),
-        ...forwarded,
       });
-      return forwarded;
+    };
+    try {
+      if (event === undefined)
+        throw new ForwardError('The function was called without an event: pass one.', { status: null });
+      const batch = readSqsBatch(event);
+      return batch === null
+        ? await forwardWhole(parts, event, context, tell)
+        : await forwardMessages(parts, { event, batch }, context, tell);
     } catch (error) {
-      const failure = withoutSecret(error, parts.apiKey);
+      const failure =
+        error instanceof ForwardError ? error : new ForwardError(String(error), { status: null });
       const { status, message: reason } = failure;
-      parts.log({
-        level: 'error',
-        message: 'event not forwarded',
-        ...facts,
-        status,
-        durationMs: durationMs(),
-        reason,
-      });
+      tell({ level: 'error', message: 'event not forwarded', status, reason });
       throw failure;
     }
   };
 }
 
-async function deliver(
+type Tell = (line: ForwardLogLine) => void;
+
+async function forwardWhole(
   parts: ForwarderParts,
   event: unknown,
   context: InvocationContext,
-): Promise<ForwardedEvent & { readonly status: number }> {
-  const { url, apiKey, send = sendDocument } = parts;
-  if (event === undefined)
-    throw new ForwardError('The function was called without an event: pass one.', { status: null });
-  const remainingMs = context.getRemainingTimeInMillis?.() ?? Number.POSITIVE_INFINITY;
-  const timeoutMs = Math.min(parts.timeoutMs, Math.floor(remainingMs - RESERVE_MS));
-  if (timeoutMs <= 0)
-    throw new ForwardError(
-      `The function has ${Math.max(0, Math.round(remainingMs))} ms left, too little to send: give it a timeout of 15 s or more.`,
-      { status: null },
-    );
-  const headers = {
-    'content-type': 'application/json',
-    accept: 'application/json',
-    ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }),
-    ...(context.awsRequestId === undefined ? {} : { 'x-request-id': context.awsRequestId }),
+  tell: Tell,
+): Promise<Taken> {
+  const taken = await postToIntake(parts, { document: event, least: leastChanges(event), part: '' }, context);
+  tellTaken(tell, taken);
+  return taken;
+}
+
+async function forwardMessages(
+  parts: ForwarderParts,
+  { event, batch }: { readonly event: unknown; readonly batch: readonly BatchMessage[] },
+  context: InvocationContext,
+  tell: Tell,
+): Promise<BatchAnswer> {
+  const post = async ({ from, to }: BatchPart): Promise<Taken> => {
+    const isWhole = to - from === batch.length;
+    const document = isWhole ? event : { Records: batch.slice(from, to).map(({ record }) => record) };
+    return postToIntake(parts, { document, least: 1, part: isWhole ? '' : `${from}_${to}` }, context);
   };
-  const body = JSON.stringify(event);
-  let answer: DocumentAnswer;
-  try {
-    answer = await send({ url, headers, body, timeoutMs });
-  } catch (error) {
-    throw deliveryFailure(url, error);
-  }
-  const forwarded = answer.status === 202 ? readReceipt(answer.body) : null;
-  if (forwarded === null) throw answerFailure(url, answer);
-  const told = forwarded.accepted + forwarded.ignored + forwarded.quarantined;
-  const least = leastChanges(event);
-  if (told < least) throw lossFailure(url, told, least);
-  return { status: answer.status, ...forwarded };
+  const { taken, failed, requests } = await forwardBatch(batch.length, post);
+  const failedIds = failed.flatMap(({ from, to }) => batch.slice(from, to).map(({ messageId }) => messageId));
+  const [first] = failed;
+  if (first === undefined) tellTaken(tell, taken);
+  else if (failedIds.length === batch.length) throw first.reason;
+  else
+    tell({
+      level: 'error',
+      message:
+        'batch partly forwarded: the failed messages come back, if the event source mapping has ReportBatchItemFailures',
+      status: first.reason.status,
+      ...taken,
+      requests,
+      failed: failedIds.length,
+      firstFailed: failedIds[0] ?? null,
+      reason: first.reason.message,
+    });
+  return answerBatch(failedIds);
 }
 
-/** The intake's own answer; null where the body is anything else, whatever its status says. */
-function readReceipt(body: string): ForwardedEvent | null {
-  let receipt: unknown;
-  try {
-    receipt = JSON.parse(body);
-  } catch {
-    return null;
-  }
-  if (typeof receipt !== 'object' || receipt === null) return null;
-  const told = new Map<string, unknown>(Object.entries(receipt));
-  const [accepted, ignored, quarantined] = ['accepted', 'ignored', 'quarantined'].map((name) =>
-    told.get(name),
-  );
-  const transfers = told.get('transfers');
-  if (!isCount(accepted) || !isCount(ignored) || !isCount(quarantined) || !Array.isArray(transfers))
-    return null;
-  return { accepted, ignored, quarantined, transfers: transfers.length };
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}
-
-function countRecords(event: unknown): number {
-  return recordsOf(event)?.length ?? 1;
+function tellTaken(tell: Tell, taken: Taken): void {
+  const level = taken.quarantined > 0 ? 'warn' : 'info';
+  tell({ level, message: 'event forwarded', status: 202, ...taken });
 }
 
 /** The records of an event that is a list of them; null for any other event. */
@@ -159,11 +126,4 @@ function isS3Record(record: unknown): boolean {
     'eventSource' in record &&
     record.eventSource === 'aws:s3'
   );
-}
-
-/** A service may repeat what it was sent: the key must not reach the log by that way either. */
-function withoutSecret(error: unknown, apiKey: string | null): ForwardError {
-  const failure = error instanceof ForwardError ? error : new ForwardError(String(error), { status: null });
-  if (apiKey === null || !failure.message.includes(apiKey)) return failure;
-  return new ForwardError(failure.message.replaceAll(apiKey, '[secret]'), { status: failure.status });
 }

@@ -1,7 +1,7 @@
 // Which addresses and keys the forwarder accepts, and that a refusal names the variable and never the value.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ForwarderSettingsError, readForwarderSettings } from './forwarder-settings.ts';
+import { ForwarderSettingsError, namesService, readForwarderSettings } from './forwarder-settings.ts';
 
 const ADDRESSES: readonly [written: string, used: string][] = [
   ['https://replicator.example.com', 'https://replicator.example.com/v1/events'],
@@ -24,12 +24,34 @@ for (const [written, used] of ADDRESSES)
 
 test('without a key there is none, and ten seconds are the longest wait', () => {
   const settings = readForwarderSettings({ REPLICATOR_URL: 'https://example.com', REPLICATOR_API_KEY: ' ' });
-  assert.deepEqual(settings, { url: 'https://example.com/v1/events', apiKey: null, timeoutMs: 10_000 });
+  assert.deepEqual(settings, {
+    url: 'https://example.com/v1/events',
+    proof: { kind: 'none' },
+    timeoutMs: 10_000,
+  });
 });
 
 test('a key is used without the blanks around it', () => {
   const environment = { REPLICATOR_URL: 'https://example.com', REPLICATOR_API_KEY: ' rk-1\n' };
-  assert.equal(readForwarderSettings(environment).apiKey, 'rk-1');
+  assert.deepEqual(readForwarderSettings(environment).proof, { kind: 'key', apiKey: 'rk-1' });
+});
+
+test('a webhook secret signs instead of the key, with or without one', () => {
+  const secret = Uint8Array.from({ length: 32 }, (_, index) => index);
+  const environment = {
+    REPLICATOR_URL: 'https://example.com',
+    REPLICATOR_WEBHOOK_SECRET: ` whsec_${Buffer.from(secret).toString('base64')}\n`,
+  };
+  const signed = { kind: 'signature', secret };
+  assert.deepEqual(readForwarderSettings(environment).proof, signed);
+  assert.deepEqual(readForwarderSettings({ ...environment, REPLICATOR_API_KEY: 'rk-1' }).proof, signed);
+});
+
+test('whether a service is named at all is told apart from whether it is named rightly', () => {
+  for (const environment of [{}, { REPLICATOR_URL: ' ' }, { REPLICATOR_API_KEY: 'rk-1' }])
+    assert.equal(namesService(environment), false);
+  for (const environment of [{ REPLICATOR_URL: 'x' }, { FASTAPI_URL: 'https://a.example' }])
+    assert.equal(namesService(environment), true);
 });
 
 test('both names may be set when they mean the same service', () => {
@@ -62,7 +84,23 @@ const REFUSED: readonly [environment: Readonly<Record<string, string>>, message:
   ],
   [
     { REPLICATOR_URL: 'https://a.example', REPLICATOR_WEBHOOK_SECRET: 'whsec_canary' },
-    /REPLICATOR_WEBHOOK_SECRET is not understood/,
+    /REPLICATOR_WEBHOOK_SECRET holds 4 bytes: paste one entry/,
+  ],
+  [
+    { REPLICATOR_URL: 'https://a.example', REPLICATOR_WEBHOOK_SECRET: 'canary'.repeat(8) },
+    /REPLICATOR_WEBHOOK_SECRET is not whsec_ and base64/,
+  ],
+  [
+    { REPLICATOR_URL: 'https://a.example', REPLICATOR_WEBHOOK_SECRET: 'whsec_canary,whsec_canary' },
+    /REPLICATOR_WEBHOOK_SECRET holds a list: set it to one secret/,
+  ],
+  [
+    { REPLICATOR_URL: 'https://a.example', REPLICATOR_WEBHOOK_SECRET: 'ssm:/replicator/canary' },
+    /REPLICATOR_WEBHOOK_SECRET is a reference, which the forwarder does not resolve.*set the value itself/,
+  ],
+  [
+    { REPLICATOR_URL: 'https://a.example', REPLICATOR_API_KEY: 'aws-sm:canary' },
+    /REPLICATOR_API_KEY is a reference.*set the value itself/,
   ],
   [{ REPLICATOR_API_KEY: 'canary x' }, /REPLICATOR_URL is missing.*REPLICATOR_API_KEY/],
 ];

@@ -1,47 +1,55 @@
 // The forwarder's settings from its environment, checked before anything is sent. Every problem is told at once, with
 // the variable's name and what to do; a value that is a secret is never part of a message.
+import { readWebhookSecret } from '../../core/webhook-secret.ts';
+import type { SenderProof } from './post-to-intake.ts';
 
-/** Where the forwarder sends, as whom, and how long it waits at most. */
+/** Where documents are sent, as whom, and how long an answer is waited for at most. */
 export interface ForwarderSettings {
   /** The address of the intake itself: the base address and `/v1/events`. */
   readonly url: string;
-  /** Null where the service is reached without a key. */
-  readonly apiKey: string | null;
+  readonly proof: SenderProof;
   readonly timeoutMs: number;
 }
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 const INTAKE_PATH = '/v1/events';
 const TIMEOUT_MS = 10_000;
 /** What the service keeps of a key: scope, id and hash. It is often pasted where the key itself belongs. */
 const KEY_ENTRY = /^[a-z]+:[^:]*:[0-9a-f]{64}$/i;
+/** References that the service resolves at its start. */
+const REFERENCE = /^(?:ssm|aws-sm|gcp-sm|file):/;
+const SERVICE_NAMES = ['REPLICATOR_URL', 'FASTAPI_URL'] as const;
 
 /** The forwarder cannot work like this; the message names every variable that is wrong and the remedy. */
 export class ForwarderSettingsError extends Error {
   override readonly name = 'ForwarderSettingsError';
 }
 
+/** True where the environment names a service at all, rightly or wrongly. */
+export function namesService(environment: Environment): boolean {
+  return SERVICE_NAMES.some((name) => (environment[name]?.trim() ?? '') !== '');
+}
+
 /** Reads the settings from environment variables. Throws a ForwarderSettingsError that names all that is wrong. */
-export function readForwarderSettings(
-  environment: Readonly<Record<string, string | undefined>>,
-): ForwarderSettings {
+export function readForwarderSettings(environment: Environment): ForwarderSettings {
   const problems: string[] = [];
   const url = readUrl(environment, problems);
   const apiKey = readKey(environment['REPLICATOR_API_KEY'], problems);
-  // Ignoring it would send every event without any proof of its sender.
-  if (apiKey === null && (environment['REPLICATOR_WEBHOOK_SECRET'] ?? '') !== '')
-    problems.push(
-      'REPLICATOR_WEBHOOK_SECRET is not understood by this version: set REPLICATOR_API_KEY instead.',
-    );
+  const secret = readSecret(environment['REPLICATOR_WEBHOOK_SECRET'], problems);
   if (url === null || problems.length > 0)
     throw new ForwarderSettingsError(`The forwarder is not set up: ${problems.join(' ')}`);
-  return { url, apiKey, timeoutMs: TIMEOUT_MS };
+  return { url, proof: proofOf(apiKey, secret), timeoutMs: TIMEOUT_MS };
 }
 
-function readUrl(
-  environment: Readonly<Record<string, string | undefined>>,
-  problems: string[],
-): string | null {
-  const found = ['REPLICATOR_URL', 'FASTAPI_URL'].flatMap((name) => {
+/** A signature proves more than a key and never travels, so it goes first. */
+function proofOf(apiKey: string | null, secret: Uint8Array | null): SenderProof {
+  if (secret !== null) return { kind: 'signature', secret };
+  return apiKey === null ? { kind: 'none' } : { kind: 'key', apiKey };
+}
+
+function readUrl(environment: Environment, problems: string[]): string | null {
+  const found = SERVICE_NAMES.flatMap((name) => {
     const text = environment[name]?.trim() ?? '';
     return text === '' ? [] : [{ name, text }];
   });
@@ -83,7 +91,8 @@ function isLoopback(hostname: string): boolean {
 function readKey(value: string | undefined, problems: string[]): string | null {
   const key = value?.trim() ?? '';
   if (key === '') return null;
-  if (KEY_ENTRY.test(key))
+  if (REFERENCE.test(key)) problems.push(referenceProblem('REPLICATOR_API_KEY'));
+  else if (KEY_ENTRY.test(key))
     problems.push(
       "REPLICATOR_API_KEY holds the service's entry (scope:id:hash): set it to the key that was shown beside it.",
     );
@@ -93,4 +102,30 @@ function readKey(value: string | undefined, problems: string[]): string | null {
       'REPLICATOR_API_KEY holds a space, a line break or another sign that no key has: paste it again.',
     );
   return key;
+}
+
+/** The bytes of `whsec_` and base64; null where nothing is set, or, with the problem told, nothing usable. */
+function readSecret(value: string | undefined, problems: string[]): Uint8Array | null {
+  const text = value?.trim() ?? '';
+  if (text === '') return null;
+  if (REFERENCE.test(text)) {
+    problems.push(referenceProblem('REPLICATOR_WEBHOOK_SECRET'));
+    return null;
+  }
+  if (text.includes(',')) {
+    problems.push(
+      "REPLICATOR_WEBHOOK_SECRET holds a list: set it to one secret of the service's REPLICATOR_WEBHOOK_SECRETS.",
+    );
+    return null;
+  }
+  const read = readWebhookSecret(text);
+  if ('secret' in read) return read.secret;
+  problems.push(
+    `REPLICATOR_WEBHOOK_SECRET ${read.problem}: paste one entry of the service's REPLICATOR_WEBHOOK_SECRETS, which is whsec_ followed by 24 to 64 bytes in base64.`,
+  );
+  return null;
+}
+
+function referenceProblem(name: string): string {
+  return `${name} is a reference, which the forwarder does not resolve (it carries no AWS SDK): set the value itself, which Lambda keeps encrypted, and let whatever deploys the function look it up.`;
 }

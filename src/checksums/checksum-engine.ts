@@ -1,0 +1,78 @@
+// Which algorithms an engine knows, around the one that differs from engine to engine: CRC32C. CRC-64/NVME is
+// WebAssembly, CRC32 comes with Node, the rest is OpenSSL.
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { createCRC64, type IHasher } from 'hash-wasm';
+import type { ChecksumEngine, RunningChecksum } from '../core/checksum.ts';
+
+/** CRC-64/NVME in reflected form, what S3 calls CRC64NVME. */
+const NVME_POLYNOMIAL = '9a6c9329ac4bc9b5';
+
+/** The engine around `crc32c`. Loads the WebAssembly part once; the engine itself is synchronous. */
+export async function checksumEngine(crc32c: ChecksumEngine['crc32c']): Promise<ChecksumEngine> {
+  const crc64 = await createCRC64(NVME_POLYNOMIAL);
+  return {
+    crc32c,
+    start: (algorithm, savedState) => {
+      switch (algorithm) {
+        case 'crc64nvme':
+          return startCrc64(crc64, savedState);
+        case 'crc32':
+          return startCrc32(crc32, savedState);
+        case 'crc32c':
+          return startCrc32(crc32c, savedState);
+        case 'md5':
+        case 'sha1':
+        case 'sha256':
+        case 'sha512':
+          return savedState === null ? startHash(algorithm) : null;
+        default:
+          return null;
+      }
+    },
+  };
+}
+
+/** All running CRC64 share one WebAssembly instance: its state is twelve bytes, swapped in and out. */
+function startCrc64(hasher: IHasher, savedState: string | null): RunningChecksum {
+  let state: Uint8Array = savedState === null ? hasher.init().save() : Buffer.from(savedState, 'base64');
+  return {
+    update(bytes) {
+      hasher.load(state);
+      hasher.update(bytes);
+      state = hasher.save();
+    },
+    digestBase64() {
+      hasher.load(state);
+      return Buffer.from(hasher.digest('binary')).toString('base64');
+    },
+    save: () => Buffer.from(state).toString('base64'),
+  };
+}
+
+function startCrc32(
+  step: (bytes: Uint8Array, seed: number) => number,
+  savedState: string | null,
+): RunningChecksum {
+  let crc = savedState === null ? 0 : Number(savedState);
+  return {
+    update(bytes) {
+      crc = step(bytes, crc);
+    },
+    digestBase64() {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32BE(crc);
+      return bytes.toString('base64');
+    },
+    save: () => String(crc),
+  };
+}
+
+function startHash(algorithm: string): RunningChecksum {
+  const running = createHash(algorithm);
+  return {
+    update: (bytes) => void running.update(bytes),
+    digestBase64: () => running.digest('base64'),
+    save: () => null,
+  };
+}
