@@ -59,7 +59,7 @@ function forAws(): string {
 
 This page is written by \`npm run docs\` from \`src/doctor/permissions.ts\`; change the table there.
 
-The smallest set for each thing that runs, each permission with the request that needs it. \`npm run -s replicator -- doctor\` tries them, one after the other, and names what is missing with its fix: [operations.md](operations.md#is-everything-set-up).
+The smallest set for each thing that runs, each permission with the request that needs it. \`replicator doctor\` tries them, one after the other, and names what is missing with its fix: [operations.md](operations.md#is-everything-set-up).
 
 ## AWS
 
