@@ -1,20 +1,12 @@
 // Asks a message queue for changes without a pause: one long poll always, more beside it while messages keep coming,
 // and none while nothing could be stored. What was received is handled beside the polls, so that nothing slow holds
 // the next messages back.
-import type { Clock, Random } from '../../core/clock.ts';
+import type { Random } from '../../core/clock.ts';
 import { toFault } from '../../core/faults.ts';
-import type { MessageIntakeHappenings, MessageIntakeState, PauseReason } from '../../core/message-intake.ts';
-import {
-  LONGEST_WAIT_SEC,
-  type MessageQueue,
-  MESSAGES_PER_CALL,
-  type ReceivedMessage,
-} from '../../core/message-queue.ts';
-import type { Rule } from '../../core/rule.ts';
-import type { TransferQueue } from '../../core/transfer-queue.ts';
-import type { AcceptChanges } from '../../replication/accept-change.ts';
+import type { MessageIntakeState, PauseReason } from '../../core/message-intake.ts';
+import { LONGEST_WAIT_SEC, MESSAGES_PER_CALL, type ReceivedMessage } from '../../core/message-queue.ts';
 import type { IntakeGate } from '../../replication/intake-gate.ts';
-import { MessageHandler, VISIBILITY_SEC } from './message-handler.ts';
+import { MessageHandler, type MessageHandlerOptions, VISIBILITY_SEC } from './message-handler.ts';
 import { QueueTrouble } from './queue-trouble.ts';
 
 /** Receives side by side while there is much to receive: what a queue gives at once, over a network that takes its time. */
@@ -33,16 +25,10 @@ const LAST_ANSWER_MS = 500;
 /** Kept of the grace of a shutdown for giving back what was not stored. */
 const GIVE_BACK_SHARE_MS = 2_000;
 
-export interface SqsPollerOptions {
+export interface SqsPollerOptions extends Omit<MessageHandlerOptions, 'gate' | 'trouble' | 'cut'> {
   readonly queueUrl: string;
-  readonly messages: MessageQueue;
-  readonly acceptChanges: AcceptChanges;
-  readonly queue: Pick<TransferQueue, 'checkWritable'>;
-  readonly gate: Pick<IntakeGate, 'hasRoomFor' | 'holdChanges' | 'changesStored' | 'hostTroubles'>;
-  readonly rules: readonly Rule[];
-  readonly clock: Clock;
+  readonly gate: MessageHandlerOptions['gate'] & Pick<IntakeGate, 'hostTroubles'>;
   readonly random: Random;
-  readonly happenings: MessageIntakeHappenings;
 }
 
 interface Pause {

@@ -141,11 +141,9 @@ function handles(parts: {
       for (let turns = 0; turns < QUIET_TURNS; turns += 1) await turn();
     },
     async stop() {
-      let hasStopped = false;
-      const stopped = poller.stop(25_000).finally(() => {
-        hasStopped = true;
-      });
-      for (let passedMs = 0; !hasStopped && passedMs < 25_000; passedMs += 100) {
+      const hasStopped = new AbortController();
+      const stopped = poller.stop(25_000).finally(() => hasStopped.abort());
+      for (let passedMs = 0; !hasStopped.signal.aborted && passedMs < 25_000; passedMs += 100) {
         for (let turns = 0; turns < QUIET_TURNS; turns += 1) await turn();
         clock.advance(100);
       }
