@@ -87,7 +87,7 @@ export const AWS_PERMISSIONS: readonly AwsPermission[] = [
   {
     action: 'sqs:ChangeMessageVisibility',
     resource: 'queue',
-    call: 'ChangeMessageVisibilityBatch: to keep a message while it is worked on, or to give it back at once',
+    call: 'ChangeMessageVisibilityBatch, while a message is worked on; a function gives back what it has no time for',
     shells: ['service_sqs', 'worker', 'lambda_replicate'],
     unless: NO_QUEUE_BEFORE,
   },

@@ -343,7 +343,7 @@ test('a service that is named and does not answer is a failure with its fix', as
   const { exitCode, failed } = await examine(cloud, { ...settings, REPLICATOR_URL: NOBODY });
   assert.deepEqual([exitCode, failed.map(({ code }) => code)], [75, ['service_unreachable']]);
   assert.match(failed[0]?.detail ?? '', /The service at http:\/\/127\.0\.0\.1:9 cannot be reached \(/);
-  assert.match(failed[0]?.fix ?? '', /npm start.*REPLICATOR_URL/);
+  assert.match(failed[0]?.fix ?? '', /^Start it, or set REPLICATOR_URL/);
 });
 
 test('a rule for every bucket is examined for the bucket that is named', async (t) => {
