@@ -341,9 +341,9 @@ test('a queue that may not be used, is missing, or was made wrongly is told', as
 test('a service that is named and does not answer is a failure with its fix', async (t) => {
   const { cloud, settings } = await healthyCloud(t);
   const { exitCode, failed } = await examine(cloud, { ...settings, REPLICATOR_URL: NOBODY });
-  assert.deepEqual([exitCode, failed.map(({ code }) => code)], [1, ['service_unreachable']]);
+  assert.deepEqual([exitCode, failed.map(({ code }) => code)], [75, ['service_unreachable']]);
   assert.match(failed[0]?.detail ?? '', /The service at http:\/\/127\.0\.0\.1:9 cannot be reached \(/);
-  assert.match(failed[0]?.fix ?? '', /npm start.*REPLICATOR_URL/);
+  assert.match(failed[0]?.fix ?? '', /^Start it, or set REPLICATOR_URL/);
 });
 
 test('a rule for every bucket is examined for the bucket that is named', async (t) => {
@@ -361,7 +361,7 @@ test('an interrupt while the object is on its way leaves nothing behind', async 
   cloud.s3.watch(({ method, stage }) => {
     if (method === 'PUT' && stage === 'done') interrupt.abort();
   });
-  const { exitCode } = await cloud.run(['doctor', '--canary'], settings, interrupt.signal);
+  const { exitCode } = await cloud.run(['doctor', '--canary'], settings, { signal: interrupt.signal });
   assert.equal(exitCode, 130);
   assert.deepEqual(cloud.s3.listKeys(SOURCE), ['folder/object.txt']);
   assert.ok(cloud.s3.requests.some((line) => /^DELETE .*replicator-doctor.*versionId=/.test(line)));

@@ -7,7 +7,7 @@ import { type SandboxGcs, startSandboxGcs } from '../../sandbox/gcs/sandbox-gcs.
 import { type SandboxS3, startSandboxS3 } from '../../sandbox/s3/sandbox-s3.ts';
 import { type SandboxSns, startSandboxSns } from '../../sandbox/sns/sandbox-sns.ts';
 import { type SandboxSqs, startSandboxSqs } from '../../sandbox/sqs/sandbox-sqs.ts';
-import { type CommandEnd, runOwnCommand } from './own-command.ts';
+import { type CommandEnd, type CommandOptions, runOwnCommand } from './own-command.ts';
 
 export const KEYS = { accessKeyId: 'SANDBOXACCESSKEY', secretAccessKey: 'sandbox-secret-key' };
 export const ACCOUNT = '123456789012';
@@ -27,7 +27,7 @@ export interface OwnCloud {
   readonly functions: Map<string, CloudFunction>;
   readonly settings: Settings;
   /** Runs the command; `more` settings win, an empty text takes one away. */
-  run(args: readonly string[], more?: Settings, signal?: AbortSignal): Promise<CommandEnd>;
+  run(args: readonly string[], more?: Settings, options?: CommandOptions): Promise<CommandEnd>;
 }
 
 /** Everything is closed when the test ends. */
@@ -67,6 +67,7 @@ export async function startOwnCloud(
     gcs,
     functions,
     settings,
-    run: async (args, more = {}, signal) => runOwnCommand(args, { ...settings, ...more }, signal),
+    run: async (args, more = {}, commandOptions = {}) =>
+      runOwnCommand(args, { ...settings, ...more }, commandOptions),
   };
 }

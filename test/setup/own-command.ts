@@ -10,15 +10,27 @@ export const NOBODY = 'http://127.0.0.1:9';
 
 export type CommandEnd = Awaited<ReturnType<typeof runCommand>>;
 
+export interface CommandOptions {
+  readonly signal?: AbortSignal;
+  /** Texts of files that settings name, by path; every other file is empty. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
 /** Runs it with these settings alone. */
 export async function runOwnCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-  signal: AbortSignal = new AbortController().signal,
+  options: CommandOptions = {},
 ): Promise<CommandEnd> {
+  const { signal = new AbortController().signal, files = {} } = options;
   const sources = { env, envFileText: null };
   const load = (): ReturnType<typeof loadConfig> =>
-    loadConfig({ ...sources, readFile: () => '', memoryBytes: 2 ** 31, isTerminal: false });
+    loadConfig({
+      ...sources,
+      readFile: (path) => files[path] ?? '',
+      memoryBytes: 2 ** 31,
+      isTerminal: false,
+    });
   const parts = (): Parameters<typeof openDoctor>[0] => {
     const loaded = load();
     if (loaded.kind === 'invalid') throw new Error('The configuration of the test is wrong');

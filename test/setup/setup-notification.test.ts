@@ -7,7 +7,16 @@ import {
   PutBucketNotificationConfigurationCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { ACCOUNT, FUNCTION_ARN, KEYS, type OwnCloud, REGION, SOURCE, startOwnCloud } from './own-cloud.ts';
+import {
+  ACCOUNT,
+  FUNCTION_ARN,
+  KEYS,
+  type OwnCloud,
+  REGION,
+  SOURCE,
+  startOwnCloud,
+  TARGET,
+} from './own-cloud.ts';
 import { NOBODY } from './own-command.ts';
 
 const SETUP = ['setup', 'notification'];
@@ -196,6 +205,32 @@ test('a destination of somebody else that S3 no longer accepts is named', async 
   assert.equal(exitCode, 1);
   assert.match(out, /:function:forward belongs to an entry of somebody else: S3 checks every destination/);
   assert.doesNotMatch(out, /Allow S3 to send/);
+});
+
+test('one rule is set up without taking away what it shares with another', async (t) => {
+  const cloud = await startOwnCloud(t);
+  const { read } = clientOf(cloud);
+  const rules = ['wide', 'apart'].map((name) => ({
+    name,
+    source: { bucket: SOURCE, prefix: name === 'wide' ? '' : 'x/' },
+    target: { bucket: TARGET, prefix: `${name}/` },
+  }));
+  const more = {
+    SQS_QUEUE_URL: cloud.sqs.createQueue('s3-events'),
+    REPLICATOR_CONFIG: 'rules.yaml',
+    S3_BUCKET: '',
+    GCS_BUCKET: '',
+  };
+  const files = { 'rules.yaml': JSON.stringify({ rules }) };
+  for (const args of [[], ['--rule', 'apart']]) {
+    const { exitCode, out } = await cloud.run([...SETUP, '--apply', ...args], more, { files });
+    assert.equal(exitCode, 0, out);
+    const { QueueConfigurations } = await read();
+    assert.deepEqual(
+      QueueConfigurations?.map(({ Id, Filter }) => [Id, Filter]),
+      [['cross-cloud-replicator-wide', undefined]],
+    );
+  }
 });
 
 test('somebody who writes between our write and our look is told', async (t) => {

@@ -29,12 +29,11 @@ export async function setupNotification(
   endWith: EndWith,
 ): Promise<void> {
   const { config } = await readOwnConfig(deps);
-  const rules = chosenRules(config.rules, options);
   const request = {
-    rules,
-    buckets: chosenBuckets(rules, options.bucket),
+    rules: config.rules,
+    ruleNames: options.rule ?? null,
+    buckets: chosenBuckets(chosenRules(config.rules, options), options.bucket),
     destination: chosenDestination(config, options),
-    isByRule: options.rule !== undefined,
     isApplied: options.apply,
   };
   using parts = await deps.openSetup(options.profile ?? null);
