@@ -9,6 +9,7 @@ import type { Rule } from './core/rule.ts';
 import type { QueueStorage } from './core/queue-storage.ts';
 import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
+import { ApiPort } from './http/api-port.ts';
 import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
@@ -100,13 +101,13 @@ export async function openApp(options: {
   const messageQueueTrouble = () => sqs.state()?.trouble ?? null;
   const alerts = openAlerts({ ...told, storeStates, messageQueueTrouble }, opened);
   worker.start();
-  const server = createServer(config, { ...told, runs, alerts, storeStates, sqs, acceptChanges });
+  const port = new ApiPort(createServer(config, { ...told, runs, alerts, storeStates, sqs, acceptChanges }));
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(async () => {
     const { shutdownGraceMs } = config;
-    await Promise.all([closeServer(server, config), worker.stop(shutdownGraceMs), sqs.stop(shutdownGraceMs)]);
+    await Promise.all([closePort(port, config), worker.stop(shutdownGraceMs), sqs.stop(shutdownGraceMs)]);
   });
-  const url = await server.listen({ host: config.http.host, port: config.http.port });
+  const url = await port.open(config.http);
   sqs.start();
   logger.info(
     { url, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
@@ -255,13 +256,13 @@ function createServer(
 }
 
 /** Stops listening at once; connections that are still busy after a few seconds are cut. */
-async function closeServer(server: HttpApp, config: Config): Promise<void> {
+async function closePort(port: ApiPort, config: Config): Promise<void> {
   const isClosed = new AbortController();
   const cut = clock
     .sleep(Math.min(CLOSE_CONNECTIONS_MS, config.shutdownGraceMs), isClosed.signal)
-    .then(() => server.server.closeAllConnections())
+    .then(() => port.cutConnections())
     .catch(() => {});
-  await server.close();
+  await port.close();
   isClosed.abort();
   await cut;
 }
