@@ -1,7 +1,7 @@
 // A real PostgreSQL server for tests: the binaries come from npm, its data lie in a temporary folder, it listens on
 // loopback only. One server serves a whole test file; each test has a schema of its own.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,8 +27,14 @@ export interface PostgresServer {
   close(): Promise<void>;
 }
 
-/** Starts a server; `flags` are those of the program `postgres`. Rejects where there are no binaries for the platform. */
-export async function startPostgresServer(flags: readonly string[] = []): Promise<PostgresServer> {
+/**
+ * Starts a server; `flags` are those of the program `postgres`, `files` are added to its folder. Rejects where there are
+ * no binaries for the platform.
+ */
+export async function startPostgresServer(
+  flags: readonly string[] = [],
+  files: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'replicator-postgres-'));
   // The server's own user has to get in.
   chmodSync(folder, 0o755);
@@ -61,6 +67,11 @@ export async function startPostgresServer(flags: readonly string[] = []): Promis
     while (isAlive(pid)) await sleep(STOP_POLL_MS);
   };
   await server.initialise();
+  const { uid, gid } = statSync(databaseDir);
+  for (const [name, content] of Object.entries(files)) {
+    writeFileSync(join(databaseDir, name), content, { mode: 0o600 });
+    chownSync(join(databaseDir, name), uid, gid);
+  }
   await start();
   return {
     url,

@@ -49,7 +49,7 @@ export function readDatabaseUrl(url: string): DatabaseAddress {
   const host = parsed.searchParams.get('host') ?? parsed.host;
   return {
     client: {
-      connectionString: parsed.href,
+      connectionString: readable(parsed.href),
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: ANSWER_TIMEOUT_MS,
       keepAlive: true,
@@ -64,6 +64,15 @@ export function readDatabaseUrl(url: string): DatabaseAddress {
     },
     shown: `${decodeURIComponent(host)}${parsed.pathname}`,
   };
+}
+
+/** The address as it is, where everything that it names can be read: `pg` reads certificates when it makes a client. */
+function readable(connectionString: string): string {
+  try {
+    return new pg.Client({ connectionString }) && connectionString;
+  } catch (error) {
+    throw new Error(`DATABASE_URL cannot be used: ${reasonOf(error)}. Correct its parameters`, { cause: error });
+  }
 }
 
 /** A pool whose connections are all ready for use. Errors of idle connections are none: they are replaced. */

@@ -1,6 +1,8 @@
 // Which databases are refused, in which words, and what the user of the service needs there.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openSharedQueue } from '../../../test/contract/open-shared-queue.ts';
@@ -12,7 +14,8 @@ import {
   REPLICATED,
 } from '../../../test/contract/transfer-queue-samples.ts';
 import { startPostgresServer } from '../../../test/postgres-server.ts';
-import { readDatabaseUrl } from './connect.ts';
+import { makeCertificate } from '../../../sandbox/sns/self-made-certificate.ts';
+import { openSession, readDatabaseUrl } from './connect.ts';
 
 const server = await startPostgresServer();
 
@@ -88,21 +91,16 @@ test('a database of another encoding is refused', async () => {
   );
 });
 
-test('a server that does not sync its disk is refused; one that only answers too early is told to wait', async (t) => {
-  const careless = await startPostgresServer(['-c', 'fsync=off', '-c', 'synchronous_commit=off']);
+test('a server that does not sync its disk is refused; one that answers before it has synced is told to wait', async (t) => {
+  const careless = await startPostgresServer(['-c', 'fsync=off']);
   t.after(() => careless.close());
   await assertRefused(careless.url, /fsync is off: an accepted change could be lost.*Set fsync = on/);
-  await careless.run('ALTER SYSTEM SET fsync = on');
-  // The flag of the command line has to go.
-  const early = await startPostgresServer(['-c', 'synchronous_commit=off']);
-  t.after(() => early.close());
-  const queue = await openSharedQueue(early.url);
-  const durable = await early.run(
-    "SELECT count(*)::int AS found FROM pg_stat_activity WHERE application_name = 'cross-cloud-replicator'",
-  );
-  assert(Number(durable[0]?.['found']) > 0);
-  await acceptOne(queue, 'a');
-  await queue.close();
+  await server.run('ALTER ROLE postgres SET synchronous_commit = off');
+  t.after(() => server.run('ALTER ROLE postgres RESET synchronous_commit'));
+  const session = await openSession(readDatabaseUrl(server.url));
+  const { rows } = await session.query('SHOW synchronous_commit');
+  assert.deepEqual(rows, [{ synchronous_commit: 'on' }]);
+  await session.end();
 });
 
 test('a user who may not make tables is told what to do; with the grants that are documented it works', async () => {
@@ -137,15 +135,40 @@ function documentedGrants(): string {
   return grants.join('\n');
 }
 
-test('sslmode means what it means to the tools of PostgreSQL', () => {
-  const ssl = (query: string): unknown => {
-    const { connectionString = '' } = readDatabaseUrl(
-      `postgres://me:secret@db.example/replicator${query}`,
-    ).client;
-    return connectionString.replace('postgres://me:secret@db.example/replicator', '');
+test('sslmode means what it means to the tools of PostgreSQL', async (t) => {
+  const dayMs = 86_400_000;
+  const { pem, keyPem } = await makeCertificate({
+    subject: 'localhost',
+    dnsNames: ['localhost'],
+    validFromMs: Date.now() - dayMs,
+    validToMs: Date.now() + dayMs,
+  });
+  const encrypted = await startPostgresServer(['-c', 'ssl=on'], { 'server.crt': pem, 'server.key': keyPem });
+  t.after(() => encrypted.close());
+  const folder = await mkdtemp(join(tmpdir(), 'replicator-authority-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const root = join(folder, 'root.crt');
+  await writeFile(root, pem);
+  const isEncrypted = async (query: string): Promise<unknown> => {
+    const session = await openSession(
+      readDatabaseUrl(`${encrypted.url.replace('127.0.0.1', 'localhost')}${query}`),
+    );
+    const { rows } = await session.query<{ ssl: boolean }>(
+      'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()',
+    );
+    await session.end();
+    return rows[0]?.ssl;
   };
-  assert.equal(ssl(''), '');
-  assert.equal(ssl('?sslmode=require'), '?sslmode=require&uselibpqcompat=true');
-  assert.equal(ssl('?sslmode=no-verify'), '?sslmode=no-verify');
-  assert.equal(ssl('?sslmode=verify-full&uselibpqcompat=false'), '?sslmode=verify-full&uselibpqcompat=false');
+  assert.equal(await isEncrypted(''), false);
+  assert.equal(await isEncrypted('?sslmode=disable'), false);
+  assert.equal(await isEncrypted('?sslmode=require'), true, 'whatever the certificate says');
+  assert.equal(await isEncrypted('?sslmode=no-verify'), true);
+  assert.equal(await isEncrypted(`?sslmode=verify-full&sslrootcert=${encodeURIComponent(root)}`), true);
+  const unknown = `${encrypted.url.replace('127.0.0.1', 'localhost')}?sslmode=verify-full`;
+  await assert.rejects(openSharedQueue(unknown, { openPatienceMs: 100 }), /self-signed certificate/);
+  await assert.rejects(
+    openSharedQueue(`${unknown}&sslrootcert=/no/such/file`),
+    /DATABASE_URL cannot be used: ENOENT.*Correct its parameters/,
+  );
+  await assert.rejects(openSharedQueue('nonsense'), /DATABASE_URL is not an address/);
 });
