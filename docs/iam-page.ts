@@ -1,4 +1,5 @@
 // docs/iam.md, from the table of permissions that the doctor works with.
+import { SECRETS_SECTION } from './iam-secrets.ts';
 import {
   AWS_PERMISSIONS,
   type AwsPermission,
@@ -12,16 +13,16 @@ import {
 /** The policies, in the order of the page, with what has to be said beside the statements. */
 const POLICIES: Readonly<Record<Shell, { readonly title: string; readonly note: string }>> = {
   service: {
-    title: 'The service, told by HTTP (by the forwarding function, SNS, EventBridge or your own calls)',
-    note: 'It never lists or creates buckets, and never writes to the source.',
+    title: 'The service over HTTP',
+    note: 'Changes are handed to it by the forwarding function, SNS, EventBridge or your own calls. It never lists or creates buckets, and never writes to the source.',
   },
   service_sqs: {
-    title: 'The service, taking messages from a queue (`SQS_QUEUE_URL`)',
-    note: 'A queue that is encrypted with a KMS key of yours also needs `kms:Decrypt` on that key.',
+    title: 'The service with a queue',
+    note: 'It takes the messages of `SQS_QUEUE_URL` itself. A queue that is encrypted with a KMS key of yours also needs `kms:Decrypt` on that key.',
   },
   worker: {
-    title: 'The stateless worker (`replicator worker --from sqs`)',
-    note: 'It has no database: what it has to look at again later, it sends to the queue itself. With an encrypted queue it also needs `kms:Decrypt` and `kms:GenerateDataKey` on its key.',
+    title: 'The stateless worker',
+    note: '`replicator worker --from sqs`. It has no database: what it has to look at again later, it sends to the queue itself. With an encrypted queue it also needs `kms:Decrypt` and `kms:GenerateDataKey` on its key.',
   },
   lambda_forward: {
     title: 'The forwarding function',
@@ -43,11 +44,22 @@ const POLICIES: Readonly<Record<Shell, { readonly title: string; readonly note: 
 
 /** The page for people who grant permissions. */
 export function iamPage(): string {
+  return `${forAws()}
+
+${WHAT_S3_NEEDS}
+
+${forGoogle()}
+
+${SECRETS_SECTION}
+`;
+}
+
+function forAws(): string {
   return `# Permissions
 
 This page is written by \`npm run docs\` from \`src/doctor/permissions.ts\`; change the table there.
 
-The smallest set for each thing that runs, each permission with the request that needs it. \`npm run -s replicator -- doctor\` tries them, one after the other, and names what is missing with its fix: [operations.md](operations.md#is-everything-set-up).
+The smallest set for each thing that runs, each permission with the request that needs it. \`replicator doctor\` tries them, one after the other, and names what is missing with its fix: [operations.md](operations.md#is-everything-set-up).
 
 ## AWS
 
@@ -65,10 +77,11 @@ ${SHELL_NAMES.map(sectionOf).join('\n\n')}
 - With \`S3_EXPECTED_OWNER\` (the account id), every request also demands that the bucket belongs to this account. A bucket of another account is answered with 403, and the message says so.
 - Objects encrypted with a customer's key (SSE-C) cannot be read by anybody else and are parked as \`customer_key_needed\`.
 - \`AWS_ROLE_ARN\`: the credentials that are there need \`sts:AssumeRole\` on that role, the role's trust policy has to name them, and the role has the policy.
-- Settings that refer to a secret: \`ssm:GetParameter\` on the parameter, \`secretsmanager:GetSecretValue\` on the secret, and \`kms:Decrypt\` on the key where it is one of yours.
-- **Credentials.** \`AWS_ACCESS_KEY_ID\` and \`AWS_SECRET_ACCESS_KEY\` (with \`AWS_SESSION_TOKEN\` for temporary ones), or none: then the default chain of the AWS SDK finds a profile, a web identity, a container role or an instance role, and renews what expires. Prefer the latter.
+- Settings that refer to a secret: see [Secrets kept elsewhere](#secrets-kept-elsewhere).
+- **Credentials.** \`AWS_ACCESS_KEY_ID\` and \`AWS_SECRET_ACCESS_KEY\` (with \`AWS_SESSION_TOKEN\` for temporary ones), or none: then the default chain of the AWS SDK finds a profile, a web identity, a container role or an instance role, and renews what expires. Prefer the latter.`;
+}
 
-## What S3 needs
+const WHAT_S3_NEEDS = `## What S3 needs
 
 S3 sends notifications only where it is allowed to. Each statement names the bucket and the account that owns it, or anybody's bucket could use the destination. \`setup notification\` prints the statement with your names when S3 refuses a destination.
 
@@ -94,9 +107,10 @@ ${jsonOf({
 })}
 \`\`\`
 
-A queue or topic that is encrypted with KMS needs a key of yours, whose policy allows \`kms:GenerateDataKey\` and \`kms:Decrypt\` to \`s3.amazonaws.com\`; the key that AWS manages cannot be used.
+A queue or topic that is encrypted with KMS needs a key of yours, whose policy allows \`kms:GenerateDataKey\` and \`kms:Decrypt\` to \`s3.amazonaws.com\`; the key that AWS manages cannot be used.`;
 
-## Google
+function forGoogle(): string {
+  return `## Google
 
 | permission | request that needs it | |
 |---|---|---|
@@ -126,10 +140,7 @@ Bind it on the bucket, not on the project. New grants take a minute or more unti
 
 **A key of your own** (\`kmsKeyName\` in a rule, or the bucket's default): the bucket's Cloud Storage service agent needs \`roles/cloudkms.cryptoKeyEncrypterDecrypter\` on it, not the service account.
 
-**Settings that refer to a secret** of Secret Manager: \`roles/secretmanager.secretAccessor\` on the secret.
-
-**Credentials.** One of \`GCP_SA_KEY_B64\`, \`GCP_SA_KEY\`, \`GCP_CREDENTIALS_PATH\`, or none: then the application default credentials (\`GOOGLE_APPLICATION_CREDENTIALS\`, the metadata server of a Google machine). The scope that is asked for is \`devstorage.read_write\`.
-`;
+**Credentials.** One of \`GCP_SA_KEY_B64\`, \`GCP_SA_KEY\`, \`GCP_CREDENTIALS_PATH\`, or none: then the application default credentials (\`GOOGLE_APPLICATION_CREDENTIALS\`, the metadata server of a Google machine). The scope that is asked for is \`devstorage.read_write\`.`;
 }
 
 const SHELL_NAMES = Object.keys(SHELLS).filter((name): name is Shell => Object.hasOwn(SHELLS, name));

@@ -15,10 +15,9 @@ import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
 import { openBodyProofs } from './open-body-proofs.ts';
 import { openOverload, type Overload } from './open-overload.ts';
+import { openQueue } from './open-queue.ts';
 import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './open-stores.ts';
 import { openSqsIntake, type SqsIntake } from './open-sqs-intake.ts';
-import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
-import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
 import type { Alerts } from './replication/alerts.ts';
 import { type AcceptChanges, createIntake } from './replication/accept-change.ts';
 import { CallerQuota } from './replication/caller-quota.ts';
@@ -74,7 +73,10 @@ export async function openApp(options: {
   const { rules } = config;
 
   await using opened = new AsyncDisposableStack();
-  const queue = opened.adopt(await openQueue(config, secrets), async (open) => open.close());
+  const queue = opened.adopt(
+    await openQueue({ config, secrets, clock, leaseMs: LEASE_MS, logger }),
+    async (open) => open.close(),
+  );
   metrics.watchQueue(queue);
   const deleteBrake = opened.adopt(
     new DeleteBrake({ notes: queue.notes, clock, happenings }),
@@ -263,20 +265,6 @@ async function closePort(port: ApiPort, config: Config): Promise<void> {
   await port.close();
   isClosed.abort();
   await cut;
-}
-
-async function openQueue(config: Config, secrets: Secrets): Promise<QueueStorage> {
-  const key = secrets.encryptionKey;
-  return openSqliteQueue({
-    directory: config.storage.dataDir,
-    clock,
-    leaseMs: LEASE_MS,
-    settleGraceMs: config.transfer.settleGraceMs,
-    maxRetryDelayMs: config.retry.backoffCapMs,
-    // The bound by which an attempt decides whether an object is sent in one request: both must agree.
-    smallMaxBytes: config.transfer.chunkBytes,
-    sealer: key === null ? null : openCheckpointSealer(key.reveal()),
-  });
 }
 
 async function openStores(

@@ -22,21 +22,21 @@ const REPLICATE: FunctionPlan = {
   maxZipBytes: 5 * KIB * KIB,
 };
 
-/** Builds the folder `forward` and `forward.zip` below `outDir`. */
+/** Builds `forward/index.mjs` and `forward.zip` below `outDir`. */
 export async function buildForwarder(outDir: string): Promise<BuiltFunction> {
   return bundleFunction(FORWARD, outDir);
 }
 
-/** Builds the folder `replicate` and `replicate.zip` below `outDir`. */
+/** Builds `replicate/index.mjs` and `replicate.zip` below `outDir`. */
 export async function buildReplicator(outDir: string): Promise<BuiltFunction> {
   return bundleFunction(REPLICATE, outDir);
 }
 
 if (import.meta.main) {
   const outDir = join(fileURLToPath(new URL('../../', import.meta.url)), 'dist', 'lambda');
-  for (const { folder, bytes, zipFile, zipBytes } of [
+  for (const { file, bytes, zipFile, zipBytes } of [
     await buildForwarder(outDir),
     await buildReplicator(outDir),
   ])
-    process.stdout.write(`${folder}  ${bytes} bytes\n${zipFile}  ${zipBytes} bytes\n`);
+    process.stdout.write(`${file}  ${bytes} bytes\n${zipFile}  ${zipBytes} bytes\n`);
 }

@@ -63,7 +63,7 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
     .description('run the service until it is stopped')
     .addHelpText(
       'after',
-      '\nIt is set up by the environment and .env: "npm run -s replicator -- config print" shows every setting.',
+      '\nIt is set up by the environment and .env: "replicator config print" shows every setting.',
     )
     .action(async () => {
       await deps.serve();
@@ -212,6 +212,7 @@ function addSetupCommands(program: Command, deps: CliDeps, endWith: EndWith): vo
     .option('--function <arn>', 'send to this Lambda function')
     .option('--queue <url>', 'send to this SQS queue, by address or ARN; SQS_QUEUE_URL without it')
     .option('--topic <arn>', 'send to this SNS topic')
+    .option('--profile <name>', 'with the AWS credentials of this profile, not those of the settings')
     .option('--remove', 'take out what this command added, and nothing else', false)
     .option('--apply', 'write it; without it, only the plan is shown', false)
     .option('--json', 'print JSON', false)

@@ -25,6 +25,7 @@ const CANARIES: Readonly<Record<string, string>> = {
   AWS_SESSION_TOKEN: 'canary-session-token',
   DATABASE_URL: 'postgres://canary-user:canary-database-password@db.example.com/replicator',
   REPLICATOR_WEBHOOK_SECRETS: `whsec_${webhookSecret}`,
+  REPLICATOR_WEBHOOK_SECRET: `whsec_${webhookSecret}`,
   GCP_SA_KEY_B64: Buffer.from(json).toString('base64'),
   GCP_SA_KEY: json,
   REPLICATOR_API_KEYS: 'canary-plain-api-key',

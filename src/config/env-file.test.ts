@@ -74,6 +74,16 @@ test('a quote that does not end is told, and one that ends behind other settings
   assert.deepEqual(Object.keys(readEnvFile(text).variables), ['A', 'D'], 'and Node reads it so');
 });
 
+test('a value that is cut off at its # is told', () => {
+  const text = 'A=aws-sm:app#key\nB="aws-sm:app#key"\nC=x # comment\nD=#nothing\nE=p#canary # comment';
+  assert.deepEqual(messages(text), [
+    'line 1: the value of A ends before its #; put it in quotes',
+    'line 5: the value of E ends before its #; put it in quotes',
+  ]);
+  const { A, B, E } = readEnvFile(text).variables;
+  assert.deepEqual([A, B, E], ['aws-sm:app', 'aws-sm:app#key', 'p'], 'and Node reads it so');
+});
+
 test('the mark that some editors put before the first name is not part of it', () => {
   const { variables, warnings } = readEnvFile('\uFEFFPORT=9090\n');
   assert.deepEqual({ ...variables }, { PORT: '9090' });

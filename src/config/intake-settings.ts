@@ -40,6 +40,14 @@ const webhookSecrets: Parse<readonly Secret<Uint8Array>[]> = (text) => {
   return secrets.length === 0 ? refuse('holds no secret', WEBHOOK_SECRET_FIX) : accept(secrets);
 };
 
+/** The one secret by which a caller signs. */
+export const webhookSecret: Parse<Secret<Uint8Array>> = (text) => {
+  const read = readWebhookSecret(text);
+  return 'problem' in read
+    ? refuse(read.problem, "set it to one entry of the service's REPLICATOR_WEBHOOK_SECRETS")
+    : accept(new Secret(read.secret));
+};
+
 const roleArn: Parse<string> = (text) =>
   /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/.test(text)
     ? accept(text)

@@ -307,7 +307,7 @@ test('the switch that turns certificate checks off is refused, also in .env', ()
 
 test('unknown names are warnings with the name that was probably meant', () => {
   const { warnings } = valid(
-    { REPLICATOR_DATADIR: '/x', REPLICATOR_WEBHOOK_SECRET: 'for the forwarder', S3_BUKET: 'other programs' },
+    { REPLICATOR_DATADIR: '/x', FASTAPI_URL: 'for the forwarder', S3_BUKET: 'other programs' },
     { envFileText: 'S3_SUFIX=.jpg\nAWS_PROFILE=me\n' },
   );
   const messages = warnings.map(({ setting, message }) => `${setting} ${message}`);

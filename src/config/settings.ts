@@ -2,7 +2,7 @@
 // Reading, `config print`, docs/configuration.md and .env.example all follow it.
 import { ALERT_SETTINGS } from './alert-settings.ts';
 import { parseAdminKey, parseApiKeys } from './api-keys.ts';
-import { INTAKE_SETTINGS } from './intake-settings.ts';
+import { INTAKE_SETTINGS, webhookSecret } from './intake-settings.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 import {
   accountId,
@@ -255,6 +255,13 @@ export const SETTINGS = {
     section: 'client',
     help: 'Key that the commands send.',
     defaultText: 'none',
+    example: '',
+    isSecret: true,
+  }),
+  REPLICATOR_WEBHOOK_SECRET: optional(webhookSecret, {
+    section: 'client',
+    help: "One of the service's REPLICATOR_WEBHOOK_SECRETS. The Lambda functions, and workers without a database, then sign what they hand over to the service, and send no key.",
+    defaultText: 'none: REPLICATOR_API_KEY is sent',
     example: '',
     isSecret: true,
   }),

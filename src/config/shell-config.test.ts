@@ -33,6 +33,11 @@ test('a service that is named takes over, with its key; without a name there is 
   assert.ok(named.kind === 'ok');
   assert.equal(named.service?.url, 'https://replicator.example.com');
   assert.equal(named.service?.apiKey?.reveal(), 'rpl_x_1');
+  assert.equal(named.service?.webhookSecret, null);
+  const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+  const signing = load({ REPLICATOR_URL: 'https://a.example', REPLICATOR_WEBHOOK_SECRET: secret });
+  assert.ok(signing.kind === 'ok');
+  assert.deepEqual(signing.service?.webhookSecret?.reveal(), new Uint8Array(32).fill(7));
 });
 
 test('plain http to a service on another machine is refused', () => {

@@ -16,6 +16,8 @@ export interface ServiceAccess {
   readonly url: string;
   /** Null where it is called without a key. */
   readonly apiKey: Secret | null;
+  /** Signs the calls, instead of the key; null where nothing is signed. */
+  readonly webhookSecret: Secret<Uint8Array> | null;
 }
 
 /** `service`: null where none is named. */
@@ -39,7 +41,7 @@ function serviceAccess(reading: SettingsReading, findings: Findings): ServiceAcc
   if (!isGiven(reading, 'REPLICATOR_URL')) return null;
   const { REPLICATOR_URL: url, REPLICATOR_API_KEY: apiKey } = reading.values;
   checkEndpoint('REPLICATOR_URL', url, reading, findings);
-  return { url, apiKey };
+  return { url, apiKey, webhookSecret: reading.values.REPLICATOR_WEBHOOK_SECRET };
 }
 
 function refuseFifo({ intake }: Config, findings: Findings): void {

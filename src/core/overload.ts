@@ -22,8 +22,11 @@ export type RefusalReason =
 
 /** What the machine tells of itself. */
 export interface HostSensors {
-  /** Bytes that the service may still write to the disk of the queue; rejects where the system does not tell. */
-  freeDiskBytes(): Promise<number>;
+  /**
+   * Bytes that the service may still write to the disk of the queue; null where that is no disk of this machine. Rejects
+   * where the system does not tell.
+   */
+  freeDiskBytes(): Promise<number | null>;
   /** The longest time that the process was late since the call before, in milliseconds. */
   loopLagMs(): number;
 }
