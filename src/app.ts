@@ -250,7 +250,8 @@ function createServer(
     messageIntake: () => sqs.state(),
     logger,
     ...openBodyProofs(config, parts.secrets),
-    quota: new CallerQuota(config.intake.callerRatePerSec, clock),
+    // Where nobody shows a key, all are one caller.
+    quota: new CallerQuota(auth.kind === 'keys' ? config.intake.callerRatePerSec : null, clock),
     limits: { connections: config.http.maxConnections },
   });
 }

@@ -101,10 +101,10 @@ export const INTAKE_SETTINGS = {
     isSecret: true,
     isList: true,
   }),
-  CALLER_RATE_LIMIT: withDefault(wholeNumber(0, 1_000_000), 2_000, {
+  CALLER_RATE_LIMIT: withDefault(wholeNumber(0, 1_000_000), 5_000, {
     section: 'intake',
-    help: 'Changes per second that one caller (an API key, the signed calls, an SNS topic) may hand over in the long run; what it did not use within a minute may come at once. Beyond it the answer is 429 with Retry-After. 0: no limit.',
-    defaultText: '2000',
+    help: 'Changes per second that one caller (an API key, the signed calls, an SNS topic) may hand over in the long run; what it did not use within 20 seconds may come at once. Beyond it the answer is 429 with Retry-After. Counts where callers show keys or sign. 0: no limit.',
+    defaultText: '5000',
     example: '500',
   }),
   AWS_ROLE_ARN: optional(roleArn, {

@@ -14,19 +14,10 @@ const RETRY_AFTER_SEC = 5;
 const DISK_RETRY_AFTER_SEC = 30;
 const FREE_IDLE_MS = 1_000;
 
-/**
- * What may be spent on new changes in one turn of the event loop. All callers whose requests are there at its beginning
- * wait for its end, so that beyond this the rest is refused, which takes little time.
- */
-const INTAKE_TURN_MS = 300;
-
 /** Adds the hooks. To be called after the guards: who is calling is asked first, which costs no memory. */
-export function registerAdmission(
-  app: HttpApp,
-  { gate, limits: { connections } }: Pick<RouteDeps, 'gate' | 'limits'>,
-): void {
+export function registerAdmission(app: HttpApp, { gate, limits }: Pick<RouteDeps, 'gate' | 'limits'>): void {
   app.decorateRequest('bodyHold', null);
-  const turn = new IntakeTurn();
+  const turn = new IntakeTurn(limits.intakeTurnMs);
   app.addHook('onRequest', async (request, reply) => {
     if (request.routeOptions.config.isIntake === true && turn.isUsedUp()) refuseIf(gate.turnUsedUp());
     admit(gate, request, reply);
@@ -44,12 +35,17 @@ export function registerAdmission(
     payload.on('error', (error) => counter.destroy(error));
     return payload.pipe(counter);
   });
-  shareConnections(app, gate, connections);
+  shareConnections(app, gate, limits.connections);
 }
 
 /** Knows how long the present turn has been busy with intake. */
 class IntakeTurn {
+  readonly #longestMs: number;
   #beganMs: number | null = null;
+
+  constructor(longestMs: number) {
+    this.#longestMs = longestMs;
+  }
 
   isUsedUp(): boolean {
     const nowMs = performance.now();
@@ -57,7 +53,7 @@ class IntakeTurn {
       this.#beganMs = nowMs;
       setImmediate(() => (this.#beganMs = null));
     }
-    return nowMs - this.#beganMs > INTAKE_TURN_MS;
+    return nowMs - this.#beganMs > this.#longestMs;
   }
 }
 
