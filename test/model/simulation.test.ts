@@ -59,7 +59,7 @@ test('a shortened history still fails, and is no longer than the one it was made
   const { failedSeed, invariant } = await searchSeeds({ firstSeed: 1, seedCount: 500, planted });
   assert.ok(failedSeed !== null);
   const whole = await runWorld(Choices.ofSeed(failedSeed), planted, true);
-  const shortened = await shortestHistory(failedSeed, planted, 200);
+  const shortened = await shortestHistory(failedSeed, planted, 'queue', 200);
   assert.equal(shortened.violation?.invariant, invariant);
   assert.ok(shortened.history.length <= whole.history.length);
 });
