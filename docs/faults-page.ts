@@ -29,7 +29,7 @@ Everything that can go wrong with a transfer has one of these codes. Log lines, 
 |---|---|
 ${dispositions.join('\n')}
 
-Find what is parked with \`npm run -s replicator -- parked\`, the transfers of a fault with \`npm run -s replicator -- transfers --status parked --fault CODE\`; run one again with \`npm run -s replicator -- redrive ID\`, all of a fault with \`npm run -s replicator -- redrive --fault CODE\`. Of what is marked "rechecked" the service itself tries one transfer every 15 minutes, and all when that one no longer fails so.
+Find what is parked with \`replicator parked\`, the transfers of a fault with \`replicator transfers --status parked --fault CODE\`; run one again with \`replicator redrive ID\`, all of a fault with \`replicator redrive --fault CODE\`. Of what is marked "rechecked" the service itself tries one transfer every 15 minutes, and all when that one no longer fails so.
 
 | code | what happened | what the service does | what to do | HTTP status | exit code |
 |---|---|---|---|---|---|

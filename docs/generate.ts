@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { configurationPage, envExample } from './configuration-page.ts';
 import { faultsPage } from './faults-page.ts';
+import { iamPage } from './iam-page.ts';
 
 const DOCUMENTS: Readonly<Record<string, () => string>> = {
   'docs/configuration.md': configurationPage,
   'docs/faults.md': faultsPage,
+  'docs/iam.md': iamPage,
   '.env.example': envExample,
 };
 

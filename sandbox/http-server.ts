@@ -85,6 +85,17 @@ export async function startSandboxServer(handler: SandboxHandler, port = 0): Pro
   };
 }
 
+/** A server with more to it: a service. What `more` has wins, and getters stay getters. */
+export function withMore<S extends SandboxServer>(
+  server: SandboxServer,
+  more: Omit<S, keyof SandboxServer> & Partial<SandboxServer>,
+): S {
+  return Object.defineProperties({} as S, {
+    ...Object.getOwnPropertyDescriptors(server),
+    ...Object.getOwnPropertyDescriptors(more),
+  });
+}
+
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeAllConnections();

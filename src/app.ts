@@ -2,22 +2,25 @@
 // the configuration, and closes in reverse.
 import { randomUUID } from 'node:crypto';
 import { openChecksumEngine } from './checksums/native-checksums.ts';
-import { awsCredentialsOf, googleCredentialsOf } from './cloud-credentials.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
-import { expectedOwnerOf, type Rule } from './core/rule.ts';
+import type { Rule } from './core/rule.ts';
 import type { QueueStorage } from './core/queue-storage.ts';
 import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
+import { ApiPort } from './http/api-port.ts';
 import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
+import { openBodyProofs } from './open-body-proofs.ts';
 import { openOverload, type Overload } from './open-overload.ts';
-import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
-import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
+import { openQueue } from './open-queue.ts';
+import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './open-stores.ts';
+import { openSqsIntake, type SqsIntake } from './open-sqs-intake.ts';
 import type { Alerts } from './replication/alerts.ts';
-import { createIntake } from './replication/accept-change.ts';
+import { type AcceptChanges, createIntake } from './replication/accept-change.ts';
+import { CallerQuota } from './replication/caller-quota.ts';
 import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
 import { DeleteBrake } from './replication/delete-brake.ts';
@@ -30,10 +33,8 @@ import { startPruning } from './replication/prune-history.ts';
 import { startRechecking } from './replication/recheck-parked.ts';
 import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
-import { googleAccessToken } from './google/access-token.ts';
-import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { openS3Source } from './stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
+import type { CredentialsProvider } from './aws/credentials.ts';
 import { createHappenings } from './telemetry/happenings.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRunHappenings } from './telemetry/run-happenings.ts';
@@ -46,7 +47,6 @@ const LEASE_MS = 30_000;
 const MAX_EFFECT_MS = 60_000;
 /** Callers have this long to finish what they were sending when the service stops. */
 const CLOSE_CONNECTIONS_MS = 5_000;
-const TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
 export interface App {
   /** Where the API listens. */
@@ -73,7 +73,10 @@ export async function openApp(options: {
   const { rules } = config;
 
   await using opened = new AsyncDisposableStack();
-  const queue = opened.adopt(await openQueue(config, secrets), async (open) => open.close());
+  const queue = opened.adopt(
+    await openQueue({ config, secrets, clock, leaseMs: LEASE_MS, logger }),
+    async (open) => open.close(),
+  );
   metrics.watchQueue(queue);
   const deleteBrake = opened.adopt(
     new DeleteBrake({ notes: queue.notes, clock, happenings }),
@@ -81,7 +84,8 @@ export async function openApp(options: {
   );
   const heldDeletes = new HeldDeletes({ rules, queue, brake: deleteBrake, clock, happenings });
   metrics.watchBrakes(heldDeletes);
-  const stores = { ...(await openStores(config, secrets, opened)), deleteBrake };
+  const credentials = openAwsCredentials({ config, secrets, clock });
+  const stores = { ...(await openStores({ config, secrets, clock }, credentials, opened)), deleteBrake };
   await startUpkeep(config, { queue, stores, happenings, heldDeletes }, opened);
   const overload = await openOverload(config, { queue, logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
@@ -92,36 +96,39 @@ export async function openApp(options: {
   const storeStates = (): readonly StoreState[] => worker.storeStates();
   metrics.watchStores(storeStates);
   const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
-  const alerts = openAlerts({ ...told, storeStates }, opened);
+  const acceptChanges = createIntake({ rules, queue, happenings });
+  const sqs = await openSqsIntake({ ...told, credentials, acceptChanges }, opened);
+  const messageQueueTrouble = () => sqs.state()?.trouble ?? null;
+  const alerts = openAlerts({ ...told, storeStates, messageQueueTrouble }, opened);
   worker.start();
-  const server = createServer(config, {
-    ...parts,
-    runs,
-    heldDeletes,
-    alerts,
-    version,
-    storeStates,
-    ...overload,
-  });
+  const port = new ApiPort(createServer(config, { ...told, runs, alerts, storeStates, sqs, acceptChanges }));
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
-  opened.defer(
-    async () => void (await Promise.all([closeServer(server, config), worker.stop(config.shutdownGraceMs)])),
-  );
-  const url = await server.listen({ host: config.http.host, port: config.http.port });
-  const all = opened.move();
+  opened.defer(async () => {
+    const { shutdownGraceMs } = config;
+    await Promise.all([closePort(port, config), worker.stop(shutdownGraceMs), sqs.stop(shutdownGraceMs)]);
+  });
+  const url = await port.open(config.http);
+  sqs.start();
   logger.info(
     { url, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
     'ready: the service accepts changes',
   );
+  return runningApp({ url, logger, graceMs: config.shutdownGraceMs, opened: opened.move() });
+}
+
+function runningApp(parts: {
+  readonly url: string;
+  readonly logger: Logger;
+  readonly graceMs: number;
+  readonly opened: AsyncDisposableStack;
+}): App {
+  const { url, logger, graceMs, opened } = parts;
   return {
     url,
     logger,
     close: async () => {
-      logger.info(
-        { graceMs: config.shutdownGraceMs },
-        'stopping: running transfers finish or are given back',
-      );
-      await all.disposeAsync();
+      logger.info({ graceMs }, 'stopping: running transfers finish or are given back');
+      await opened.disposeAsync();
       logger.info({}, 'stopped: everything accepted is kept');
     },
   };
@@ -209,19 +216,22 @@ function createServer(
       readonly runs: OpenRuns;
       readonly heldDeletes: HeldDeletes;
       readonly alerts: Alerts;
+      readonly secrets: Secrets;
       readonly version: string;
       readonly storeStates: () => readonly StoreState[];
+      readonly sqs: SqsIntake;
+      readonly acceptChanges: AcceptChanges;
     },
 ): HttpApp {
-  const { queue, stores, runs, heldDeletes, alerts, happenings, metrics, logger, version } = parts;
-  const { gate, hostState, isReady, storeStates } = parts;
+  const { queue, stores, runs, heldDeletes, alerts, metrics, logger, version } = parts;
+  const { gate, hostState, isReady, storeStates, sqs, acceptChanges } = parts;
   const { rules } = config;
   const { auth } = config.http;
   return createHttpServer({
     rules,
     queue,
     heldDeletes,
-    acceptChanges: createIntake({ rules, queue, happenings }),
+    acceptChanges,
     explain: createExplain({ rules, queue, source: stores.source, target: stores.target, clock }),
     runs,
     parseChangeDocument,
@@ -237,62 +247,37 @@ function createServer(
     hostState,
     alerts,
     storeStates,
+    messageIntake: () => sqs.state(),
     logger,
+    ...openBodyProofs(config, parts.secrets),
+    quota: new CallerQuota(config.intake.callerRatePerSec, clock),
     limits: { connections: config.http.maxConnections },
   });
 }
 
 /** Stops listening at once; connections that are still busy after a few seconds are cut. */
-async function closeServer(server: HttpApp, config: Config): Promise<void> {
+async function closePort(port: ApiPort, config: Config): Promise<void> {
   const isClosed = new AbortController();
   const cut = clock
     .sleep(Math.min(CLOSE_CONNECTIONS_MS, config.shutdownGraceMs), isClosed.signal)
-    .then(() => server.server.closeAllConnections())
+    .then(() => port.cutConnections())
     .catch(() => {});
-  await server.close();
+  await port.close();
   isClosed.abort();
   await cut;
 }
 
-async function openQueue(config: Config, secrets: Secrets): Promise<QueueStorage> {
-  const key = secrets.encryptionKey;
-  return openSqliteQueue({
-    directory: config.storage.dataDir,
-    clock,
-    leaseMs: LEASE_MS,
-    settleGraceMs: config.transfer.settleGraceMs,
-    maxRetryDelayMs: config.retry.backoffCapMs,
-    // The bound by which an attempt decides whether an object is sent in one request: both must agree.
-    smallMaxBytes: config.transfer.chunkBytes,
-    sealer: key === null ? null : openCheckpointSealer(key.reveal()),
-  });
-}
-
 async function openStores(
-  config: Config,
-  secrets: Secrets,
+  request: StoresRequest & { readonly config: Config },
+  credentials: CredentialsProvider,
   opened: AsyncDisposableStack,
 ): Promise<Omit<Stores, 'deleteBrake'>> {
-  const { rules, transfer } = config;
+  const { transfer } = request.config;
   // Every running transfer has at most one request at each side; looks of the API come on top.
   const connections = transfer.maxConcurrency + 16;
-  const source = await openS3Source({
-    region: config.source.region,
-    endpoint: config.source.endpoint,
-    credentials: awsCredentialsOf(config, secrets),
-    expectedOwner: (bucket) => expectedOwnerOf(rules, bucket),
-    clock,
-    connections,
-  });
+  const source = await openSource(request, credentials, connections);
   opened.defer(async () => source.close());
-  const target = await openGcsTarget({
-    endpoint: config.target.endpoint,
-    accessToken:
-      config.target.credentials === 'none' ? null : googleAccessToken(googleCredentialsOf(secrets), clock),
-    clock,
-    timeouts: TIMEOUTS,
-    connections,
-  });
+  const target = await openTarget(request, connections);
   opened.defer(async () => target.close());
   return {
     source,

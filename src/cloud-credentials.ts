@@ -6,8 +6,8 @@ import { SYSTEM_CLOCK as clock } from './system-clock.ts';
 
 /** For every call to AWS: given keys, else the platform's own; with the role that was asked for. */
 export function awsCredentialsOf(
-  config: Config,
-  { aws }: Secrets,
+  config: Pick<Config, 'source'>,
+  { aws }: Pick<Secrets, 'aws'>,
   chain: Pick<AwsCredentialsOptions, 'ignoresEnvironment' | 'profile'> = {},
 ): CredentialsProvider {
   return awsCredentials({
@@ -22,7 +22,7 @@ export function awsCredentialsOf(
 }
 
 /** For Google: a given key, else the platform's own. */
-export function googleCredentialsOf({ google }: Secrets): GoogleCredentials {
+export function googleCredentialsOf({ google }: Pick<Secrets, 'google'>): GoogleCredentials {
   if (google === null) return { kind: 'default' };
   return {
     kind: 'service_account',

@@ -1,5 +1,6 @@
 // Alerting put together: what is looked at, who is told, and the counts that it rests on.
 import type { Config, Secrets } from './config/config.ts';
+import type { MessageQueueTrouble } from './core/message-intake.ts';
 import type { QueueStorage } from './core/queue-storage.ts';
 import type { StoreSeen } from './replication/alert-conditions.ts';
 import { type Alerts, startAlerts } from './replication/alerts.ts';
@@ -21,6 +22,7 @@ interface AlertParts {
   readonly tally: LagTally;
   readonly heldDeletes: HeldDeletes;
   readonly storeStates: () => readonly StoreSeen[];
+  readonly messageQueueTrouble: () => MessageQueueTrouble | null;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -43,6 +45,7 @@ export function openAlerts(parts: AlertParts, opened: AsyncDisposableStack): Ale
     tally,
     objectiveMs: config.lagObjectiveMs,
     stores: storeStates,
+    messageQueue: parts.messageQueueTrouble,
     brakes: async () =>
       (await heldDeletes.list()).map(({ brake: { ruleName, trip } }) => ({ ruleName, trip })),
     diskProblem: () => gate.hostTroubles.find(({ reason }) => reason === 'disk_reserve')?.detail ?? null,

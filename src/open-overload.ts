@@ -27,37 +27,48 @@ export async function openOverload(
   told: { readonly queue: WatchedQueue; readonly logger: Logger; readonly metrics: Metrics },
   opened: AsyncDisposableStack,
 ): Promise<Overload> {
-  const { dataDir, minFreeDiskBytes } = config.storage;
+  const { kind, dataDir, minFreeDiskBytes } = config.storage;
   const happenings = createOverloadHappenings(told);
   const gate = new IntakeGate({ limits: { bodyBytes: config.http.maxBodyBytes }, clock, happenings });
-  const sensors = opened.use(openHostSensors(dataDir));
+  const sensors = opened.use(openHostSensors(kind === 'sqlite' ? dataDir : null));
   const watch = await startHostWatch({ sensors, gate, clock, happenings, minFreeDiskBytes });
   opened.defer(async () => watch.stop());
   told.metrics.overload.watch(() => ({ ...watch.state(), ...gate.load }));
-  return { gate, hostState: () => watch.state(), isReady: readinessOf(told.queue, gate) };
+  return {
+    gate,
+    hostState: () => watch.state(),
+    isReady: readinessOf({ queue: told.queue, gate, hasDisk: kind === 'sqlite' }),
+  };
+}
+
+interface Probed {
+  readonly queue: WatchedQueue;
+  readonly gate: IntakeGate;
+  /** False where the queue lies on another machine. */
+  readonly hasDisk: boolean;
 }
 
 /** The probe writes to the disk, and the path is open to everybody: one probe serves all who ask meanwhile. */
-function readinessOf(queue: WatchedQueue, gate: IntakeGate): () => Promise<Readiness> {
+function readinessOf(probed: Probed): () => Promise<Readiness> {
   let askedMs = Number.NEGATIVE_INFINITY;
   let answer: Promise<Readiness> | null = null;
   return async () => {
     if (answer === null || clock.monotonicMs() - askedMs >= READINESS_MS) {
       askedMs = clock.monotonicMs();
-      answer = probe(queue, gate);
+      answer = probe(probed);
     }
     return answer;
   };
 }
 
-async function probe(queue: WatchedQueue, gate: IntakeGate): Promise<Readiness> {
+async function probe({ queue, gate, hasDisk }: Probed): Promise<Readiness> {
   const full = gate.hostTroubles.find(({ reason }) => reason === 'disk_reserve') ?? null;
-  const disk = { name: 'disk', isOk: full === null, detail: full?.detail ?? null };
+  const others = hasDisk ? [{ name: 'disk', isOk: full === null, detail: full?.detail ?? null }] : [];
   try {
     await queue.checkWritable();
-    return { ready: disk.isOk, checks: [{ name: 'queue', isOk: true, detail: null }, disk] };
+    return { ready: full === null, checks: [{ name: 'queue', isOk: true, detail: null }, ...others] };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    return { ready: false, checks: [{ name: 'queue', isOk: false, detail }, disk] };
+    return { ready: false, checks: [{ name: 'queue', isOk: false, detail }, ...others] };
   }
 }

@@ -21,7 +21,14 @@ export class Keyring {
   /** The account's own keys are the first on the ring. */
   constructor(accountId: string, own: SandboxKeys) {
     this.accountId = accountId;
-    this.add({ ...own, arn: `arn:aws:iam::${accountId}:user/sandbox`, expiresAtMs: null });
+    const { accessKeyId, secretAccessKey, sessionToken } = own;
+    this.add({
+      accessKeyId,
+      secretAccessKey,
+      sessionToken,
+      arn: `arn:aws:iam::${accountId}:user/sandbox`,
+      expiresAtMs: null,
+    });
   }
 
   add(keys: KnownKeys): void {

@@ -23,6 +23,16 @@ export type CheckedSignature =
   | { readonly kind: 'signed'; readonly keys: KnownKeys }
   | { readonly kind: 'refused'; readonly defect: SignatureDefect; readonly message: string };
 
+/** The code that every service answers for a defect. */
+export const codeOfDefect = {
+  missing: 'MissingAuthenticationToken',
+  malformed: 'IncompleteSignature',
+  unknown_key: 'InvalidClientTokenId',
+  wrong_token: 'InvalidClientTokenId',
+  expired: 'ExpiredToken',
+  mismatch: 'SignatureDoesNotMatch',
+} as const satisfies Record<SignatureDefect, string>;
+
 const allowedSkewMs = 15 * 60 * 1000;
 
 /** Checks who sent a request. The clock is the machine's: a client signs by it, whatever time the sandbox plays. */

@@ -1,7 +1,7 @@
 // Google Cloud Storage in memory, over real HTTP on loopback: the JSON API as far as the service and its tests use it,
 // with the real answers where they are awkward. What it does not have is answered with 501, never with a success.
 import type { SandboxAnswer } from '../http-answer.ts';
-import { type SandboxRequest, type SandboxServer, startSandboxServer } from '../http-server.ts';
+import { type SandboxRequest, type SandboxServer, startSandboxServer, withMore } from '../http-server.ts';
 import { AccessRules, checkBearerToken } from './access.ts';
 import { GcsError, NotModified, errorAnswer, notImplemented } from './errors.ts';
 import { Query } from './gcs-query.ts';
@@ -87,14 +87,7 @@ export async function startSandboxGcs(options: SandboxGcsOptions = {}): Promise<
   );
   const view = (object: StoredObject): SandboxObject =>
     viewOf(object, objectResource(object, server.url, state.bucket(object.bucket)));
-  return {
-    url: server.url,
-    faults: server.faults,
-    requests: server.requests,
-    get requestCount() {
-      return server.requestCount;
-    },
-    watch: (watcher) => server.watch(watcher),
+  return withMore<SandboxGcs>(server, {
     createBucket: (name, bucketOptions = {}) => {
       state.createBucket(name, bucketOptions);
     },
@@ -112,8 +105,7 @@ export async function startSandboxGcs(options: SandboxGcsOptions = {}): Promise<
       return sessions.openCount;
     },
     loseSessions: () => sessions.loseAll(),
-    close: async () => server.close(),
-  };
+  });
 }
 
 async function refusalsAnswered(

@@ -49,7 +49,7 @@ export async function listBuckets(state: S3State): Promise<SandboxAnswer> {
         'Bucket',
         text('Name', bucket.name),
         text('CreationDate', new Date(bucket.createdMs).toISOString()),
-        text('BucketRegion', state.region),
+        text('BucketRegion', bucket.region ?? state.region),
       ),
     );
   return {
@@ -66,8 +66,8 @@ export async function listBuckets(state: S3State): Promise<SandboxAnswer> {
 }
 
 export async function getBucketLocation(state: S3State, request: S3Request): Promise<SandboxAnswer> {
-  requireBucket(state, request);
-  const constraint = state.region === 'us-east-1' ? '' : state.region;
+  const region = requireBucket(state, request).region ?? state.region;
+  const constraint = region === 'us-east-1' ? '' : region;
   return { status: 200, headers: xmlHeaders, body: document(root('LocationConstraint', constraint)) };
 }
 

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { ChecksumAlgorithm, ChecksumType, StoredChecksum } from './checksums.ts';
 import type { ObjectContent } from './object-content.ts';
 import { S3Error } from './errors.ts';
+import { emptyConfiguration, type NotificationConfiguration } from './notification-configuration.ts';
 
 export type Versioning = 'off' | 'enabled' | 'suspended';
 
@@ -65,6 +66,8 @@ export interface BucketOptions {
   /** Readers must say that they pay. */
   readonly requesterPays?: boolean;
   readonly ownerAccountId?: string;
+  /** Where it lives; the service's own region by default. Any other one is answered with a redirect. */
+  readonly region?: string;
 }
 
 const nullVersion = 'null';
@@ -95,6 +98,9 @@ export class Bucket {
   readonly name: string;
   readonly ownerAccountId: string;
   readonly requesterPays: boolean;
+  /** Null: the service's own. */
+  readonly region: string | null;
+  notification: NotificationConfiguration = emptyConfiguration;
   readonly createdMs: number;
   readonly uploads = new Map<string, MultipartUpload>();
   versioning: Versioning;
@@ -111,6 +117,7 @@ export class Bucket {
     this.name = name;
     this.ownerAccountId = options.ownerAccountId ?? ownerAccountId;
     this.requesterPays = options.requesterPays ?? false;
+    this.region = options.region ?? null;
     this.createdMs = createdMs;
     this.versioning = options.versioned === true ? 'enabled' : 'off';
   }

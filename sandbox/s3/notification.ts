@@ -1,19 +1,14 @@
-// Event notifications: the record S3 writes for a change, and its delivery to a function or an HTTP address.
-// A failed delivery is tried twice more, as Lambda does with asynchronous calls, and is then given up and kept.
-import { randomBytes } from 'node:crypto';
+// Event notifications: who hears of a change. The bucket's own configuration decides, and besides it one function or
+// address that a test, the demo or the sandbox's command line sets directly.
+import { Deliveries, type DeliveryFailure, post } from '../deliveries.ts';
+import { type DeliveryTrouble, troubleOf, type TroubledDelivery } from '../delivery-trouble.ts';
 import type { Bucket } from './buckets.ts';
-import { encodeKeyAsForm } from './uri.ts';
-
-export interface ObjectChange {
-  readonly eventName:
-    | `ObjectCreated:${'Put' | 'Copy' | 'CompleteMultipartUpload'}`
-    | `ObjectRemoved:${'Delete' | 'DeleteMarkerCreated'}`;
-  readonly key: string;
-  /** Null where the event carries none. */
-  readonly sizeBytes: number | null;
-  readonly etag: string | null;
-  readonly versionId: string | null;
-}
+import {
+  type DestinationKind,
+  type NotificationConfiguration,
+  ruleMatches,
+} from './notification-configuration.ts';
+import { type ObjectChange, RecordWriter, type RecordWriterOptions } from './notification-record.ts';
 
 /** A function called with the event, or an http(s) address the event is posted to as JSON. */
 export type NotificationTarget = ((event: object) => Promise<void>) | string;
@@ -25,6 +20,8 @@ export interface NotificationOptions {
   readonly testEvent?: boolean;
   /** Told of every event that was given up, but not of those that closing gave up. */
   readonly onUndelivered?: (failure: Undelivered) => void;
+  /** What goes wrong on the way of each event; nothing by default. */
+  readonly delivery?: DeliveryTrouble;
 }
 
 /** An event that no try delivered. */
@@ -37,180 +34,107 @@ export interface Undelivered {
   readonly status: number | null;
 }
 
-/** Null: delivered. */
-type Failure = Omit<Undelivered, 'key'> | null;
+/** The rest of the cloud, as far as S3 delivers to it. */
+export interface NotificationDestinations {
+  /** Why S3 may not or cannot deliver there, in its own words; null where it can. */
+  defect(kind: DestinationKind, arn: string, bucketName: string): string | null;
+  /** One try; null where it succeeded. */
+  deliver(
+    kind: DestinationKind,
+    arn: string,
+    document: object,
+    signal: AbortSignal,
+  ): Promise<DeliveryFailure | null>;
+  /** Hands an event to the account's event bus. */
+  putEvent(event: object): void;
+}
+
+/** A cloud that has nothing but S3. */
+export const noDestinations: NotificationDestinations = {
+  defect: (kind, arn) =>
+    kind === 'CloudFunction'
+      ? `Not authorized to invoke function [${arn}]`
+      : `The destination ${kind.toLowerCase()} does not exist`,
+  deliver: async (_kind, arn) => ({ reason: `there is no ${arn}`, status: null, isFinal: true }),
+  putEvent: () => {},
+};
 
 interface Route {
   readonly target: NotificationTarget;
   readonly headers: Readonly<Record<string, string>>;
   readonly onUndelivered: (failure: Undelivered) => void;
+  readonly trouble: TroubledDelivery | null;
 }
 
-export interface NotificationsOptions {
-  readonly region: string;
-  readonly accountId: string;
-  readonly nowMs: () => number;
+export interface NotificationsOptions extends RecordWriterOptions {
   /** Waits before the second and the third try. */
   readonly retryDelaysMs: readonly number[];
 }
 
 export class Notifications {
-  /** Events that no try delivered, oldest first. */
-  readonly undelivered: object[] = [];
-  readonly #options: NotificationsOptions;
+  readonly deliveries: Deliveries;
+  destinations: NotificationDestinations = noDestinations;
+  readonly #records: RecordWriter;
   readonly #routes = new Map<string, Route>();
-  readonly #underWay = new Set<Promise<void>>();
-  readonly #closing = new AbortController();
-  /** Resolves when the service closes: a function that never ends must not keep it open. */
-  readonly #closed: Promise<void>;
-  #lastSequencer = 0n;
 
   constructor(options: NotificationsOptions) {
-    this.#options = options;
-    this.#closed = new Promise((resolve) => this.#closing.signal.addEventListener('abort', () => resolve()));
+    this.#records = new RecordWriter(options);
+    this.deliveries = new Deliveries(options.retryDelaysMs);
   }
 
-  /** Sets where the changes of a bucket go; null for nowhere. */
+  /** Sets where the changes of a bucket go besides its configuration; null for nowhere. */
   setTarget(bucketName: string, target: NotificationTarget | null, options: NotificationOptions): void {
     if (target === null) {
       this.#routes.delete(bucketName);
       return;
     }
-    const { headers = {}, onUndelivered = () => {} } = options;
-    const route = { target, headers, onUndelivered };
+    const { headers = {}, onUndelivered = () => {}, delivery } = options;
+    const trouble = delivery === undefined ? null : troubleOf(`notification of ${bucketName}`, delivery);
+    const route = { target, headers, onUndelivered, trouble };
     this.#routes.set(bucketName, route);
     if (options.testEvent ?? typeof target === 'string')
-      this.#begin(route, null, this.#testEvent(bucketName));
+      this.#begin({ ...route, trouble: null }, null, this.#records.testEvent(bucketName));
   }
 
-  /** Begins the delivery of one change; never waits for it. */
+  /** Sends s3:TestEvent to every queue and topic of a configuration that was stored just now. */
+  test(bucketName: string, { rules }: NotificationConfiguration): void {
+    for (const { kind, arn } of rules)
+      if (kind !== 'CloudFunction') this.#send(kind, arn, this.#records.testEvent(bucketName));
+  }
+
+  /** Begins the delivery of one change to all who hear of it; never waits for it. */
   announce(bucket: Bucket, change: ObjectChange): void {
+    const announcement = this.#records.announcement(bucket, change);
+    const { rules, eventBridge } = bucket.notification;
+    for (const rule of rules)
+      if (ruleMatches(rule, change.eventName, change.key))
+        this.#send(rule.kind, rule.arn, this.#records.notification(announcement, rule.id));
+    if (eventBridge) this.destinations.putEvent(this.#records.busEvent(announcement));
     const route = this.#routes.get(bucket.name);
-    const record = this.#record(bucket, change);
-    if (route !== undefined) this.#begin(route, change.key, { Records: [record] });
+    if (route !== undefined)
+      this.#begin(route, change.key, this.#records.notification(announcement, 'sandbox'));
   }
 
-  /** Resolves once every delivery, also those begun meanwhile, has succeeded or was given up. */
-  async idle(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-  }
-
-  /** Ends waits and posts; what was not delivered by then is given up. */
-  async close(): Promise<void> {
-    this.#closing.abort();
-    await this.idle();
-  }
-
-  #begin(route: Route, key: string | null, event: object): void {
-    const delivery = this.#deliver(route, key, event).finally(() => this.#underWay.delete(delivery));
-    this.#underWay.add(delivery);
-  }
-
-  async #deliver(route: Route, key: string | null, event: object): Promise<void> {
-    let failure: Failure = null;
-    for (const delayMs of [0, ...this.#options.retryDelaysMs]) {
-      if (delayMs > 0) await this.#wait(delayMs);
-      if (this.#closing.signal.aborted) break;
-      failure = await this.#try(route, event);
-      if (failure === null) return;
-    }
-    this.undelivered.push(event);
-    if (failure !== null && !this.#closing.signal.aborted) route.onUndelivered({ key, ...failure });
-  }
-
-  async #try(route: Route, event: object): Promise<Failure> {
-    try {
-      if (typeof route.target === 'function') {
-        await Promise.race([route.target(structuredClone(event)), this.#closed]);
-        return null;
-      }
-      const answer = await fetch(route.target, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...route.headers },
-        body: JSON.stringify(event),
-        redirect: 'manual',
-        signal: this.#closing.signal,
-      });
-      await answer.arrayBuffer();
-      return answer.ok ? null : { reason: `the answer was ${answer.status}`, status: answer.status };
-    } catch (error) {
-      // Whatever a target throws means the same to the sender: not delivered.
-      return { reason: reasonOf(error), status: null };
-    }
-  }
-
-  async #wait(delayMs: number): Promise<void> {
-    const { signal } = this.#closing;
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const finish = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', finish);
-        resolve();
-      };
-      const timer = setTimeout(finish, delayMs);
-      signal.addEventListener('abort', finish);
+  #send(kind: DestinationKind, arn: string, event: object): void {
+    this.deliveries.begin({
+      event,
+      send: async (signal) => this.destinations.deliver(kind, arn, event, signal),
     });
   }
 
-  #record(bucket: Bucket, change: ObjectChange): object {
-    const { region, accountId, nowMs } = this.#options;
-    return {
-      eventVersion: '2.1',
-      eventSource: 'aws:s3',
-      awsRegion: region,
-      eventTime: new Date(nowMs()).toISOString(),
-      eventName: change.eventName,
-      userIdentity: { principalId: `AWS:${accountId}` },
-      requestParameters: { sourceIPAddress: '127.0.0.1' },
-      responseElements: { 'x-amz-request-id': requestId(), 'x-amz-id-2': randomBytes(32).toString('base64') },
-      s3: {
-        s3SchemaVersion: '1.0',
-        configurationId: 'sandbox',
-        bucket: {
-          name: bucket.name,
-          ownerIdentity: { principalId: bucket.ownerAccountId },
-          arn: `arn:aws:s3:::${bucket.name}`,
-        },
-        object: {
-          key: encodeKeyAsForm(change.key),
-          ...(change.sizeBytes === null ? {} : { size: change.sizeBytes }),
-          ...(change.etag === null ? {} : { eTag: change.etag }),
-          ...(change.versionId === null ? {} : { versionId: change.versionId }),
-          sequencer: this.#nextSequencer(),
-        },
+  #begin(route: Route, key: string | null, event: object): void {
+    this.deliveries.begin({
+      event,
+      trouble: route.trouble,
+      send: async (signal) => {
+        if (typeof route.target === 'string') {
+          const headers = { 'content-type': 'application/json', ...route.headers };
+          return post(route.target, { headers, body: JSON.stringify(event) }, signal);
+        }
+        await route.target(structuredClone(event));
+        return null;
       },
-    };
+      onUndelivered: ({ reason, status }) => route.onUndelivered({ key, reason, status }),
+    });
   }
-
-  #testEvent(bucketName: string): object {
-    return {
-      Service: 'Amazon S3',
-      Event: 's3:TestEvent',
-      Time: new Date(this.#options.nowMs()).toISOString(),
-      Bucket: bucketName,
-      RequestId: requestId(),
-      HostId: randomBytes(32).toString('base64'),
-    };
-  }
-
-  /** 18 hexadecimal digits: 00, the second, a fraction of it. Always greater than the one before. */
-  #nextSequencer(): string {
-    const nowMs = this.#options.nowMs();
-    const byClock = (BigInt(Math.floor(nowMs / 1000)) << 32n) | ((BigInt(nowMs % 1000) << 32n) / 1000n);
-    this.#lastSequencer = byClock > this.#lastSequencer ? byClock : this.#lastSequencer + 1n;
-    return this.#lastSequencer.toString(16).toUpperCase().padStart(18, '0');
-  }
-}
-
-/** 16 characters, as the service's own look. */
-export function requestId(): string {
-  return randomBytes(8).toString('hex').toUpperCase();
-}
-
-/** The innermost reason: fetch says only that it failed, its cause says why. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.cause instanceof Error) return reasonOf(error.cause);
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
 }

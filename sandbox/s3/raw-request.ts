@@ -17,6 +17,8 @@ export interface RawRequest {
   readonly anonymous?: boolean;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly signedAtMs?: number;
+  /** As the signature names it; s3 by default. */
+  readonly service?: string;
 }
 
 export interface RawAnswer {
@@ -78,7 +80,7 @@ export function presign(serverUrl: string, method: string, path: string, expires
 function signedHeaders(host: string, raw: RawRequest, query: string): Record<string, string> {
   const { accessKeyId, secretAccessKey } = raw.credentials ?? testCredentials;
   const amzDate = amzDateOf(raw.signedAtMs ?? Date.now());
-  const scope = `${amzDate.slice(0, 8)}/us-east-1/s3/aws4_request`;
+  const scope = `${amzDate.slice(0, 8)}/us-east-1/${raw.service ?? 's3'}/aws4_request`;
   const payloadHash = raw.payloadHash ?? sha256(raw.body ?? '');
   const headers: Record<string, string> = {
     host,

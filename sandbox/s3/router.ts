@@ -20,12 +20,13 @@ import {
   listParts,
   uploadPart,
 } from './multipart-routes.ts';
-import { requestId } from './notification.ts';
+import { requestId } from './notification-record.ts';
+import { getBucketNotification, putBucketNotification } from './notification-routes.ts';
 import { copyObject, deleteObject, deleteObjects, getObjectTagging, putObject } from './object-routes.ts';
 import { readObject } from './read-routes.ts';
 import { readS3Request, type S3Request } from './s3-request.ts';
-import type { S3State } from './s3-state.ts';
-import { type SandboxCredentials, verifySignature } from './signature.ts';
+import type { S3Permission, S3State } from './s3-state.ts';
+import { verifySignature } from './signature.ts';
 
 interface Operation {
   readonly method: string;
@@ -36,6 +37,10 @@ interface Operation {
   readonly allows: readonly string[];
   /** For copies, which differ from writes by a header alone. */
   readonly copies?: boolean;
+  /** Also for buckets of other regions. */
+  readonly anywhere?: boolean;
+  /** What the caller must be allowed to do, where that can be taken away. */
+  readonly needs?: S3Permission;
   readonly run: (state: S3State, request: S3Request) => Promise<SandboxAnswer>;
 }
 
@@ -50,12 +55,35 @@ const uploadIdOnly = ['uploadId'];
 const none: readonly string[] = [];
 
 const operations: readonly Operation[] = [
-  { method: 'GET', scope: 'service', requires: none, allows: none, run: listBuckets },
+  { method: 'GET', scope: 'service', ...needing('s3:ListAllMyBuckets'), run: listBuckets },
   { method: 'PUT', scope: 'bucket', requires: none, allows: none, run: createBucket },
   { method: 'HEAD', scope: 'bucket', requires: none, allows: none, run: headBucket },
   { method: 'DELETE', scope: 'bucket', requires: none, allows: none, run: deleteBucket },
-  { method: 'GET', scope: 'bucket', requires: ['location'], allows: none, run: getBucketLocation },
-  { method: 'GET', scope: 'bucket', requires: ['versioning'], allows: none, run: getBucketVersioning },
+  {
+    method: 'GET',
+    scope: 'bucket',
+    ...needing('s3:GetBucketLocation', 'location'),
+    anywhere: true,
+    run: getBucketLocation,
+  },
+  {
+    method: 'GET',
+    scope: 'bucket',
+    ...needing('s3:GetBucketVersioning', 'versioning'),
+    run: getBucketVersioning,
+  },
+  {
+    method: 'GET',
+    scope: 'bucket',
+    ...needing('s3:GetBucketNotification', 'notification'),
+    run: getBucketNotification,
+  },
+  {
+    method: 'PUT',
+    scope: 'bucket',
+    ...needing('s3:PutBucketNotification', 'notification'),
+    run: putBucketNotification,
+  },
   { method: 'PUT', scope: 'bucket', requires: ['versioning'], allows: none, run: putBucketVersioning },
   { method: 'GET', scope: 'bucket', requires: ['list-type'], allows: list2Parameters, run: listObjectsV2 },
   {
@@ -90,11 +118,18 @@ const ignoredParameter = 'x-id';
 const unsupportedHeaders =
   /^x-amz-(?:grant-|object-lock-|bypass-governance|write-offset-bytes|mfa|acl$|if-match-)/;
 
+function needing(
+  needs: S3Permission,
+  ...requires: readonly string[]
+): Pick<Operation, 'needs' | 'requires' | 'allows'> {
+  return { needs, requires, allows: none };
+}
+
 /** Makes the handler of one S3 endpoint. */
-export function routeRequests(state: S3State, credentials: SandboxCredentials): SandboxHandler {
+export function routeRequests(state: S3State): SandboxHandler {
   return async (request) => {
     const id = requestId();
-    const answer = await answerOf(state, credentials, request, id);
+    const answer = await answerOf(state, request, id);
     return {
       ...answer,
       headers: {
@@ -107,20 +142,39 @@ export function routeRequests(state: S3State, credentials: SandboxCredentials): 
   };
 }
 
-async function answerOf(
-  state: S3State,
-  credentials: SandboxCredentials,
-  request: SandboxRequest,
-  id: string,
-): Promise<SandboxAnswer> {
+async function answerOf(state: S3State, request: SandboxRequest, id: string): Promise<SandboxAnswer> {
   try {
-    const auth = verifySignature(request, credentials, state.region, state.nowMs());
+    const auth = verifySignature(request, state.keyring, state.region, state.nowMs());
     const parsed = readS3Request(request, auth);
-    return await chooseOperation(parsed).run(state, parsed);
+    const operation = chooseOperation(parsed);
+    if (operation.anywhere !== true) checkRegion(state, parsed);
+    if (operation.needs !== undefined && state.denied.has(operation.needs))
+      throw denial(parsed, operation.needs);
+    return await operation.run(state, parsed);
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;
     return errorAnswer(error, request.method, request.rawPath, id);
   }
+}
+
+/** Sends a request for a bucket of another region there. */
+function checkRegion(state: S3State, request: S3Request): void {
+  const region = state.buckets.get(request.bucketName)?.region ?? state.region;
+  if (region === state.region) return;
+  throw new S3Error('PermanentRedirect', {
+    elements: {
+      Endpoint: `${request.bucketName}.s3.${region}.amazonaws.com`,
+      Bucket: request.bucketName,
+    },
+    headers: { 'x-amz-bucket-region': region },
+  });
+}
+
+function denial(request: S3Request, permission: S3Permission): S3Error {
+  const resource = request.bucketName === '' ? '*' : `arn:aws:s3:::${request.bucketName}`;
+  return new S3Error('AccessDenied', {
+    message: `User: ${request.auth.keys.arn} is not authorized to perform: ${permission} on resource: "${resource}" because no identity-based policy allows the ${permission} action`,
+  });
 }
 
 function chooseOperation(request: S3Request): Operation {

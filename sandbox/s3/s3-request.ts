@@ -3,7 +3,7 @@ import type { SandboxRequest } from '../http-server.ts';
 import type { Bucket } from './buckets.ts';
 import { S3Error } from './errors.ts';
 import type { S3State } from './s3-state.ts';
-import type { VerifiedSignature } from './signature.ts';
+import type { VerifiedCaller } from './signature.ts';
 import { decodeUri, parseQuery } from './uri.ts';
 
 export interface S3Request {
@@ -16,7 +16,7 @@ export interface S3Request {
   /** By lower-case name; includes x-amz-* values that a presigned address carries in its query. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
-  readonly auth: VerifiedSignature;
+  readonly auth: VerifiedCaller;
 }
 
 const longestKeyBytes = 1024;
@@ -32,7 +32,7 @@ const signingParameters = new Set([
 ]);
 
 /** Takes an authenticated request apart. Throws InvalidURI or KeyTooLongError. */
-export function readS3Request(request: SandboxRequest, auth: VerifiedSignature): S3Request {
+export function readS3Request(request: SandboxRequest, auth: VerifiedCaller): S3Request {
   const path = request.rawPath.startsWith('/') ? request.rawPath.slice(1) : request.rawPath;
   const slash = path.indexOf('/');
   const bucketName = decodeUri(slash < 0 ? path : path.slice(0, slash));

@@ -1,16 +1,28 @@
 // What all routes share: the buckets, the clock, who owns them, and where changes are announced.
+import type { Keyring } from '../aws/keyring.ts';
 import type { Bucket, Removal, StoredObject } from './buckets.ts';
-import type { ObjectChange } from './notification.ts';
+import type { Notifications } from './notification.ts';
 
 export interface S3State {
   readonly region: string;
   readonly accountId: string;
+  readonly keyring: Keyring;
+  readonly notifications: Notifications;
+  /** Permissions that the identity has not. */
+  readonly denied: Set<S3Permission>;
   readonly buckets: Map<string, Bucket>;
   /** Answers of finished multipart uploads by upload id, so that a repeated Complete gets the same one. */
   readonly completedUploads: Map<string, string>;
   nowMs(): number;
-  announce(bucket: Bucket, change: ObjectChange): void;
 }
+
+/** Those that can be taken away for all buckets. Reads and listings are denied by bucket. */
+export type S3Permission =
+  | 's3:GetBucketLocation'
+  | 's3:GetBucketNotification'
+  | 's3:GetBucketVersioning'
+  | 's3:ListAllMyBuckets'
+  | 's3:PutBucketNotification';
 
 /** Announces a new object. */
 export function announceCreated(
@@ -20,7 +32,7 @@ export function announceCreated(
   object: StoredObject,
   by: 'Put' | 'Copy' | 'CompleteMultipartUpload',
 ): void {
-  state.announce(bucket, {
+  state.notifications.announce(bucket, {
     eventName: `ObjectCreated:${by}`,
     key,
     sizeBytes: object.content.sizeBytes,
@@ -37,7 +49,7 @@ export function announceRemoved(state: S3State, bucket: Bucket, key: string, rem
   if (removal.kind === 'nothing') return;
   if (removal.kind === 'marked') {
     const versionId = eventVersion(bucket, removal.marker.versionId);
-    state.announce(bucket, {
+    state.notifications.announce(bucket, {
       eventName: 'ObjectRemoved:DeleteMarkerCreated',
       key,
       sizeBytes: null,
@@ -47,7 +59,13 @@ export function announceRemoved(state: S3State, bucket: Bucket, key: string, rem
     return;
   }
   const versionId = eventVersion(bucket, removal.version.versionId);
-  state.announce(bucket, { eventName: 'ObjectRemoved:Delete', key, sizeBytes: null, etag: null, versionId });
+  state.notifications.announce(bucket, {
+    eventName: 'ObjectRemoved:Delete',
+    key,
+    sizeBytes: null,
+    etag: null,
+    versionId,
+  });
 }
 
 function eventVersion(bucket: Bucket, versionId: string): string | null {

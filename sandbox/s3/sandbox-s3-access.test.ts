@@ -136,6 +136,41 @@ test('without leave to list, a missing key looks forbidden', async () => {
   assert.deepEqual([missing.status, listed.status, present.status], [403, 403, 200]);
 });
 
+test('a bucket of another region is a redirect that names it, and only its location is told', async () => {
+  s3.createBucket('abroad', { region: 'eu-west-1' });
+  const [get, head, location] = [
+    await send({ path: '/abroad/k' }),
+    await send({ method: 'HEAD', path: '/abroad' }),
+    await send({ path: '/abroad', query: ['location='] }),
+  ];
+  assert.deepEqual(
+    [get.status, get.code, get.headers['x-amz-bucket-region']],
+    [301, 'PermanentRedirect', 'eu-west-1'],
+  );
+  assert.match(get.body.toString(), /<Endpoint>abroad\.s3\.eu-west-1\.amazonaws\.com<\/Endpoint>/);
+  assert.deepEqual(
+    [head.status, head.headers['x-amz-bucket-region'], head.body.length],
+    [301, 'eu-west-1', 0],
+  );
+  assert.equal(location.status, 200);
+  assert.match(location.body.toString(), />eu-west-1<\/LocationConstraint>/);
+});
+
+test('what a setup and a doctor ask of a bucket can be denied, one by one', async () => {
+  for (const [permission, parameter] of [
+    ['s3:GetBucketLocation', 'location'],
+    ['s3:GetBucketVersioning', 'versioning'],
+    ['s3:GetBucketNotification', 'notification'],
+  ] as const) {
+    const ask = { path: '/guarded', query: [`${parameter}=`] };
+    s3.deny(permission);
+    const denied = await send(ask);
+    s3.allow(permission);
+    assert.deepEqual([denied.status, denied.code, (await send(ask)).status], [403, 'AccessDenied', 200]);
+    assert.match(denied.body.toString(), new RegExp(`not authorized to perform: ${permission} on resource`));
+  }
+});
+
 test('temporary credentials work with their token only', async () => {
   const temporary = await startSandboxS3({ ...testCredentials, sessionToken: 'session' });
   temporary.createBucket('guarded');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SignedRequest } from '../signature-v4.ts';
+import { Keyring, type SandboxKeys } from '../aws/keyring.ts';
 import { verifySignature } from './signature.ts';
 
 // The worked examples of the Amazon S3 API reference, with the credentials published there.
@@ -11,6 +12,10 @@ const credentials = {
 const emptyHash = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 const signedAtMs = Date.UTC(2013, 4, 24);
 const minuteMs = 60_000;
+
+function verify(request: SignedRequest, keys: SandboxKeys, region: string, nowMs: number) {
+  return verifySignature(request, new Keyring('123456789012', keys), region, nowMs);
+}
 
 function signedRequest(
   target: string,
@@ -66,7 +71,7 @@ const examples: [string, SignedRequest][] = [
 
 for (const [name, request] of examples)
   test(`the published signature is accepted: ${name}`, () => {
-    const verified = verifySignature(request, credentials, 'us-east-1', signedAtMs);
+    const verified = verify(request, credentials, 'us-east-1', signedAtMs);
     assert.equal(verified.scope, '20130524/us-east-1/s3/aws4_request');
   });
 
@@ -80,14 +85,14 @@ const presigned: SignedRequest = {
 test('the published presigned address is accepted until it expires', () => {
   const dayMs = 86_400_000;
   assert.equal(
-    verifySignature(presigned, credentials, 'us-east-1', signedAtMs + dayMs).payloadHash,
+    verify(presigned, credentials, 'us-east-1', signedAtMs + dayMs).payloadHash,
     'UNSIGNED-PAYLOAD',
   );
-  assert.throws(() => verifySignature(presigned, credentials, 'us-east-1', signedAtMs + dayMs + 1), {
+  assert.throws(() => verify(presigned, credentials, 'us-east-1', signedAtMs + dayMs + 1), {
     code: 'AccessDenied',
     message: 'Request has expired',
   });
-  assert.throws(() => verifySignature(presigned, credentials, 'us-east-1', signedAtMs - 16 * minuteMs), {
+  assert.throws(() => verify(presigned, credentials, 'us-east-1', signedAtMs - 16 * minuteMs), {
     code: 'AccessDenied',
   });
 });
@@ -96,18 +101,18 @@ const refusals: [string, string, () => unknown][] = [
   [
     'SignatureDoesNotMatch',
     'another secret',
-    () => verifySignature(getExample, { ...credentials, secretAccessKey: 'wrong' }, 'us-east-1', signedAtMs),
+    () => verify(getExample, { ...credentials, secretAccessKey: 'wrong' }, 'us-east-1', signedAtMs),
   ],
   [
     'SignatureDoesNotMatch',
     'another path',
-    () => verifySignature({ ...getExample, rawPath: '/test.txT' }, credentials, 'us-east-1', signedAtMs),
+    () => verify({ ...getExample, rawPath: '/test.txT' }, credentials, 'us-east-1', signedAtMs),
   ],
   [
     'SignatureDoesNotMatch',
     'a presigned query with one more parameter',
     () =>
-      verifySignature(
+      verify(
         { ...presigned, rawQuery: `${presigned.rawQuery}&versionId=x` },
         credentials,
         'us-east-1',
@@ -117,18 +122,18 @@ const refusals: [string, string, () => unknown][] = [
   [
     'InvalidAccessKeyId',
     'an unknown access key',
-    () => verifySignature(getExample, { ...credentials, accessKeyId: 'OTHER' }, 'us-east-1', signedAtMs),
+    () => verify(getExample, { ...credentials, accessKeyId: 'OTHER' }, 'us-east-1', signedAtMs),
   ],
   [
     'RequestTimeTooSkewed',
     'a clock more than 15 minutes off',
-    () => verifySignature(getExample, credentials, 'us-east-1', signedAtMs + 15 * minuteMs + 1),
+    () => verify(getExample, credentials, 'us-east-1', signedAtMs + 15 * minuteMs + 1),
   ],
   [
     'AccessDenied',
     'an x-amz header that was not signed',
     () =>
-      verifySignature(
+      verify(
         { ...getExample, headers: { ...getExample.headers, 'x-amz-meta-a': '1' } },
         credentials,
         'us-east-1',
@@ -138,18 +143,18 @@ const refusals: [string, string, () => unknown][] = [
   [
     'AuthorizationHeaderMalformed',
     'another region',
-    () => verifySignature(getExample, credentials, 'eu-west-1', signedAtMs),
+    () => verify(getExample, credentials, 'eu-west-1', signedAtMs),
   ],
   [
     'InvalidToken',
     'temporary credentials without their token',
-    () => verifySignature(getExample, { ...credentials, sessionToken: 'token' }, 'us-east-1', signedAtMs),
+    () => verify(getExample, { ...credentials, sessionToken: 'token' }, 'us-east-1', signedAtMs),
   ],
   [
     'AccessDenied',
     'no signature at all',
     () =>
-      verifySignature(
+      verify(
         { ...getExample, headers: { host: 'examplebucket.s3.amazonaws.com' } },
         credentials,
         'us-east-1',

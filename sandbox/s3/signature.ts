@@ -1,6 +1,7 @@
 // Signature Version 4 as S3 checks it, in the Authorization header or in a presigned query string.
 // It decides who may pass; what the body must look like is told to the reader of the body.
 import type { IncomingHttpHeaders } from 'node:http';
+import type { KnownKeys, Keyring } from '../aws/keyring.ts';
 import {
   deriveSigningKey,
   headerText,
@@ -12,13 +13,6 @@ import {
 import { S3Error } from './errors.ts';
 import { parseQuery } from './uri.ts';
 
-export interface SandboxCredentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Required on every request where it is set; a token on a request is refused where it is not. */
-  readonly sessionToken?: string | undefined;
-}
-
 export interface VerifiedSignature {
   /** The value of x-amz-content-sha256, or UNSIGNED-PAYLOAD for a presigned request without one. */
   readonly payloadHash: string;
@@ -26,6 +20,10 @@ export interface VerifiedSignature {
   readonly amzDate: string;
   readonly scope: string;
   readonly signingKey: Buffer;
+}
+
+export interface VerifiedCaller extends VerifiedSignature {
+  readonly keys: KnownKeys;
 }
 
 interface Claim extends SignatureClaim {
@@ -43,10 +41,10 @@ const longestPresignSeconds = 604_800;
  */
 export function verifySignature(
   request: SignedRequest,
-  credentials: SandboxCredentials,
+  keyring: Keyring,
   region: string,
   nowMs: number,
-): VerifiedSignature {
+): VerifiedCaller {
   const query = parseQuery(request.rawQuery);
   const presigned = query.some(([name]) => name === 'X-Amz-Algorithm' || name === 'X-Amz-Signature');
   const authorization = request.headers.authorization;
@@ -54,16 +52,17 @@ export function verifySignature(
   const claim = presigned
     ? readPresignedClaim(new Map(query), request.headers)
     : readHeaderClaim(authorization ?? '', request.headers);
-  checkIdentity(claim, credentials);
+  const keys = checkIdentity(claim, keyring, nowMs);
   checkScope(claim, region);
   checkTime(claim, nowMs);
   checkSignedHeaders(claim, request.headers);
 
   const scope = `${claim.date}/${claim.region}/${claim.service}/aws4_request`;
-  const signingKey = deriveSigningKey(credentials.secretAccessKey, claim);
+  const signingKey = deriveSigningKey(keys.secretAccessKey, claim);
   if (!signatureMatches(request, claim, signingKey))
     throw new S3Error('SignatureDoesNotMatch', { elements: { AWSAccessKeyId: claim.accessKeyId } });
   return {
+    keys,
     payloadHash: claim.payloadHash,
     signature: claim.signature,
     amzDate: claim.amzDate,
@@ -154,10 +153,13 @@ function readCredential(
   return { accessKeyId, date, region, service };
 }
 
-function checkIdentity(claim: Claim, credentials: SandboxCredentials): void {
-  if (claim.accessKeyId !== credentials.accessKeyId)
+function checkIdentity(claim: Claim, keyring: Keyring, nowMs: number): KnownKeys {
+  const keys = keyring.find(claim.accessKeyId);
+  if (keys === null)
     throw new S3Error('InvalidAccessKeyId', { elements: { AWSAccessKeyId: claim.accessKeyId } });
-  if (claim.token !== (credentials.sessionToken ?? null)) throw new S3Error('InvalidToken');
+  if (claim.token !== (keys.sessionToken ?? null)) throw new S3Error('InvalidToken');
+  if (keys.expiresAtMs !== null && keys.expiresAtMs <= nowMs) throw new S3Error('ExpiredToken');
+  return keys;
 }
 
 function checkScope(claim: Claim, region: string): void {

@@ -38,6 +38,21 @@ export function childText(node: XmlNode, name: string): string | null {
   return decodeEntities(value);
 }
 
+/** The texts of all child elements of this name, in document order. */
+export function childTexts(node: XmlNode, name: string): string[] {
+  const value = node[name];
+  const list: unknown[] = Array.isArray(value) ? value : value === undefined ? [] : [value];
+  return list.map((entry) => {
+    if (typeof entry !== 'string') throw new S3Error('MalformedXML');
+    return decodeEntities(entry);
+  });
+}
+
+/** Whether there is a child element of this name, empty or not. */
+export function hasChild(node: XmlNode, name: string): boolean {
+  return node[name] !== undefined;
+}
+
 /** All child elements of this name that hold elements themselves, in document order. */
 export function childNodes(node: XmlNode, name: string): XmlNode[] {
   const value = node[name];

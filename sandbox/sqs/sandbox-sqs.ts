@@ -1,29 +1,17 @@
 // An SQS of its own on loopback, in memory: the HTTP service in the current JSON protocol, plus direct access for
 // tests and the demo.
-import { randomInt } from 'node:crypto';
 import { Keyring } from '../aws/keyring.ts';
-import { type SandboxServer, startSandboxServer } from '../http-server.ts';
+import type { ServiceOptions } from '../aws/service-options.ts';
+import { type SandboxServer, startSandboxServer, withMore } from '../http-server.ts';
 import { machineClock, type SandboxClock } from '../sandbox-clock.ts';
-import { type DeliveryTrouble, type TroubleCounts, TroubledDelivery } from './delivery-trouble.ts';
+import { type DeliveryTrouble, type TroubleCounts, troubleOf } from '../delivery-trouble.ts';
 import type { MessageAttributes } from './message-attributes.ts';
 import { routeSqs, type SqsActionName } from './sqs-router.ts';
 import { makeQueue, queueByArn, requireQueueByName, type SqsState, urlOf } from './sqs-state.ts';
 import type { StoredMessage } from './stored-message.ts';
 import type { QueueCounts, StoredQueue } from './stored-queue.ts';
 
-export interface SandboxSqsOptions {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Makes the credentials temporary ones: every request must carry this token. */
-  readonly sessionToken?: string;
-  /** Whose keys are accepted instead of the ones above alone. */
-  readonly keyring?: Keyring;
-  /** 0, the default, picks a free port. */
-  readonly port?: number;
-  /** us-east-1 by default. */
-  readonly region?: string;
-  /** 123456789012 by default. */
-  readonly accountId?: string;
+export interface SandboxSqsOptions extends ServiceOptions {
   /** The time of messages; the machine's by default. Signatures are always judged by the machine's. */
   readonly clock?: SandboxClock;
   /**
@@ -69,6 +57,8 @@ export interface SandboxSqs extends SandboxServer {
   ): string;
   /** The same by ARN; false where no queue has it. */
   deliver(arn: string, body: string, attributes?: MessageAttributes): boolean;
+  /** The policy of a queue, empty where it has none; null where no queue has the ARN. */
+  policyOf(arn: string): string | null;
   inspect(name: string): QueueInspection;
   /** Resolves as soon as so many long polls are waiting at the queue. */
   polledBy(name: string, count: number): Promise<void>;
@@ -80,8 +70,7 @@ export interface SandboxSqs extends SandboxServer {
 /** Starts the service. `close` ends connections and long polls. */
 export async function startSandboxSqs(options: SandboxSqsOptions): Promise<SandboxSqs> {
   const accountId = options.accountId ?? '123456789012';
-  const { accessKeyId, secretAccessKey, sessionToken } = options;
-  const keyring = options.keyring ?? new Keyring(accountId, { accessKeyId, secretAccessKey, sessionToken });
+  const keyring = options.keyring ?? new Keyring(accountId, options);
   let url = '';
   const state: SqsState = {
     region: options.region ?? 'us-east-1',
@@ -96,17 +85,7 @@ export async function startSandboxSqs(options: SandboxSqsOptions): Promise<Sandb
   };
   const server = await startSandboxServer(routeSqs(state, keyring), options.port);
   url = server.url;
-  return {
-    url,
-    faults: server.faults,
-    requests: server.requests,
-    get requestCount() {
-      return server.requestCount;
-    },
-    watch: (watcher) => server.watch(watcher),
-    close: async () => server.close(),
-    ...directAccess(state),
-  };
+  return withMore<SandboxSqs>(server, directAccess(state));
 }
 
 function directAccess(state: SqsState): Omit<SandboxSqs, keyof SandboxServer> {
@@ -115,7 +94,7 @@ function directAccess(state: SqsState): Omit<SandboxSqs, keyof SandboxServer> {
     accountId: state.accountId,
     createQueue: (name, attributes = {}, { delivery } = {}) => {
       const queue = makeQueue(state, name, attributes);
-      queue.trouble = delivery === undefined ? null : troubleOf(name, delivery);
+      queue.trouble = delivery === undefined ? null : troubleOf(`queue ${name}`, delivery);
       return urlOf(state, name);
     },
     queueUrl: (name) => urlOf(state, requireQueueByName(state, name).name),
@@ -126,6 +105,10 @@ function directAccess(state: SqsState): Omit<SandboxSqs, keyof SandboxServer> {
       const queue = queueByArn(state, arn);
       if (queue !== null) put(state, queue, { body, attributes, groupId: undefined, delaySec: null });
       return queue !== null;
+    },
+    policyOf: (arn) => {
+      const queue = queueByArn(state, arn);
+      return queue === null ? null : (queue.attributes.all()['Policy'] ?? '');
     },
     inspect: (name) => {
       const queue = requireQueueByName(state, name);
@@ -164,11 +147,4 @@ function put(
     true,
   );
   return sent.id;
-}
-
-function troubleOf(name: string, delivery: DeliveryTrouble): TroubledDelivery {
-  const seed = delivery.seed ?? randomInt(2 ** 31);
-  if (delivery.seed === undefined)
-    process.stdout.write(`The sandbox queue ${name} has trouble with its delivery: seed ${seed}\n`);
-  return new TroubledDelivery(delivery, seed);
 }

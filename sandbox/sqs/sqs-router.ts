@@ -1,7 +1,7 @@
 // The SQS endpoint: who calls, whether that is allowed, and which action the target header names.
 import { randomUUID } from 'node:crypto';
 import type { Keyring } from '../aws/keyring.ts';
-import { checkServiceSignature, type SignatureDefect } from '../aws/service-signature.ts';
+import { checkServiceSignature, codeOfDefect } from '../aws/service-signature.ts';
 import type { SandboxAnswer } from '../http-answer.ts';
 import { readWhole, type SandboxHandler, type SandboxRequest } from '../http-server.ts';
 import { listMessageMoveTasks, startMessageMoveTask } from './move-task-calls.ts';
@@ -23,7 +23,7 @@ import {
 } from './receive-calls.ts';
 import { type Fields, optionalText, readFields } from './request-fields.ts';
 import { sendMessage, sendMessageBatch } from './send-calls.ts';
-import { SqsError, sqsErrorAnswer, type SqsErrorCode } from './sqs-errors.ts';
+import { SqsError, sqsErrorAnswer } from './sqs-errors.ts';
 import { arnOf, type SqsAction, type SqsState } from './sqs-state.ts';
 
 const actions = {
@@ -49,14 +49,6 @@ export type SqsActionName = keyof typeof actions;
 
 const largestRequestBytes = 4 * 1024 * 1024;
 const target = 'AmazonSQS.';
-const codeOfDefect: Readonly<Record<SignatureDefect, SqsErrorCode>> = {
-  missing: 'MissingAuthenticationToken',
-  malformed: 'IncompleteSignature',
-  unknown_key: 'InvalidClientTokenId',
-  wrong_token: 'InvalidClientTokenId',
-  expired: 'ExpiredToken',
-  mismatch: 'SignatureDoesNotMatch',
-};
 
 /** Makes the handler of one SQS endpoint. */
 export function routeSqs(state: SqsState, keyring: Keyring): SandboxHandler {

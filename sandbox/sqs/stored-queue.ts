@@ -2,7 +2,7 @@
 // synchronous step; only waiting for a message takes time.
 import { randomUUID } from 'node:crypto';
 import type { SandboxClock } from '../sandbox-clock.ts';
-import type { TroubledDelivery } from './delivery-trouble.ts';
+import type { TroubledDelivery } from '../delivery-trouble.ts';
 import { Deduplication } from './deduplication.ts';
 import { HiddenMessages } from './hidden-messages.ts';
 import type { MessageAttributes } from './message-attributes.ts';

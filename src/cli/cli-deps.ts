@@ -1,5 +1,7 @@
 // What the commands need from the process and from the configuration. main fills it in; tests fill in their own.
 import type { Rule } from '../core/rule.ts';
+import type { DoctorParts } from '../doctor/doctor-parts.ts';
+import type { ApplyParts } from '../setup/apply-notifications.ts';
 import type { ExitCode } from './exit-codes.ts';
 
 export interface TextSink {
@@ -27,12 +29,15 @@ export interface ShownConfig {
     readonly port: number;
     readonly auth: { readonly kind: string };
   };
+  readonly intake: {
+    readonly sqs: { readonly queueUrl: string; readonly region: string } | null;
+  };
   readonly transfer: { readonly maxMemoryBytes: number };
   readonly log: { readonly format: string };
 }
 
 /** The configuration as it may be shown: no secret is in it but behind types that do not print. */
-type ConfigReport = {
+export type ConfigReport = {
   readonly settings: readonly {
     readonly name: string;
     readonly shown: string;
@@ -70,6 +75,13 @@ export interface CliDeps {
     readonly key: string;
     readonly entry: string;
   };
+  /**
+   * Opens what `setup` works with. The configuration has to be valid. `profile`: of the shared configuration files of
+   * AWS, in the place of the credentials of the settings; null: those.
+   */
+  readonly openSetup: (profile: string | null) => Promise<ApplyParts & Disposable>;
+  /** Opens what `doctor` asks. The configuration has to be valid. */
+  readonly openDoctor: () => Promise<DoctorParts & AsyncDisposable>;
   /** Runs the service until it is stopped. */
   readonly serve: () => Promise<unknown>;
 }

@@ -5,12 +5,14 @@ import { type CliDeps, type EndWith, KEY_SCOPES } from './cli-deps.ts';
 import { listAlerts, testAlerts } from './commands/alerts.ts';
 import { decideBrake, listBrakes } from './commands/brake.ts';
 import { printConfig } from './commands/config.ts';
+import { doctor } from './commands/doctor.ts';
 import { explainObject } from './commands/explain.ts';
 import { createKey } from './commands/keys.ts';
 import { listParked, redriveParked } from './commands/parked.ts';
 import { listQuarantine, showQuarantined } from './commands/quarantine.ts';
 import { replicate } from './commands/replicate.ts';
 import { backfill, reconcile } from './commands/runs.ts';
+import { setupNotification } from './commands/setup.ts';
 import { listTransfers, redriveTransfer } from './commands/transfers.ts';
 import { CliFailure, EXIT, type ExitCode } from './exit-codes.ts';
 import { printJson, safeText } from './output.ts';
@@ -61,7 +63,7 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
     .description('run the service until it is stopped')
     .addHelpText(
       'after',
-      '\nIt is set up by the environment and .env: "npm run -s replicator -- config print" shows every setting.',
+      '\nIt is set up by the environment and .env: "replicator config print" shows every setting.',
     )
     .action(async () => {
       await deps.serve();
@@ -83,6 +85,7 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
   addServiceCommands(program, deps, endWith);
   addAlertsCommand(program, deps);
   addBrakeCommands(program, deps);
+  addSetupCommands(program, deps, endWith);
   return program;
 }
 
@@ -196,4 +199,30 @@ function addRunCommands(program: Command, deps: CliDeps, endWith: EndWith): void
     .option('--cancel <id>', 'end a reconcile; what it fed goes on')
     .option('--json', 'print JSON', false)
     .action(async (options) => reconcile(options, deps, endWith));
+}
+
+/** The commands that prepare and examine what lies around the service. */
+function addSetupCommands(program: Command, deps: CliDeps, endWith: EndWith): void {
+  const setup = program.command('setup').description('prepare what the service needs around it');
+  setup
+    .command('notification')
+    .description('let the source buckets announce their changes, beside what they announce already')
+    .option('--bucket <name>', 'only this bucket; needed where a rule covers every bucket')
+    .option('--rule <name...>', 'only what these rules need')
+    .option('--function <arn>', 'send to this Lambda function')
+    .option('--queue <url>', 'send to this SQS queue, by address or ARN; SQS_QUEUE_URL without it')
+    .option('--topic <arn>', 'send to this SNS topic')
+    .option('--profile <name>', 'with the AWS credentials of this profile, not those of the settings')
+    .option('--remove', 'take out what this command added, and nothing else', false)
+    .option('--apply', 'write it; without it, only the plan is shown', false)
+    .option('--json', 'print JSON', false)
+    .action(async (options) => setupNotification(options, deps, endWith));
+  program
+    .command('doctor')
+    .description('try every permission and connection that the service needs, and say what to do')
+    .option('--canary', 'send one object the whole way; needs permission to write to the source', false)
+    .option('--wait <seconds>', 'how long the object may take', '60')
+    .option('--bucket <name>', 'only this source bucket; needed where a rule covers every bucket')
+    .option('--json', 'print JSON', false)
+    .action(async (options) => doctor(options, deps, endWith));
 }

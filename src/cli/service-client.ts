@@ -136,7 +136,7 @@ function unreachable(url: string, error: unknown): CliFailure {
     EXIT.temporary,
     'service_unreachable',
     `The service at ${url} cannot be reached (${reason}).`,
-    'Start it with "npm start", or set REPLICATOR_URL to where it runs.',
+    'Start it, or set REPLICATOR_URL to where it runs.',
   );
 }
 

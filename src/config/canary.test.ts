@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { loadClientConfig, loadConfig } from './load-config.ts';
 import { type ConfigProblem, formatProblems, formatWarnings } from './problem.ts';
+import { Secret } from './secrets.ts';
 import type { Setting } from './setting.ts';
 import { settingNames, SETTINGS } from './settings.ts';
 
@@ -24,9 +25,11 @@ const CANARIES: Readonly<Record<string, string>> = {
   AWS_SESSION_TOKEN: 'canary-session-token',
   DATABASE_URL: 'postgres://canary-user:canary-database-password@db.example.com/replicator',
   REPLICATOR_WEBHOOK_SECRETS: `whsec_${webhookSecret}`,
+  REPLICATOR_WEBHOOK_SECRET: `whsec_${webhookSecret}`,
   GCP_SA_KEY_B64: Buffer.from(json).toString('base64'),
   GCP_SA_KEY: json,
   REPLICATOR_API_KEYS: 'canary-plain-api-key',
+  REPLICATOR_ADMIN_KEY: 'canary-admin-key-of-more-than-32-characters',
   REPLICATOR_ENCRYPTION_KEY: encryptionKey,
   REPLICATOR_API_KEY: 'canary-client-key',
   ALERT_WEBHOOK_URL: 'https://hooks.example.com/services/canary-webhook-path?token=canary-webhook-token',
@@ -72,6 +75,29 @@ test('a valid configuration with every secret shows none of them', () => {
   assertClean(printed(loaded));
   assertClean(formatWarnings(loaded.warnings));
   assertClean(printed(loadClientConfig({ env, envFileText: null })));
+});
+
+test('a secret that a reference led to is shown nowhere, and the reference is', () => {
+  const texts = new Map(Object.entries(CANARIES).map(([name, value]) => [`ssm:/canary/${name}`, value]));
+  const secretAnswers = new Map(
+    [...texts].map(([text, value]) => [text, { ok: true as const, value: new Secret(value) }]),
+  );
+  const env = Object.fromEntries(Object.keys(CANARIES).map((name) => [name, `ssm:/canary/${name}`]));
+  const loaded = loadConfig({ env: { ...basics, ...env, GCP_SA_KEY: '' }, ...machine, secretAnswers });
+  assert.ok(loaded.kind === 'ok', loaded.kind === 'invalid' ? formatProblems(loaded.problems) : '');
+  assert.equal(loaded.secrets.aws?.secretAccessKey.reveal(), CANARIES['AWS_SECRET_ACCESS_KEY']);
+  assertClean(printed(loaded));
+  assertClean(printed(secretAnswers));
+  const shown = loaded.settings.find(({ name }) => name === 'AWS_ACCESS_KEY_ID')?.shown;
+  assert.equal(shown, 'ssm:/canary/AWS_ACCESS_KEY_ID');
+  // And where what was read is not what the setting wants.
+  const wrong = new Map(
+    [...texts].map(([text, value]) => [text, { ok: true as const, value: new Secret(`${value}:\u0000`) }]),
+  );
+  const refused = loadConfig({ env: { ...basics, ...env }, ...machine, secretAnswers: wrong });
+  assert.ok(refused.kind === 'invalid');
+  assertClean(printed(refused));
+  assertClean(formatProblems(refused.problems));
 });
 
 test('a secret that is refused is not shown in the problem', () => {

@@ -165,6 +165,7 @@ function buildRules(reading: SettingsReading, facts: MachineFacts, findings: Fin
     adopt: values.ADOPT,
     verify: values.VERIFY,
   };
+  if (failed.has('REPLICATOR_CONFIG')) return [];
   const path = values.REPLICATOR_CONFIG;
   if (path === null) {
     const rules = rulesFromVariables(reading, defaults, findings);

@@ -41,6 +41,9 @@ function doubtfulLines(content: string): string[] {
     const first = firstLineOf.get(name);
     if (first === undefined) firstLineOf.set(name, number);
     else messages.push(`line ${number} sets ${name} again, after line ${first}; the last one counts`);
+    // Unlike elsewhere, no space is needed before it.
+    if (/^(?!["'`])[^#]*[^\s#]#/.test(value))
+      messages.push(`line ${number}: the value of ${name} ends before its #; put it in quotes`);
     const end = endOfQuoted(lines, index, value);
     const swallowed = lines
       .slice(index + 1, end ?? index)

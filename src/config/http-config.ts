@@ -6,6 +6,14 @@ import { showFound } from './problem.ts';
 import { isGiven, type SettingsReading } from './read-settings.ts';
 import { isLoopbackHost } from './setting-parsers.ts';
 
+/** What decides who may call; a wrong value in one of them is told there. */
+const AUTH_SETTINGS = [
+  'REPLICATOR_API_KEYS',
+  'REPLICATOR_ADMIN_KEY',
+  'REPLICATOR_WEBHOOK_SECRETS',
+  'REPLICATOR_AUTH',
+] as const;
+
 /** Two of the largest documents always fit. */
 const MIN_BODY_BYTES = 16 * 1024 * 1024;
 const MAX_BODY_BYTES = 128 * 1024 * 1024;
@@ -20,7 +28,10 @@ export interface HttpConfig {
   readonly maxConnections: number;
   /** Bytes of request bodies that may be under way. */
   readonly maxBodyBytes: number;
-  /** `loopback`: no keys, so only this machine may call; `none`: everybody may, as was said out loud. */
+  /**
+   * `keys`: callers show a key or sign their calls, and there may be no key at all; `loopback`: neither is configured,
+   * so only this machine may call; `none`: everybody may, as was said out loud.
+   */
   readonly auth:
     | { readonly kind: 'keys'; readonly keys: readonly ApiKey[] }
     | { readonly kind: 'loopback' | 'none' };
@@ -64,9 +75,9 @@ function listening(
       `the key ${key.id} is given in clear and has the scope write; keep only its entry: write:${key.id}:<sha256 of the key>`,
     );
   if (values.REPLICATOR_AUTH === 'none') {
-    const given = (['REPLICATOR_API_KEYS', 'REPLICATOR_ADMIN_KEY'] as const).find((name) =>
-      isGiven(reading, name),
-    );
+    const given = (
+      ['REPLICATOR_API_KEYS', 'REPLICATOR_ADMIN_KEY', 'REPLICATOR_WEBHOOK_SECRETS'] as const
+    ).find((name) => isGiven(reading, name));
     if (given !== undefined)
       findings.refuse(
         'REPLICATOR_AUTH',
@@ -77,12 +88,15 @@ function listening(
     findings.warn('REPLICATOR_AUTH', 'is none: everybody who reaches the port may use the whole API');
     return { host: values.HOST ?? '127.0.0.1', port, publicUrl, auth: { kind: 'none' } };
   }
-  if (keys.length > 0)
+  if (keys.length > 0 || values.REPLICATOR_WEBHOOK_SECRETS.length > 0)
     return { host: values.HOST ?? '0.0.0.0', port, publicUrl, auth: { kind: 'keys', keys } };
   const host = values.HOST ?? '127.0.0.1';
-  const hasFailed = (['REPLICATOR_API_KEYS', 'REPLICATOR_ADMIN_KEY', 'REPLICATOR_AUTH'] as const).some(
-    (name) => failed.has(name),
-  );
+  if (values.SNS_TOPIC_ARNS.length > 0)
+    findings.warn(
+      'SNS_TOPIC_ARNS',
+      'is set, and no keys are: the service answers only this machine, so SNS cannot reach it; set REPLICATOR_API_KEYS',
+    );
+  const hasFailed = AUTH_SETTINGS.some((name) => failed.has(name));
   if (!isLoopbackHost(host) && !hasFailed)
     findings.refuse(
       'HOST',

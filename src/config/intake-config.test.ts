@@ -40,6 +40,7 @@ test('wrong values of the ways in are refused, each once, and not shown where th
     ['SQS_QUEUE_URL', 'http://10.0.0.1/111122223333/changes'],
     ['SNS_TOPIC_ARNS', 'arn:aws:sns:eu-west-1:111122223333:changes.fifo'],
     ['SNS_TOPIC_ARNS', ','],
+    ['SNS_TOPIC_ARNS', 'arn:aws-iso:sns:us-iso-east-1:111122223333:changes'],
     ['REPLICATOR_WEBHOOK_SECRETS', 'hunter2'],
     ['REPLICATOR_WEBHOOK_SECRETS', 'whsec_aHVudGVyMg=='],
     ['AWS_ROLE_ARN', 'arn:aws:iam::111122223333:user/x'],
@@ -75,4 +76,43 @@ test('the ways in are understood', () => {
 test('a role of the web identity is left to the platform', () => {
   const role = { AWS_ROLE_ARN: 'arn:aws:iam::111122223333:role/x' };
   assert.equal(valid(role, true).config.source.roleArn, null);
+});
+
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const TOPIC = 'arn:aws:sns:eu-west-1:111122223333:changes';
+
+test('with secrets of signed calls alone the service listens as with keys, and knows no key', () => {
+  const { http } = valid({ REPLICATOR_WEBHOOK_SECRETS: SECRET }).config;
+  assert.deepEqual([http.host, http.auth], ['0.0.0.0', { kind: 'keys', keys: [] }]);
+  const problem = onlyProblem({ REPLICATOR_WEBHOOK_SECRETS: SECRET, REPLICATOR_AUTH: 'none' });
+  assert.match(problem?.reason ?? '', /REPLICATOR_WEBHOOK_SECRETS is set/);
+  const wrong = onlyProblem({ REPLICATOR_WEBHOOK_SECRETS: 'whsec_x', HOST: '0.0.0.0' });
+  assert.equal(wrong?.setting, 'REPLICATOR_WEBHOOK_SECRETS', 'the missing key is not told beside it');
+});
+
+test('topics of SNS without any key are warned about: nobody could deliver', () => {
+  const warned = ({ warnings }: ReturnType<typeof valid>): boolean =>
+    warnings.some(({ setting }) => setting === 'SNS_TOPIC_ARNS');
+  assert.equal(warned(valid({ SNS_TOPIC_ARNS: TOPIC })), true);
+  assert.equal(warned(valid({ SNS_TOPIC_ARNS: TOPIC, REPLICATOR_WEBHOOK_SECRETS: SECRET })), false);
+});
+
+test('what speaks for SNS may have an address of its own, and plain http leaves the machine only where allowed', () => {
+  const given = { SNS_TOPIC_ARNS: TOPIC, REPLICATOR_WEBHOOK_SECRETS: SECRET };
+  const own = { ...given, AWS_ENDPOINT_URL_SNS: 'http://127.0.0.1:9004' };
+  assert.equal(valid(own).config.intake.snsEndpoint, 'http://127.0.0.1:9004');
+  const shared = { ...given, AWS_ENDPOINT_URL: 'http://127.0.0.1:4566' };
+  assert.equal(valid(shared).config.intake.snsEndpoint, 'http://127.0.0.1:4566');
+  assert.equal(valid(given).config.intake.snsEndpoint, null);
+  const far = 'http://10.0.0.1:9004';
+  assert.equal(onlyProblem({ ...given, AWS_ENDPOINT_URL_SNS: far })?.setting, 'AWS_ENDPOINT_URL_SNS');
+  assert.equal(onlyProblem({ ...given, AWS_ENDPOINT_URL: far })?.setting, 'AWS_ENDPOINT_URL');
+  const own3 = { AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9000' };
+  assert.equal(onlyProblem({ ...given, ...own3, AWS_ENDPOINT_URL: far })?.setting, 'AWS_ENDPOINT_URL');
+});
+
+test('one caller has a quota, unless that is switched off', () => {
+  assert.equal(valid({}).config.intake.callerRatePerSec, 2_000);
+  assert.equal(valid({ CALLER_RATE_LIMIT: '5' }).config.intake.callerRatePerSec, 5);
+  assert.equal(valid({ CALLER_RATE_LIMIT: '0' }).config.intake.callerRatePerSec, null);
 });

@@ -17,11 +17,33 @@ export interface IntakeConfig {
   readonly sqs: SqsConfig | null;
   /** Empty: SNS deliveries are refused. */
   readonly snsTopicArns: readonly string[];
+  /** Scheme, host and port of what speaks for SNS; null for Amazon SNS. */
+  readonly snsEndpoint: string | null;
+  /** Changes per second that one caller may hand over; null: no limit. */
+  readonly callerRatePerSec: number | null;
 }
 
 /** Settings of the ways in put together; problems go to `findings`. `region`: of the source, where the queue tells none. */
 export function intakeConfig(reading: SettingsReading, region: string, findings: Findings): IntakeConfig {
-  return { sqs: sqsConfig(reading, region, findings), snsTopicArns: reading.values.SNS_TOPIC_ARNS };
+  const { values } = reading;
+  return {
+    sqs: sqsConfig(reading, region, findings),
+    snsTopicArns: values.SNS_TOPIC_ARNS,
+    snsEndpoint: snsEndpoint(reading, findings),
+    callerRatePerSec: values.CALLER_RATE_LIMIT === 0 ? null : values.CALLER_RATE_LIMIT,
+  };
+}
+
+function snsEndpoint(reading: SettingsReading, findings: Findings): string | null {
+  const { values } = reading;
+  const { AWS_ENDPOINT_URL_SNS: own, AWS_ENDPOINT_URL: shared } = values;
+  if (values.SNS_TOPIC_ARNS.length === 0) return null;
+  // What the source or the queue use as well is told there.
+  const isToldOfQueue = values.SQS_QUEUE_URL !== null && values.AWS_ENDPOINT_URL_SQS === null;
+  if (own !== null) checkEndpoint('AWS_ENDPOINT_URL_SNS', own, reading, findings);
+  else if (values.AWS_ENDPOINT_URL_S3 !== null && !isToldOfQueue)
+    checkEndpoint('AWS_ENDPOINT_URL', shared, reading, findings);
+  return own ?? shared;
 }
 
 function sqsConfig(reading: SettingsReading, region: string, findings: Findings): SqsConfig | null {

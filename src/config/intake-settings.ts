@@ -1,8 +1,9 @@
 // The settings of the ways in beside plain HTTP calls, and of what they share: a part of the table in settings.ts.
+import { readTopicArn } from '../core/sns-topic.ts';
 import { readWebhookSecret, WEBHOOK_SECRET_FIX } from '../core/webhook-secret.ts';
 import { MASK, Secret } from './secrets.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
-import { accept, baseUrl, type Parse, refuse, splitList } from './setting-parsers.ts';
+import { accept, baseUrl, type Parse, refuse, splitList, wholeNumber } from './setting-parsers.ts';
 
 /** The address of a queue, as AWS tells it: scheme, host, account and name. */
 const queueUrl: Parse<string> = (text) => {
@@ -19,13 +20,11 @@ const queueUrl: Parse<string> = (text) => {
   return accept(url.href);
 };
 
-const TOPIC = /^arn:aws[a-z-]*:sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256}$/;
-
 const topicArns: Parse<readonly string[]> = (text) => {
   const fix = 'set it to the ARNs of topics, such as arn:aws:sns:eu-central-1:111122223333:s3-events';
   const arns = splitList(text);
   if (arns.length === 0) return refuse('names no topic', fix);
-  const wrong = arns.findIndex((arn) => !TOPIC.test(arn));
+  const wrong = arns.findIndex((arn) => readTopicArn(arn) === null);
   if (wrong >= 0) return refuse(`entry ${wrong + 1} is not the ARN of a standard topic`, fix);
   if (new Set(arns).size !== arns.length) return refuse('names a topic twice', 'name every topic once');
   return accept(arns);
@@ -39,6 +38,14 @@ const webhookSecrets: Parse<readonly Secret<Uint8Array>[]> = (text) => {
     secrets.push(new Secret(read.secret));
   }
   return secrets.length === 0 ? refuse('holds no secret', WEBHOOK_SECRET_FIX) : accept(secrets);
+};
+
+/** The one secret by which a caller signs. */
+export const webhookSecret: Parse<Secret<Uint8Array>> = (text) => {
+  const read = readWebhookSecret(text);
+  return 'problem' in read
+    ? refuse(read.problem, "set it to one entry of the service's REPLICATOR_WEBHOOK_SECRETS")
+    : accept(new Secret(read.secret));
 };
 
 const roleArn: Parse<string> = (text) =>
@@ -79,6 +86,13 @@ export const INTAKE_SETTINGS = {
     defaultText: 'none: SNS deliveries are refused',
     example: 'arn:aws:sns:eu-central-1:111122223333:s3-events',
   }),
+  AWS_ENDPOINT_URL_SNS: optional(baseUrl, {
+    section: 'intake',
+    help: 'Address of something that speaks for Amazon SNS. Certificates of signatures and confirmations of subscriptions then come from there, and from nowhere else.',
+    defaultText: 'AWS_ENDPOINT_URL, else Amazon SNS in the region of each topic',
+    example: 'http://127.0.0.1:9004',
+    isUrl: true,
+  }),
   REPLICATOR_WEBHOOK_SECRETS: withDefault(webhookSecrets, [], {
     section: 'intake',
     help: 'Secrets of signed calls (Standard Webhooks: webhook-id, webhook-timestamp, webhook-signature): a list of whsec_ and base64, separated by commas; several at once allow rotation. A signed call may hand over changes and nothing else.',
@@ -86,6 +100,12 @@ export const INTAKE_SETTINGS = {
     example: '',
     isSecret: true,
     isList: true,
+  }),
+  CALLER_RATE_LIMIT: withDefault(wholeNumber(0, 1_000_000), 2_000, {
+    section: 'intake',
+    help: 'Changes per second that one caller (an API key, the signed calls, an SNS topic) may hand over in the long run; what it did not use within a minute may come at once. Beyond it the answer is 429 with Retry-After. 0: no limit.',
+    defaultText: '2000',
+    example: '500',
   }),
   AWS_ROLE_ARN: optional(roleArn, {
     section: 'aws',

@@ -82,7 +82,7 @@ test('three settings are enough, and everything else has its documented default'
       maxConnections: 10_000,
       maxBodyBytes: 128 * 1024 ** 2,
     },
-    intake: { sqs: null, snsTopicArns: [] },
+    intake: { sqs: null, snsTopicArns: [], snsEndpoint: null, callerRatePerSec: 2_000 },
     retry: { attempts: 8, backoffMs: 1000, backoffCapMs: 300_000 },
     transfer: {
       chunkBytes: 8_388_608,
@@ -307,7 +307,7 @@ test('the switch that turns certificate checks off is refused, also in .env', ()
 
 test('unknown names are warnings with the name that was probably meant', () => {
   const { warnings } = valid(
-    { REPLICATOR_DATADIR: '/x', REPLICATOR_WEBHOOK_SECRET: 'for the forwarder', S3_BUKET: 'other programs' },
+    { REPLICATOR_DATADIR: '/x', FASTAPI_URL: 'for the forwarder', S3_BUKET: 'other programs' },
     { envFileText: 'S3_SUFIX=.jpg\nAWS_PROFILE=me\n' },
   );
   const messages = warnings.map(({ setting, message }) => `${setting} ${message}`);
@@ -371,7 +371,11 @@ test('a .env that cannot be read is the problem, and not what may be missing bec
     /\.env: is in the working folder and cannot be read \(EACCES\)\n +fix: +make \.env a file/,
   );
   const client = loadClientConfig(sources);
-  assert.deepEqual(client.kind === 'invalid' && client.problems.map(({ setting }) => setting), ['.env']);
+  // Where nothing says where the service is, its port does.
+  assert.deepEqual(client.kind === 'invalid' && client.problems.map(({ setting }) => setting), [
+    '.env',
+    'PORT',
+  ]);
 });
 
 test('callers get the connections and the memory that the transfers leave', () => {

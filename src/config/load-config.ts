@@ -29,16 +29,24 @@ export type LoadedConfig = {
   | { readonly kind: 'invalid'; readonly problems: readonly ConfigProblem[] }
 );
 
+/** The config may only be used for checks: where there are problems, values stand in for what could not be read. */
+type FurtherChecks = (reading: SettingsReading, config: Config, findings: Findings) => void;
+
 /**
  * Reads everything and reports every problem at once. Nothing is read but the sources and the files they name; secrets
- * that are kept elsewhere are read before (`resolveSecrets` in src/resolve-secrets.ts).
+ * that are kept elsewhere are read before (`resolveSecrets` in src/resolve-secrets.ts). `checkFurther` adds what one
+ * kind of process refuses beyond that.
  */
-export function loadConfig(request: ConfigSources & MachineFacts): LoadedConfig {
+export function loadConfig(
+  request: ConfigSources & MachineFacts,
+  checkFurther: FurtherChecks = () => {},
+): LoadedConfig {
   const { env, envFileText, envFileFault = null, secretAnswers, ...facts } = request;
   const envFile = readEnvFile(envFileText);
   const reading = readSettings(env, envFile.variables, secretAnswers);
   const findings = new Findings();
   const { config, secrets } = buildConfig(reading, facts, findings);
+  checkFurther(reading, config, findings);
   // What is missing may stand in the file that cannot be read, so that only what is given and wrong is told beside it.
   const problems =
     envFileFault === null

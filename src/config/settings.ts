@@ -2,7 +2,7 @@
 // Reading, `config print`, docs/configuration.md and .env.example all follow it.
 import { ALERT_SETTINGS } from './alert-settings.ts';
 import { parseAdminKey, parseApiKeys } from './api-keys.ts';
-import { INTAKE_SETTINGS } from './intake-settings.ts';
+import { INTAKE_SETTINGS, webhookSecret } from './intake-settings.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 import {
   accountId,
@@ -258,12 +258,23 @@ export const SETTINGS = {
     example: '',
     isSecret: true,
   }),
+  REPLICATOR_WEBHOOK_SECRET: optional(webhookSecret, {
+    section: 'client',
+    help: "One of the service's REPLICATOR_WEBHOOK_SECRETS. The Lambda functions, and workers without a database, then sign what they hand over to the service, and send no key.",
+    defaultText: 'none: REPLICATOR_API_KEY is sent',
+    example: '',
+    isSecret: true,
+  }),
 } as const satisfies Record<string, Setting<unknown>>;
 
 export type SettingName = keyof typeof SETTINGS;
 
-/** Names that another program of this project reads; set here they are no typing error. */
-export const READ_ELSEWHERE: readonly string[] = ['REPLICATOR_WEBHOOK_SECRET', 'FASTAPI_URL'];
+/** Names that another program or file of this project reads; set here they are no typing error. */
+export const READ_ELSEWHERE: readonly string[] = [
+  'REPLICATOR_WEBHOOK_SECRET',
+  'FASTAPI_URL',
+  'POSTGRES_PASSWORD',
+];
 
 /** Names of the table in its order. */
 export function settingNames(): readonly SettingName[] {

@@ -7,6 +7,8 @@ export const ALERT_KINDS = [
   /** Deletes of one rule are held by the brake. */
   'delete_brake',
   'store_down',
+  /** The queue that changes are received from cannot be used. */
+  'message_queue',
   /** The oldest change that waits is older than the objective. */
   'lag',
   /** Too many of the transfers of the last day took longer than the objective. */

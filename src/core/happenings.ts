@@ -27,6 +27,8 @@ export interface Happenings {
     event: TransferRef & { readonly transport: ChangeTransport; readonly joined: boolean },
   ): void;
   changeIgnored(event: { readonly reason: string; readonly source: ObjectLocation | null }): void;
+  /** A delivery that was taken before came again: nothing was stored. `itemCount`: what it asks for. */
+  deliveryRepeated(event: { readonly deliveryId: string; readonly itemCount: number }): void;
   recordQuarantined(event: { readonly reason: string; readonly rawStart: string }): void;
   transferStarted(
     event: TransferRef & {

@@ -47,6 +47,8 @@ export interface MessageQueueFacts {
   readonly visibilitySec: number;
   /** Receipts after which a message goes to the queue for dead letters; null where there is none. */
   readonly maxReceiveCount: number | null;
+  /** A message that nobody takes is lost after so long; null where the queue told nothing. */
+  readonly retentionSec: number | null;
   /** About how many messages wait; null where the queue told nothing. */
   readonly waiting: number | null;
 }
@@ -66,7 +68,7 @@ export interface MessageQueue {
     request: { readonly max: number; readonly waitSec: number; readonly visibilitySec: number },
     signal: AbortSignal,
   ): Promise<readonly ReceivedMessage[]>;
-  /** Takes up to MESSAGES_PER_CALL; answers those that were not deleted. A message that is gone is no failure. */
+  /** Takes up to MESSAGES_PER_CALL; answers those that were not deleted. One that is gone is no failure, or a stale one. */
   delete(
     messages: readonly Pick<ReceivedMessage, 'id' | 'receipt'>[],
     signal: AbortSignal,

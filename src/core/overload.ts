@@ -9,8 +9,10 @@ export type RefusalReason =
   | 'body_bytes'
   /** Too many changes wait to be written to the disk. */
   | 'waiting_changes'
-  /** Every connection that may be open is open. */
+  /** Every connection that may be open is open, or every one that a single address may have. */
   | 'connections'
+  /** A single caller hands over more than it may. */
+  | 'caller_rate'
   /** The disk of the queue has less free space than its reserve. */
   | 'disk_reserve'
   /** The process itself is late. */
@@ -20,8 +22,11 @@ export type RefusalReason =
 
 /** What the machine tells of itself. */
 export interface HostSensors {
-  /** Bytes that the service may still write to the disk of the queue; rejects where the system does not tell. */
-  freeDiskBytes(): Promise<number>;
+  /**
+   * Bytes that the service may still write to the disk of the queue; null where that is no disk of this machine. Rejects
+   * where the system does not tell.
+   */
+  freeDiskBytes(): Promise<number | null>;
   /** The longest time that the process was late since the call before, in milliseconds. */
   loopLagMs(): number;
 }

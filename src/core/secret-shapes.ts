@@ -2,12 +2,13 @@
 // what one of them knows to hide the other does not show.
 
 /**
- * Private keys (to their end, or to the end of the text where that is cut off), keys of this service, access tokens
- * of Google, access key ids of Amazon, and tokens or key files that are JSON in base64.
+ * Private keys (to their end, or to the end of the text where that is cut off), keys of this service and secrets of
+ * signed calls, access tokens of Google, access key ids of Amazon, and tokens or key files that are JSON in base64.
  */
 const SECRET_SHAPES: readonly RegExp[] = [
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
   /(?<![A-Za-z0-9])rpl_[A-Za-z0-9.-]+_[\w-]{20,}/g,
+  /(?<![A-Za-z0-9])whsec_[A-Za-z0-9+/]{16,}={0,2}/g,
   /(?<![A-Za-z0-9])ya29\.[\w.-]+/g,
   /(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{12,}/g,
   /(?<![A-Za-z0-9])eyJ[\w+/=-]{16,}(?:\.[\w-]*){0,2}/g,

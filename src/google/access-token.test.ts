@@ -130,6 +130,21 @@ describe('tokens for a service account', () => {
     assert.equal(claims['scope'], 'https://www.googleapis.com/auth/devstorage.read_write');
   });
 
+  it('are asked for with another scope where somebody needs one', async () => {
+    let assertion = '';
+    const scope = 'https://www.googleapis.com/auth/cloud-platform';
+    const tokens = googleAccessToken({ kind: 'service_account', key: KEY }, new TestClock(), {
+      scope,
+      fetch: async (_, init) => {
+        assertion = new URLSearchParams(bodyText(init)).get('assertion') ?? '';
+        return Response.json({ access_token: 'ya29.1', expires_in: 3600, token_type: 'Bearer' });
+      },
+    });
+    await tokens.get();
+    const claims = Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString();
+    assert.equal((JSON.parse(claims) as { scope: unknown }).scope, scope);
+  });
+
   it('accept a key whose line breaks were written as two characters', () => {
     const key = { ...KEY, private_key: PAIR.privateKey.replaceAll('\n', '\\n') };
     googleAccessToken({ kind: 'service_account', key }, new TestClock());

@@ -14,17 +14,20 @@ const RETRY_AFTER_SEC = 5;
  * `queue_unavailable` where the queue cannot store; then nothing was taken.
  */
 export async function acceptDurably(
-  deps: Pick<RouteDeps, 'acceptChanges' | 'gate'>,
-  request: Pick<FastifyRequest, 'bodyHold'>,
+  deps: Pick<RouteDeps, 'acceptChanges' | 'gate' | 'quota'>,
+  request: Pick<FastifyRequest, 'bodyHold' | 'caller'>,
   parsed: ParsedChanges,
 ): Promise<IntakeAnswer> {
-  const { gate } = deps;
+  const { gate, quota } = deps;
+  const { caller } = request;
+  if (caller === null) throw new Error('Changes are taken of nobody who is not known');
   const count = parsed.changes.length + parsed.malformed.length;
   refuseIf(gate.holdChanges(count));
+  quota.charge(caller.id, count + parsed.ignored.length);
   // The caller may hang up before the disk has answered; what waits for it stays in memory until then.
   request.bodyHold?.retain();
   try {
-    return await deps.acceptChanges(parsed);
+    return await deps.acceptChanges(parsed, caller.deliveryId);
   } catch (cause) {
     gate.queueFailed(cause);
     throw new RequestProblem('queue_unavailable', 'Nothing of this request was accepted.', {

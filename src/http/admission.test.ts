@@ -69,9 +69,12 @@ async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-const SILENT = { changeAccepted() {}, changeIgnored() {}, recordQuarantined() {} } as unknown as Parameters<
-  typeof createIntake
->[0]['happenings'];
+const SILENT = {
+  changeAccepted() {},
+  changeIgnored() {},
+  deliveryRepeated() {},
+  recordQuarantined() {},
+} as unknown as Parameters<typeof createIntake>[0]['happenings'];
 
 const MUTE = {
   intakeRefused() {},

@@ -1,9 +1,12 @@
 // Lets requests in as long as the gate has room, before anything of their bodies is read where their length is
 // announced, and while it is read where it is not. Refused requests are told to come again; nothing of them is kept.
+import type { Socket } from 'node:net';
 import { Transform } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { CallerQuota } from '../replication/caller-quota.ts';
 import type { IntakeGate, Refusal } from '../replication/intake-gate.ts';
-import type { HttpApp } from './http-deps.ts';
+import { ConnectionShares } from './connection-shares.ts';
+import type { HttpApp, RouteDeps } from './http-deps.ts';
 import { RequestProblem } from './problem.ts';
 
 const RETRY_AFTER_SEC = 5;
@@ -11,10 +14,23 @@ const RETRY_AFTER_SEC = 5;
 const DISK_RETRY_AFTER_SEC = 30;
 const FREE_IDLE_MS = 1_000;
 
+/**
+ * What may be spent on new changes in one turn of the event loop. All callers whose requests are there at its beginning
+ * wait for its end, so that beyond this the rest is refused, which takes little time.
+ */
+const INTAKE_TURN_MS = 300;
+
 /** Adds the hooks. To be called after the guards: who is calling is asked first, which costs no memory. */
-export function registerAdmission(app: HttpApp, gate: IntakeGate): void {
+export function registerAdmission(
+  app: HttpApp,
+  { gate, limits: { connections } }: Pick<RouteDeps, 'gate' | 'limits'>,
+): void {
   app.decorateRequest('bodyHold', null);
-  app.addHook('onRequest', async (request, reply) => admit(gate, request, reply));
+  const turn = new IntakeTurn();
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.config.isIntake === true && turn.isUsedUp()) refuseIf(gate.turnUsedUp());
+    admit(gate, request, reply);
+  });
   app.addHook('preParsing', async (request, _reply, payload) => {
     const { bodyHold } = request;
     if (bodyHold === null || request.headers['transfer-encoding'] === undefined) return payload;
@@ -28,22 +44,38 @@ export function registerAdmission(app: HttpApp, gate: IntakeGate): void {
     payload.on('error', (error) => counter.destroy(error));
     return payload.pipe(counter);
   });
-  giveWayToNewConnections(app, gate);
+  shareConnections(app, gate, connections);
+}
+
+/** Knows how long the present turn has been busy with intake. */
+class IntakeTurn {
+  #beganMs: number | null = null;
+
+  isUsedUp(): boolean {
+    const nowMs = performance.now();
+    if (this.#beganMs === null) {
+      this.#beganMs = nowMs;
+      setImmediate(() => (this.#beganMs = null));
+    }
+    return nowMs - this.#beganMs > INTAKE_TURN_MS;
+  }
 }
 
 function admit(gate: IntakeGate, request: FastifyRequest, reply: FastifyReply): void {
   const { config, bodyLimit } = request.routeOptions;
   if (config.answersUnderOverload === true) return;
   if (config.isIntake === true) refuseIf(gate.askHost());
-  const refusal = gate.enter();
+  // A signed call, or a delivery of SNS: anybody may begin one.
+  const isProved = request.bodyProof === null;
+  const refusal = gate.enter(isProved);
   const hasBody =
     request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
   // A caller who is still sending would lose the answer with the connection: there the body is read and thrown away.
   if (refusal !== null && !hasBody) void reply.header('connection', 'close');
   refuseIf(refusal);
-  const bodyHold = gate.openBody();
+  const bodyHold = gate.openBody(isProved);
   reply.raw.once('close', () => {
-    gate.leave();
+    gate.leave(isProved);
     bodyHold.release();
   });
   request.bodyHold = bodyHold;
@@ -51,6 +83,18 @@ function admit(gate: IntakeGate, request: FastifyRequest, reply: FastifyReply): 
   // What is larger than the path takes is refused for that, whatever the load.
   if (announced > 0 && (bodyLimit === undefined || announced <= bodyLimit))
     refuseIf(bodyHold.grow(announced));
+}
+
+/** Throws `rate_limited` where this caller has handed over as much as one caller may. */
+export function refuseIfOverQuota(
+  { quota, gate }: { readonly quota: CallerQuota; readonly gate: IntakeGate },
+  callerId: string,
+): void {
+  const waitSec = quota.begin(callerId);
+  if (waitSec === null) return;
+  throw new RequestProblem('rate_limited', gate.callerOverQuota(callerId).detail, {
+    headers: { 'retry-after': String(waitSec) },
+  });
 }
 
 /** Throws the refusal as the answer: 503 with a time to come back. */
@@ -66,12 +110,18 @@ function problemOf({ reason, detail }: Refusal): RequestProblem {
 }
 
 /** Where all connections are taken, those that only wait for a next request are closed for others. */
-function giveWayToNewConnections(app: HttpApp, gate: IntakeGate): void {
+function shareConnections(app: HttpApp, gate: IntakeGate, limit: number | null): void {
+  const shares = new ConnectionShares(limit ?? Number.POSITIVE_INFINITY);
   let freedMs = Number.NEGATIVE_INFINITY;
-  app.server.on('drop', () => {
-    gate.connectionDropped();
+  app.server.prependListener('connection', (socket: Socket) => {
+    const bound = shares.take(socket);
+    if (bound === null) return;
+    socket.destroy();
+    gate.connectionDropped(
+      `All connections that ${bound === 'all' ? 'may be' : 'one address may have'} open are open.`,
+    );
     const nowMs = performance.now();
-    if (nowMs - freedMs < FREE_IDLE_MS) return;
+    if (bound !== 'all' || nowMs - freedMs < FREE_IDLE_MS) return;
     freedMs = nowMs;
     app.server.closeIdleConnections();
   });

@@ -24,10 +24,18 @@ export interface ApiKey {
   readonly sha256: string;
 }
 
-/** Who made a request. `id` is the id of the key, or the auth mode where keys are not used. */
+/**
+ * Who made a request. `id` is the id of the key, `webhook`, `sns:` and the name of the topic, or the auth mode where
+ * keys are not used.
+ */
 export interface Caller {
   readonly id: string;
+  /** Names a delivery that its sender may repeat, so that it is taken once; null where it has no name. */
+  readonly deliveryId: string | null;
 }
+
+/** What in a body tells who is calling: the signature of the bytes, or that of the message of SNS inside. */
+export type BodyProof = 'signature' | 'sns';
 
 /**
  * Decides on a request. Answers the caller, or throws the problem `unauthorized` (no key, an unknown one) or
@@ -37,14 +45,12 @@ export type Authorize = (authorization: string | undefined, scope: Scope) => Cal
 
 /** Builds the decision for these keys. Throws where a digest is not 64 hex digits: the configuration is wrong. */
 export function createAuthorize(auth: AuthMode, apiKeys: readonly ApiKey[]): Authorize {
-  if (auth !== 'keys') return () => ({ id: auth });
+  if (auth !== 'keys') return () => ({ id: auth, deliveryId: null });
   const known = apiKeys.map((apiKey) => ({ apiKey, digest: digestFromHex(apiKey) }));
   return (authorization, scope) => {
     const presented = bearerKey(authorization);
     if (presented === null) {
-      throw new RequestProblem('unauthorized', 'The Authorization header with a bearer key is missing.', {
-        headers: { 'www-authenticate': 'Bearer realm="replicator"' },
-      });
+      throw keyMissing();
     }
     const digest = createHash('sha256').update(presented, 'utf8').digest();
     const matching: ApiKey[] = [];
@@ -65,8 +71,15 @@ export function createAuthorize(auth: AuthMode, apiKeys: readonly ApiKey[]): Aut
         },
       });
     }
-    return { id: granting.id };
+    return { id: granting.id, deliveryId: null };
   };
+}
+
+/** The answer to a call that shows nothing at all. */
+export function keyMissing(): RequestProblem {
+  return new RequestProblem('unauthorized', 'The Authorization header with a bearer key is missing.', {
+    headers: { 'www-authenticate': 'Bearer realm="replicator"' },
+  });
 }
 
 function digestFromHex(apiKey: ApiKey): Buffer {

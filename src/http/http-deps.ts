@@ -4,17 +4,20 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ParsedChanges } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
+import type { MessageIntakeState } from '../core/message-intake.ts';
 import type { Rule } from '../core/rule.ts';
+import type { SnsDelivery, SnsIntake } from '../core/sns-intake.ts';
 import type { StoreState } from '../core/store-state.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import type { AcceptChanges } from '../replication/accept-change.ts';
 import type { Alerts } from '../replication/alerts.ts';
+import type { CallerQuota } from '../replication/caller-quota.ts';
 import type { ExplainObject } from '../replication/explain-object.ts';
 import type { HeldDeletes } from '../replication/held-deletes.ts';
 import type { HostState } from '../replication/host-watch.ts';
 import type { BodyHold, IntakeGate } from '../replication/intake-gate.ts';
 import type { RunControl, RunKind } from '../replication/run.ts';
-import type { ApiKey, AuthMode, Caller, RouteScope } from './auth.ts';
+import type { ApiKey, AuthMode, BodyProof, Caller, RouteScope } from './auth.ts';
 
 /** Where log lines go: facts first, then the sentence. Escaping is the logger's work. */
 export interface HttpLogger {
@@ -35,10 +38,22 @@ export interface Readiness {
   readonly checks: readonly ReadinessCheck[];
 }
 
+/** Checks the headers of a signed call against the bytes of its body. `id` is what the sender calls the message. */
+export type CheckSignature = (request: {
+  readonly headers: {
+    readonly id: string | undefined;
+    readonly timestamp: string | undefined;
+    readonly signature: string | undefined;
+  };
+  readonly body: Uint8Array;
+}) => { readonly kind: 'valid'; readonly id: string } | { readonly kind: 'invalid'; readonly reason: string };
+
 export interface HttpLimits {
   /** Of every body but that of /v1/events. */
   readonly bodyBytes: number;
   readonly eventsBodyBytes: number;
+  /** Of a delivery of SNS, which is read before anything is known of its sender. */
+  readonly snsBodyBytes: number;
   /** Records in one document of /v1/events. */
   readonly eventRecords: number;
   readonly headerBytes: number;
@@ -55,6 +70,8 @@ export interface HttpLimits {
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   bodyBytes: 1024 * 1024,
   eventsBodyBytes: 8 * 1024 * 1024,
+  // A message of SNS has 256 KiB at most; quotes and line breaks take two characters each in its envelope.
+  snsBodyBytes: 1024 * 1024,
   eventRecords: 50_000,
   headerBytes: 16 * 1024,
   requestTimeoutMs: 10_000,
@@ -74,6 +91,12 @@ export interface HttpServerDeps {
   /** From any document to its changes. Throws nothing: what it cannot read is malformed. */
   readonly parseChangeDocument: (document: unknown) => ParsedChanges;
   readonly clock: Clock;
+  /** Checks signed calls; null where no secret of them is configured. */
+  readonly checkSignature: CheckSignature | null;
+  /** Checks deliveries of SNS; null where no topic is listed. */
+  readonly sns: SnsIntake | null;
+  /** How much one caller may hand over. */
+  readonly quota: CallerQuota;
   /** Used in the auth mode `keys` only. */
   readonly apiKeys: readonly ApiKey[];
   readonly auth: AuthMode;
@@ -90,6 +113,8 @@ export interface HttpServerDeps {
   readonly alerts: Pick<Alerts, 'active' | 'receiver' | 'sendTest'>;
   /** What is known of the two stores; asking costs nothing and sends nothing. */
   readonly storeStates: () => readonly StoreState[];
+  /** The intake from SQS; null where no queue is configured. */
+  readonly messageIntake: () => MessageIntakeState | null;
   readonly logger: HttpLogger;
   /** Replaces single limits; the rest keeps its default. */
   readonly limits?: Partial<HttpLimits>;
@@ -120,12 +145,18 @@ declare module 'fastify' {
     allowsEmptyBody?: boolean;
     /** Takes changes: refused while the machine is in trouble. */
     isIntake?: boolean;
+    /** Deliveries of SNS may come here. */
+    takesSns?: boolean;
     /** Cheap and needed most when nothing else is answered: no bound holds for it. */
     answersUnderOverload?: boolean;
   }
   interface FastifyRequest {
-    /** Null on open routes. */
+    /** Null on open routes, and before it is known. */
     caller: Caller | null;
+    /** What in the body tells who is calling; null where the headers told it. */
+    bodyProof: BodyProof | null;
+    /** A delivery of SNS that was checked; null for everything else. */
+    snsDelivery: SnsDelivery | null;
     /** Null on routes without bounds, and before a request is let in. */
     bodyHold: BodyHold | null;
   }

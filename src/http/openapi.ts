@@ -1,4 +1,6 @@
-// The document of the API, made from the routes' own schemas, and the pages that show it.
+// The document of the API, made from the routes' own schemas, and the pages that show it. Both are open: they say what
+// the program can do and nothing of this installation, and a browser cannot send a key for a page. A key that is typed
+// into the page goes with the calls that are tried there.
 import fastifySwagger from '@fastify/swagger';
 import fastifySwaggerUi from '@fastify/swagger-ui';
 import type { RouteOptions } from 'fastify';
@@ -54,7 +56,8 @@ export function registerOpenApi(app: HttpApp, deps: RouteDeps): void {
       openapi: '3.1.0',
       info: {
         title: 'Cross-cloud replicator',
-        version: deps.version,
+        // Of the API; the version of the program is told to callers with a key.
+        version: 'v1',
         description:
           'Copies every object written to S3 into Google Cloud Storage: verified, in order, never lost. Changes are hints; a transfer brings one target key into agreement with its source.',
       },
@@ -73,6 +76,13 @@ export function registerOpenApi(app: HttpApp, deps: RouteDeps): void {
             scheme: 'bearer',
             description: 'A key of REPLICATOR_API_KEYS. Scopes: read, write, admin (which includes both).',
           },
+          signature: {
+            type: 'apiKey',
+            in: 'header',
+            name: 'webhook-signature',
+            description:
+              'A signed call by the Standard Webhooks scheme, with webhook-id and webhook-timestamp beside it: "v1," and the HMAC-SHA256 of "id.timestamp.body" in base64, under a secret of REPLICATOR_WEBHOOK_SECRETS. The timestamp (Unix seconds) may be five minutes away. The same id with the same body is answered again and stored once.',
+          },
         },
       },
     },
@@ -86,7 +96,8 @@ export function describeProblems(route: RouteOptions): void {
   const { schema } = route;
   if (schema === undefined || schema.hide === true) return;
   const scope = scopeOf(route.config, String(route.method));
-  schema.security = scope === 'open' ? [] : [{ bearer: [] }];
+  const isIntake = route.config?.isIntake === true;
+  schema.security = scope === 'open' ? [] : [{ bearer: [] }, ...(isIntake ? [{ signature: [] }] : [])];
   if (scope !== 'open') schema.description = `${schema.description ?? ''} Scope: ${scope}.`.trim();
   const problems: Record<number, object> = {};
   for (const code of problemCodesOf(route, scope !== 'open')) {
@@ -108,6 +119,7 @@ function problemCodesOf(route: RouteOptions, needsKey: boolean): RequestProblemC
   if (url.includes(':id')) codes.push(isOfRuns ? 'run_not_found' : 'transfer_not_found');
   if (url === '/v1/replicate') codes.push('no_rule');
   if (isOfRuns && String(route.method) === 'POST') codes.push('no_rule', 'too_many_runs');
+  if (route.config?.isIntake === true) codes.push('rate_limited');
   if (url === '/v1/objects/explain') codes.push('look_timed_out');
   if (schema?.body !== undefined) {
     codes.push('invalid_request', 'body_too_large', 'unsupported_media_type', 'queue_unavailable');
@@ -120,7 +132,7 @@ export function registerOpenApiRoute(app: HttpApp): void {
   app.route({
     method: 'GET',
     url: '/openapi.json',
-    config: { scope: 'read' },
+    config: { scope: 'open' },
     schema: {
       operationId: 'getOpenApi',
       tags: ['service'],
@@ -138,6 +150,9 @@ export function registerOpenApiRoute(app: HttpApp): void {
 
 /** The pages below /docs; after the routes. */
 export function registerDocsPages(app: HttpApp): void {
+  app.addHook('onRoute', (route) => {
+    if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, scope: 'open' };
+  });
   void app.register(fastifySwaggerUi, {
     routePrefix: '/docs',
     staticCSP: DOCS_CSP,

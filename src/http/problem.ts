@@ -46,6 +46,12 @@ export const REQUEST_PROBLEMS = {
     title: 'The request carries no valid API key',
     remedy: 'Send the header "Authorization: Bearer KEY" with a key of REPLICATOR_API_KEYS.',
   },
+  signature_invalid: {
+    status: 401,
+    title: 'The signature of the call is not valid',
+    remedy:
+      'Sign webhook-id, webhook-timestamp and the exact bytes of the body with a secret of REPLICATOR_WEBHOOK_SECRETS (Standard Webhooks), and check the clock of the sender.',
+  },
   insufficient_scope: {
     status: 403,
     title: 'The API key may not do this',
@@ -60,7 +66,29 @@ export const REQUEST_PROBLEMS = {
     status: 403,
     title: 'Direct deliveries of Amazon SNS are refused',
     remedy:
-      'No allowed topic (SNS_TOPIC_ARNS) is configured. Subscribe a Lambda function to the topic that posts with an API key.',
+      'Name the topic in SNS_TOPIC_ARNS, restart the service and let SNS deliver to /v1/events; or subscribe a Lambda function or an SQS queue to the topic.',
+  },
+  sns_raw_delivery: {
+    status: 403,
+    title: 'Raw deliveries of Amazon SNS carry no signature',
+    remedy: 'Switch RawMessageDelivery off for this subscription.',
+  },
+  sns_not_verified: {
+    status: 403,
+    title: 'The delivery of Amazon SNS is not what it says',
+    remedy:
+      'Nothing of it was taken. If it really comes from SNS, check the clock of this machine and what lies between SNS and the service: the body must arrive unchanged.',
+  },
+  sns_malformed: {
+    status: 400,
+    title: 'The body is no message of Amazon SNS',
+    remedy: 'Let SNS deliver directly, without anything that changes the body.',
+  },
+  sns_not_checked: {
+    status: 503,
+    title: 'The delivery of Amazon SNS cannot be checked now; nothing was accepted',
+    remedy:
+      'SNS sends again by itself. If it lasts, let the service reach https://sns.REGION.amazonaws.com, and see its log.',
   },
   not_found: {
     status: 404,
@@ -127,6 +155,12 @@ export const REQUEST_PROBLEMS = {
     status: 429,
     title: 'Too many runs of this kind have not ended',
     remedy: 'Wait until some have ended, or cancel those that are not needed.',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'This caller hands over more than one caller may; nothing was accepted',
+    remedy:
+      'Send the same request again after the time of the Retry-After header, or raise CALLER_RATE_LIMIT.',
   },
   headers_too_large: {
     status: 431,

@@ -1,20 +1,28 @@
 // The HTTP server of the service: security headers, guards in their order, the routes, and one shape for every
 // error. Listening is left to the caller, who decides the address.
 //
-// Order of a request: request id -> foreign page? -> known path and method? -> type of the body -> who is calling ->
-// body -> schema -> route. Nothing of the body is read before the caller is known.
+// Order of a request: request id -> doubled header? -> foreign page? -> known path and method? -> type of the body ->
+// who is calling -> how much is under way -> body -> schema -> route. Nothing of the body is read before the caller is
+// known, unless the body itself is what tells: then nothing of it is used before.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import fastifyHelmet from '@fastify/helmet';
-import { fastify, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
+import {
+  fastify,
+  type FastifyBodyParser,
+  type FastifyError,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { registerAdmission } from './admission.ts';
-import { createAuthorize, scopeOf } from './auth.ts';
+import { refuseIfOverQuota, registerAdmission } from './admission.ts';
+import { createAuthorize, keyMissing, scopeOf } from './auth.ts';
+import { bodyProofOf, proveSignature, proveSns } from './body-proof.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpApp, type HttpServerDeps, type RouteDeps } from './http-deps.ts';
 import { createJsonBodyParser } from './json-body.ts';
 import { describeProblems, registerDocsPages, registerOpenApi, registerOpenApiRoute } from './openapi.ts';
-import { guardBody, guardOrigin } from './origin-guard.ts';
+import { guardBody, guardHeaders, guardOrigin, snsTooLarge } from './origin-guard.ts';
 import { problemAnswer, rawProblemAnswer, RequestProblem, type RequestProblemCode } from './problem.ts';
 import { registerBackfillRoutes } from './routes/backfills.ts';
 import { registerAlertRoutes } from './routes/alerts.ts';
@@ -37,8 +45,8 @@ import { validationProblem } from './validation-detail.ts';
  * where keys are asked for and there are none.
  */
 export function createHttpServer(deps: HttpServerDeps): HttpApp {
-  if (deps.auth === 'keys' && deps.apiKeys.length === 0) {
-    throw new Error('Authentication by keys needs at least one API key');
+  if (deps.auth === 'keys' && deps.apiKeys.length === 0 && deps.checkSignature === null) {
+    throw new Error('Authentication by keys needs at least one API key, or secrets of signed calls');
   }
   const limits = { ...DEFAULT_HTTP_LIMITS, ...deps.limits };
   const closing = new AbortController();
@@ -69,7 +77,6 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
       connectionsCheckingInterval: Math.min(1000, limits.requestTimeoutMs),
     },
   }).withTypeProvider<ZodTypeProvider>();
-  if (limits.connections !== null) app.server.maxConnections = limits.connections;
 
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -78,8 +85,10 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
     throw new RequestProblem('not_found', 'No such path.');
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, createJsonBodyParser(app));
+  registerBodyParser(app, routeDeps);
   app.decorateRequest('caller', null);
+  app.decorateRequest('bodyProof', null);
+  app.decorateRequest('snsDelivery', null);
   app.addHook('preClose', async () => closing.abort());
   // Idle connections are closed once, at the begin: one that gets its answer later would hold the close up.
   app.addHook('onSend', async (_request, reply) => {
@@ -96,8 +105,8 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
   registerOpenApi(app, routeDeps);
   // Plugins come first, so that their headers are on refusals too and the document sees every route.
   void app.after(() => {
-    addGuards(app, deps, routeTable);
-    registerAdmission(app, deps.gate);
+    addGuards(app, routeDeps, routeTable);
+    registerAdmission(app, routeDeps);
     registerRoutes(app, routeDeps);
   });
   registerDocsPages(app);
@@ -122,15 +131,56 @@ function registerRoutes(app: HttpApp, deps: RouteDeps): void {
   registerPageRoutes(app);
 }
 
-function addGuards(app: HttpApp, deps: HttpServerDeps, routeTable: RouteTable): void {
+/** JSON, whatever SNS calls it. The bytes of a signed call are checked before anything is made of them. */
+function registerBodyParser(app: HttpApp, deps: RouteDeps): void {
+  const parseJson = createJsonBodyParser(app);
+  const { checkSignature, limits } = deps;
+  const parser: FastifyBodyParser<Buffer> = (request, body, done) => {
+    try {
+      if (request.bodyProof === 'sns' && body.length > limits.snsBodyBytes)
+        throw snsTooLarge(limits.snsBodyBytes);
+      if (request.bodyProof === 'signature' && checkSignature !== null)
+        request.caller = proveSignature(request.headers, body, checkSignature);
+    } catch (error) {
+      done(error as RequestProblem);
+      return;
+    }
+    void parseJson(request, body, done);
+  };
+  app.addContentTypeParser(['application/json', 'text/plain'], { parseAs: 'buffer' }, parser);
+}
+
+function addGuards(app: HttpApp, deps: RouteDeps, routeTable: RouteTable): void {
   const authorize = createAuthorize(deps.auth, deps.apiKeys);
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    guardHeaders(request.raw.rawHeaders);
     guardOrigin(request, deps);
     if (request.is404) refuseUnknown(request, routeTable);
-    if (request.method !== 'GET' && request.method !== 'HEAD') guardBody(request);
-    const scope = scopeOf(request.routeOptions.config, request.method);
-    if (scope !== 'open') request.caller = authorize(request.headers.authorization, scope);
+    const { config } = request.routeOptions;
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      guardBody(request, {
+        sns: deps.sns,
+        takesSns: config.takesSns === true,
+        snsBodyBytes: deps.limits.snsBodyBytes,
+      });
+    const scope = scopeOf(config, request.method);
+    if (scope === 'open') return;
+    request.bodyProof = bodyProofOf(request, deps.checkSignature);
+    if (request.bodyProof !== null) return;
+    request.caller = authorize(request.headers.authorization, scope);
+    if (config.isIntake === true) refuseIfOverQuota(deps, request.caller.id);
+  });
+  app.addHook('preValidation', async (request) => {
+    if (request.bodyProof === null) return;
+    if (request.bodyProof === 'sns' && deps.sns !== null) {
+      const { caller, delivery } = await proveSns(request.body, deps.sns);
+      request.caller = caller;
+      request.snsDelivery = delivery;
+    }
+    // A body that was never parsed has proved nothing.
+    if (request.caller === null) throw keyMissing();
+    refuseIfOverQuota(deps, request.caller.id);
   });
 }
 
@@ -178,6 +228,7 @@ const TOLD_BY_GATE: ReadonlySet<string> = new Set<RequestProblemCode>([
   'overloaded',
   'disk_reserve',
   'queue_unavailable',
+  'rate_limited',
 ]);
 
 function answerError(
@@ -197,13 +248,14 @@ function answerError(
     code,
   };
   const isToldByGate = TOLD_BY_GATE.has(code);
-  if (answer.status >= 500 && !isToldByGate)
-    deps.logger.error({ ...facts, err: causeOf(error) }, 'request failed');
-  else if (answer.status === 401 || answer.status === 403 || answer.status === 421) {
-    deps.logger.warn(facts, 'request refused');
-  } else if (request.method === 'POST' && answer.status < 500) {
+  const reason = answer.document.detail;
+  if (answer.status >= 500) {
+    if (!isToldByGate) deps.logger.error({ ...facts, err: causeOf(error) }, 'request failed');
+  } else if (answer.status === 401 || answer.status === 403 || answer.status === 421) {
+    deps.logger.warn({ ...facts, reason }, 'request refused');
+  } else if (request.method === 'POST' && !isToldByGate) {
     // A sender that is refused again and again must be seen at this end too.
-    deps.logger.info({ ...facts, reason: answer.document.detail }, 'request not understood');
+    deps.logger.info({ ...facts, reason }, 'request not understood');
   }
   // Also for the errors that the framework meets before any hook has run.
   return reply

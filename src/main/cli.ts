@@ -7,7 +7,15 @@ import { createApiKey } from '../config/api-keys.ts';
 import { CLIENT_SETTINGS, loadClientConfig, loadConfig } from '../config/load-config.ts';
 import { formatProblems } from '../config/problem.ts';
 import { resolveSecrets } from '../resolve-secrets.ts';
+import { SYSTEM_CLOCK } from '../system-clock.ts';
 import { readMachine } from './machine.ts';
+
+/** What commands that run on their own are opened with; they have looked at the problems before. */
+async function ownParts() {
+  const loaded = loadConfig(await resolveSecrets(readMachine()));
+  if (loaded.kind === 'invalid') throw new Error('The configuration changed while it was used');
+  return { config: loaded.config, secrets: loaded.secrets, clock: SYSTEM_CLOCK };
+}
 
 const interrupted = new AbortController();
 process.once('SIGINT', () => interrupted.abort());
@@ -21,6 +29,8 @@ const exitCode = await runCli({
   loadClient: async () => loadClientConfig(await resolveSecrets(readMachine(), CLIENT_SETTINGS)),
   formatProblems,
   createApiKey: (request) => createApiKey({ ...request, randomBytes: randomBytes(32) }),
+  openSetup: async (profile) => (await import('../open-setup.ts')).openSetup(await ownParts(), profile),
+  openDoctor: async () => (await import('../open-doctor.ts')).openDoctor(await ownParts()),
   serve: async () => (await import('./run-service.ts')).runService(),
 });
 // The service sets its own.

@@ -6,6 +6,9 @@ import type { TransferRow } from './transfer-row.ts';
 type ClassName = Pick<ParkedClass, 'ruleName' | 'faultCode'>;
 type ClassifiedRow = Pick<TransferRow<unknown>, 'status' | 'ruleName' | 'fault'>;
 
+/** Parked rows that one redrive of a class looks at: some milliseconds, whatever the filter leaves out. */
+export const EXAMINED_PARKED_ROWS = 5000;
+
 /** Counts by class; as changes they may be negative. */
 export class ParkedTally {
   readonly #countByFault = new Map<FaultCode, Map<string, number>>();
@@ -28,8 +31,13 @@ export class ParkedTally {
 
   /** Adds every count of another tally. */
   add(other: ParkedTally): void {
-    for (const [faultCode, byRule] of other.#countByFault) {
-      for (const [ruleName, count] of byRule) this.addTo({ ruleName, faultCode }, count);
+    for (const { count, ...name } of other.entries()) this.addTo(name, count);
+  }
+
+  /** Every class that has a count. */
+  *entries(): Generator<ClassName & { readonly count: number }> {
+    for (const [faultCode, byRule] of this.#countByFault) {
+      for (const [ruleName, count] of byRule) yield { ruleName, faultCode, count };
     }
   }
 

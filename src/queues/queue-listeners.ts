@@ -50,6 +50,9 @@ export class RowChanges {
   }
 }
 
+/** What listeners are told of a commit. */
+export type CommitNews = Pick<RowChanges, 'transferIds' | 'hasWork'>;
+
 /** The listeners of one queue. A listener that throws is a bug and is not caught. */
 export class QueueListeners {
   readonly #onWork = new Set<() => void>();
@@ -71,7 +74,7 @@ export class QueueListeners {
   }
 
   /** Tells everybody what a commit did. */
-  tell(changes: RowChanges): void {
+  tell(changes: CommitNews): void {
     if (changes.transferIds.size > 0) {
       const transferIds = [...changes.transferIds];
       for (const listener of this.#onChanged) listener(transferIds);

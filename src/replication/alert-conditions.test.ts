@@ -22,6 +22,7 @@ const QUIET: AlertFacts = {
     { store: 'source', down: null },
     { store: 'target', down: null },
   ],
+  messageQueue: null,
   diskProblem: null,
   lastDay: { finished: 0, late: 0, firstLateMs: null, quarantined: 0, firstQuarantinedMs: null },
   objectiveMs: 900_000,
@@ -93,6 +94,17 @@ test('a store that is down is told with its fault and since when', () => {
   assert.equal(found?.key, 'store_down:target');
   assert.equal(found?.title, 'The target is down: the target cannot be reached');
   assert.equal(found?.sinceMs, NOW_MS - 5_000);
+});
+
+test('a message queue that cannot be used is one trouble, with its fault and since when', () => {
+  const fault = { code: 'queue_missing', message: 'no', details: {}, atMs: NOW_MS } as const;
+  const [found] = findConditions({ ...QUIET, messageQueue: { sinceMs: NOW_MS - HOUR_MS, fault } });
+  assert.equal(found?.key, 'message_queue');
+  assert.equal(found.kind, 'message_queue');
+  assert.equal(found.faultCode, 'queue_missing');
+  assert.equal(found.sinceMs, NOW_MS - HOUR_MS);
+  assert.match(found.title, /from SQS: the message queue does not exist/);
+  assert.match(found.remedy, /SQS_QUEUE_URL/);
 });
 
 test('replication is late when the oldest change is older than the objective, and not before', () => {

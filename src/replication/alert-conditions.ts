@@ -2,6 +2,7 @@
 import type { Alert } from '../core/alert.ts';
 import type { BrakeTrip } from '../core/delete-brake.ts';
 import { type FaultCode, FAULTS } from '../core/faults.ts';
+import type { MessageQueueTrouble } from '../core/message-intake.ts';
 import type { StoreState } from '../core/store-state.ts';
 import type { ParkedClass, QueueCounts } from '../core/transfer-queue.ts';
 import type { DayTally } from './lag-tally.ts';
@@ -31,6 +32,8 @@ export interface AlertFacts {
       }
     | { readonly problem: string };
   readonly stores: readonly StoreSeen[];
+  /** Null where the message queue can be used, or none is. */
+  readonly messageQueue: MessageQueueTrouble | null;
   /** What the disk of the queue lacks; null where it has its reserve. */
   readonly diskProblem: string | null;
   readonly lastDay: DayTally;
@@ -44,6 +47,7 @@ export function findConditions(facts: AlertFacts): readonly Condition[] {
     ...queueConditions(facts),
     ...diskConditions(facts),
     ...storeConditions(facts),
+    ...messageQueueConditions(facts),
     ...brakeConditions(facts),
     ...parkedConditions(facts),
     ...lagConditions(facts),
@@ -101,6 +105,24 @@ function storeConditions({ stores }: AlertFacts): Condition[] {
       },
     ];
   });
+}
+
+function messageQueueConditions({ messageQueue }: AlertFacts): Condition[] {
+  if (messageQueue === null) return [];
+  const { code } = messageQueue.fault;
+  return [
+    {
+      ...NOTHING,
+      key: 'message_queue',
+      kind: 'message_queue',
+      faultCode: code,
+      title: `Changes do not arrive from SQS: ${sentenceStart(FAULTS[code].title)}`,
+      detail:
+        'They wait in the queue for as long as it keeps them, 14 days at most; every other way in works, and transfers go on.',
+      remedy: FAULTS[code].remedy,
+      sinceMs: messageQueue.sinceMs,
+    },
+  ];
 }
 
 function sentenceStart(title: string): string {

@@ -5,6 +5,7 @@ import { backoffMs } from '../core/backoff.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { DurableNotes } from '../core/durable-notes.ts';
 import type { Leadership } from '../core/leadership.ts';
+import type { MessageQueueTrouble } from '../core/message-intake.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertFacts, type BrakeSeen, findConditions, type StoreSeen } from './alert-conditions.ts';
 import {
@@ -38,6 +39,7 @@ interface AlertsOptions {
   readonly objectiveMs: number;
   readonly stores: () => readonly StoreSeen[];
   readonly brakes: () => Promise<readonly BrakeSeen[]>;
+  readonly messageQueue: () => MessageQueueTrouble | null;
   /** What the disk of the queue lacks; null where it has its reserve. */
   readonly diskProblem: () => string | null;
   /** Null: alerts are only listed, counted and logged. */
@@ -165,9 +167,11 @@ class AlertWatch {
   }
 
   async #look(): Promise<AlertFacts> {
-    const { queue, stores, brakes: askBrakes, diskProblem, tally, objectiveMs, clock } = this.#options;
+    const { queue, stores, messageQueue, diskProblem, tally, objectiveMs, clock } = this.#options;
+    const { brakes: askBrakes } = this.#options;
     const rest = {
       stores: stores(),
+      messageQueue: messageQueue(),
       diskProblem: diskProblem(),
       lastDay: tally.lastDay(),
       objectiveMs,

@@ -8,7 +8,7 @@ import { IntakeGate } from './intake-gate.ts';
 const RESERVE = 1600;
 
 /** A watch over a machine that is whatever the test says; `round` lets one second pass. */
-async function watchMachine(t: TestContext, first: { readonly free: number | Error }) {
+async function watchMachine(t: TestContext, first: { readonly free: number | Error | 'none' }) {
   const clock = new ManualClock();
   const told: string[] = [];
   const happenings: OverloadHappenings = {
@@ -19,7 +19,7 @@ async function watchMachine(t: TestContext, first: { readonly free: number | Err
     diskSpaceUnknown: () => told.push('unknown'),
   };
   const gate = new IntakeGate({ clock, happenings });
-  let free: number | Error | null = first.free;
+  let free: number | Error | 'none' | null = first.free;
   let loopLagMs = 0;
   let asked = 0;
   const never = new Promise<number>(() => {});
@@ -28,6 +28,7 @@ async function watchMachine(t: TestContext, first: { readonly free: number | Err
       async freeDiskBytes() {
         asked += 1;
         if (free instanceof Error) throw free;
+        if (free === 'none') return null;
         return free ?? never;
       },
       loopLagMs: () => loopLagMs,
@@ -114,4 +115,10 @@ test('one long pause refuses nothing; a process that stays late does, until it k
   await round({ loopLagMs: 1_000 });
   assert.equal(gate.askHost(), null);
   assert.deepEqual(told, ['begin event_loop', 'end event_loop']);
+});
+
+test('where the queue has no disk of this machine, nothing is refused and nothing is unknown', async (t) => {
+  const { gate, told, round, watch } = await watchMachine(t, { free: 'none' });
+  await round({});
+  assert.deepEqual([gate.hostTroubles, told, watch.state().freeDiskBytes], [[], [], null]);
 });

@@ -12,7 +12,7 @@ const LATE_ROUNDS = 2;
 const CALM_SHARE = 1 / 16;
 const MAX_CALM_BYTES = 16 * 1024 * 1024;
 
-/** `freeDiskBytes` is null where the system does not tell. */
+/** `freeDiskBytes` is null where the system does not tell, and where the queue has no disk of this machine. */
 export interface HostState {
   readonly freeDiskBytes: number | null;
   readonly loopLagMs: number;
@@ -103,7 +103,7 @@ class Watch {
       const freeDiskBytes = await sensors.freeDiskBytes();
       this.#isUnknown = false;
       this.#state = { ...this.#state, freeDiskBytes };
-      this.#judgeDisk(freeDiskBytes);
+      if (freeDiskBytes !== null) this.#judgeDisk(freeDiskBytes);
     } catch (error) {
       if (!this.#isUnknown) happenings.diskSpaceUnknown(error);
       this.#isUnknown = true;

@@ -40,6 +40,23 @@ test('bytes are held until the request and the queue have both let go', () => {
   assert.equal(gate.load.bodyBytes, 0);
 });
 
+test('callers who have yet to prove who they are hold half of everything at most', () => {
+  const { gate } = openGate({ requests: 4, bodyBytes: 100 });
+  assert.deepEqual([gate.enter(false), gate.enter(false)], [null, null]);
+  assert.equal(gate.enter(false)?.reason, 'requests');
+  assert.deepEqual([gate.enter(), gate.enter()], [null, null]);
+  assert.equal(gate.enter()?.reason, 'requests');
+  gate.leave(false);
+  assert.equal(gate.enter(false), null);
+  const stranger = gate.openBody(false);
+  assert.equal(stranger.grow(50), null);
+  assert.equal(gate.openBody(false).grow(1)?.reason, 'body_bytes');
+  assert.equal(gate.openBody().grow(50), null);
+  stranger.release();
+  assert.equal(gate.openBody(false).grow(50), null);
+  assert.equal(gate.load.bodyBytes, 100);
+});
+
 test('a document alone is taken however many changes it carries; a second one has to wait', () => {
   const { gate } = openGate({ waitingChanges: 10 });
   assert.equal(gate.holdChanges(50), null);

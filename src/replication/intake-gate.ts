@@ -20,15 +20,18 @@ export interface IntakeLimits {
   readonly requests: number;
   /** Bytes of request bodies that have arrived or are announced, until their requests are answered. */
   readonly bodyBytes: number;
-  /** Changes handed to the queue and not yet on its disk. */
+  /** Changes handed to the queue and not yet on its disk: a good second of it, or senders would wait for longer. */
   readonly waitingChanges: number;
 }
 
 const DEFAULT_INTAKE_LIMITS: IntakeLimits = {
   requests: 2_000,
   bodyBytes: 64 * 1024 * 1024,
-  waitingChanges: 50_000,
+  waitingChanges: 10_000,
 };
+
+/** What callers may hold together that are not known before their body was read: strangers must not take everything. */
+const UNPROVED_SHARE = 0.5;
 
 /** A load that was not refused for this long is over. */
 const QUIET_MS = 10_000;
@@ -45,6 +48,8 @@ export class IntakeGate {
   readonly #happenings: OverloadHappenings;
   #requests = 0;
   #bodyBytes = 0;
+  /** The part of both that belongs to callers who have yet to prove who they are. */
+  readonly #unproved = { requests: 0, bodyBytes: 0 };
   #waitingChanges = 0;
   readonly #hostTroubles = new Map<HostTrouble, string>();
   readonly #episodes = new Map<RefusalReason, Episode>();
@@ -79,36 +84,48 @@ export class IntakeGate {
     return trouble === undefined ? null : this.#refuse(trouble[0], trouble[1]);
   }
 
-  /** Counts a request in, until `leave`; or the refusal, and then nothing is to be left. */
-  enter(): Refusal | null {
+  /**
+   * Counts a request in, until `leave`; or the refusal, and then nothing is to be left. `isProved` false: only the body
+   * tells who is calling.
+   */
+  enter(isProved = true): Refusal | null {
     const { requests } = this.#limits;
-    if (this.#requests >= requests)
-      return this.#refuse('requests', `${requests} requests are being answered, which is the limit.`);
+    const limit = isProved ? requests : requests * UNPROVED_SHARE;
+    if (this.#requests >= requests || (!isProved && this.#unproved.requests >= limit))
+      return this.#refuse('requests', `${limit} requests are being answered, which is the limit.`);
     this.#requests += 1;
+    if (!isProved) this.#unproved.requests += 1;
     return null;
   }
 
-  leave(): void {
+  /** With the same word as when it entered. */
+  leave(isProved = true): void {
     this.#requests -= 1;
+    if (!isProved) this.#unproved.requests -= 1;
   }
 
   /** An account of the bytes of one body. */
-  openBody(): BodyHold {
+  openBody(isProved = true): BodyHold {
     return new BodyHold({
-      take: (bytes) => this.#takeBytes(bytes),
+      take: (bytes) => this.#takeBytes(bytes, isProved),
       giveBack: (bytes) => {
         this.#bodyBytes -= bytes;
+        if (!isProved) this.#unproved.bodyBytes -= bytes;
       },
     });
   }
 
+  /** Whether so many changes could be held now; refuses nothing: for those who can wait. */
+  hasRoomFor(count: number): boolean {
+    return this.#waitingChanges === 0 || this.#waitingChanges + count <= this.#limits.waitingChanges;
+  }
+
   /** Counts changes in while they wait for the disk, until `changesStored`. One document alone always may. */
   holdChanges(count: number): Refusal | null {
-    const { waitingChanges } = this.#limits;
-    if (this.#waitingChanges > 0 && this.#waitingChanges + count > waitingChanges)
+    if (!this.hasRoomFor(count))
       return this.#refuse(
         'waiting_changes',
-        `${this.#waitingChanges} changes wait to be stored; ${waitingChanges} are the limit.`,
+        `${this.#waitingChanges} changes wait to be stored; ${this.#limits.waitingChanges} are the limit.`,
       );
     this.#waitingChanges += count;
     return null;
@@ -118,9 +135,19 @@ export class IntakeGate {
     this.#waitingChanges -= count;
   }
 
-  /** A connection was closed before anything was read from it: all that may be open are. */
-  connectionDropped(): void {
-    this.#refuse('connections', 'All connections that may be open are open.');
+  /** More requests came at once than can be answered soon: this one is told to come again before any work for it. */
+  turnUsedUp(): Refusal {
+    return this.#refuse('requests', 'More requests came at once than can be answered within a second.');
+  }
+
+  /** A connection was closed before anything was read from it; `detail` says which bound was reached. */
+  connectionDropped(detail: string): void {
+    this.#refuse('connections', detail);
+  }
+
+  /** A caller was told to wait, because it hands over more than it may. */
+  callerOverQuota(callerId: string): Refusal {
+    return this.#refuse('caller_rate', `The caller ${callerId} hands over more changes than one caller may.`);
   }
 
   /** The queue could not store a request; `error` says why. */
@@ -148,15 +175,23 @@ export class IntakeGate {
     }
   }
 
-  #takeBytes(bytes: number): Refusal | null {
+  #takeBytes(bytes: number, isProved: boolean): Refusal | null {
     const { bodyBytes } = this.#limits;
-    if (this.#bodyBytes + bytes > bodyBytes)
-      return this.#refuse(
-        'body_bytes',
-        `The bodies of the requests under way hold ${this.#bodyBytes} bytes; ${bodyBytes} are the limit.`,
-      );
+    const unproved = this.#unproved;
+    const unprovedLimit = bodyBytes * UNPROVED_SHARE;
+    if (this.#bodyBytes + bytes > bodyBytes) return this.#refuseBytes(this.#bodyBytes, bodyBytes);
+    if (!isProved && unproved.bodyBytes + bytes > unprovedLimit)
+      return this.#refuseBytes(unproved.bodyBytes, unprovedLimit);
     this.#bodyBytes += bytes;
+    if (!isProved) unproved.bodyBytes += bytes;
     return null;
+  }
+
+  #refuseBytes(held: number, limit: number): Refusal {
+    return this.#refuse(
+      'body_bytes',
+      `The bodies of the requests under way hold ${held} bytes; ${limit} are the limit.`,
+    );
   }
 
   #refuse(reason: RefusalReason, detail: string, error?: unknown): Refusal {

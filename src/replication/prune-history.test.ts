@@ -32,3 +32,19 @@ test('old receipts and old quarantined records are all forgotten in one round, w
   assert.equal(await isLeft(), false);
   assert.ok(world.clock.nowMs() - startedMs < 60_000, 'It did not wait for the next round');
 });
+
+test('ids of deliveries are forgotten two hours after they came, and not before', async () => {
+  const world = new World();
+  const { clock, queue } = world;
+  const isRepeat = async (id: string): Promise<boolean> =>
+    (await queue.acceptDelivery(id, { items: [], quarantine: [] })).isRepeat;
+  await isRepeat('old');
+  clock.advance(30 * 60_000);
+  await isRepeat('young');
+  clock.advance(91 * 60_000);
+  // Its first step, and no more.
+  const pruning = startPruning({ queue, clock, happenings: world.happenings(), retentionMs: 86_400_000 });
+  await pruning.stop();
+  assert.equal(await isRepeat('young'), true);
+  assert.equal(await isRepeat('old'), false);
+});

@@ -1,4 +1,5 @@
-// Forgets receipts that are older than the retention, in small steps that never hold the queue up.
+// Forgets what is old, in small steps that never hold the queue up: receipts and quarantined records after their
+// retention, ids of deliveries when no sender repeats them any more.
 import type { Clock } from '../core/clock.ts';
 import type { Happenings } from '../core/happenings.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
@@ -6,6 +7,8 @@ import type { TransferQueue } from '../core/transfer-queue.ts';
 const ROWS_PER_STEP = 500;
 const STEP_PAUSE_MS = 200;
 const ROUND_MS = 3_600_000;
+/** Senders repeat within minutes. A signed call is refused five minutes after it was signed; its id is kept longer. */
+const DELIVERY_MEMORY_MS = 2 * 3_600_000;
 
 /** Begins pruning; `stop` ends it and resolves when nothing runs any more. */
 export function startPruning(deps: {
@@ -29,11 +32,16 @@ async function pruneLoop(deps: Parameters<typeof startPruning>[0], signal: Abort
   while (!signal.aborted) {
     let pauseMs = ROUND_MS;
     try {
-      const removed = await queue.prune({ beforeMs: clock.nowMs() - retentionMs, limit: ROWS_PER_STEP });
+      const nowMs = clock.nowMs();
+      const removed = await queue.prune({ beforeMs: nowMs - retentionMs, limit: ROWS_PER_STEP });
+      const forgotten = await queue.forgetDeliveries({
+        beforeMs: nowMs - DELIVERY_MEMORY_MS,
+        limit: ROWS_PER_STEP,
+      });
       // Receipts and quarantined records are bounded each by itself: together they may be more than one step.
-      if (removed >= ROWS_PER_STEP) pauseMs = STEP_PAUSE_MS;
+      if (removed >= ROWS_PER_STEP || forgotten >= ROWS_PER_STEP) pauseMs = STEP_PAUSE_MS;
     } catch (error) {
-      happenings.workerTroubled({ doing: 'forgetting old receipts', error });
+      happenings.workerTroubled({ doing: 'forgetting old receipts and deliveries', error });
     }
     await clock.sleep(pauseMs, signal).catch(() => {});
   }

@@ -180,6 +180,7 @@ test('what arrives is counted by what became of it', async () => {
   happenings.changeIgnored({ reason: 'no rule covers this object', source: ref.source });
   happenings.changeIgnored({ reason: 'a test event', source: null });
   happenings.recordQuarantined({ reason: 'no bucket', rawStart: '{}' });
+  happenings.deliveryRepeated({ deliveryId: 'webhook:msg_1:x', itemCount: 3 });
   assert.deepEqual(
     lines.map(({ level, msg }) => `${String(level)} ${String(msg)}`),
     [
@@ -188,6 +189,7 @@ test('what arrives is counted by what became of it', async () => {
       'info ignored',
       'info ignored',
       'error quarantined: a record could not be understood and is kept',
+      'info repeated: this delivery was taken before',
     ],
   );
   assert.deepEqual((await series()).filter((line) => line.startsWith('replicator_changes_total')).sort(), [
@@ -195,6 +197,7 @@ test('what arrives is counted by what became of it', async () => {
     'replicator_changes_total{result="ignored"} 2',
     'replicator_changes_total{result="joined"} 1',
     'replicator_changes_total{result="quarantined"} 1',
+    'replicator_changes_total{result="repeated"} 3',
   ]);
 });
 

@@ -4,7 +4,7 @@ import { FAULTS, type Fault } from '../core/faults.ts';
 import type { Happenings, TransferRef } from '../core/happenings.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { Logger } from './logger.ts';
-import type { Metrics } from './metrics.ts';
+import type { HappeningMetrics } from './metrics.ts';
 
 /** What a finished transfer is called in the log. */
 const FINISHED_TEXT: Record<Outcome, string> = {
@@ -23,7 +23,10 @@ const TAKEN_OVER_NOTE = 'an earlier attempt ended without knowing what became of
 const DIRTY_NOTE = 'a newer change arrived: the object is looked at again';
 
 /** Writes each event to the log and counts it. */
-export function createHappenings(deps: { readonly logger: Logger; readonly metrics: Metrics }): Happenings {
+export function createHappenings(deps: {
+  readonly logger: Logger;
+  readonly metrics: HappeningMetrics;
+}): Happenings {
   const { logger, metrics } = deps;
   return {
     ...intakeHappenings(logger, metrics),
@@ -56,7 +59,7 @@ export function createHappenings(deps: { readonly logger: Logger; readonly metri
 
 function givenBackHappenings(
   logger: Logger,
-  metrics: Metrics,
+  metrics: HappeningMetrics,
 ): Pick<Happenings, 'transferReleased' | 'transferSpaced' | 'leaseLost'> {
   return {
     transferReleased: (event) => {
@@ -104,7 +107,7 @@ function storeHappenings(logger: Logger): Pick<Happenings, 'storeDown' | 'storeU
 
 function uploadHappenings(
   logger: Logger,
-  metrics: Metrics,
+  metrics: HappeningMetrics,
 ): Pick<Happenings, 'uploadResumed' | 'uploadTooSlow' | 'uploadsSwept'> {
   return {
     uploadResumed: (event) => {
@@ -127,8 +130,8 @@ function uploadHappenings(
 
 function intakeHappenings(
   logger: Logger,
-  metrics: Metrics,
-): Pick<Happenings, 'changeAccepted' | 'changeIgnored' | 'recordQuarantined'> {
+  metrics: HappeningMetrics,
+): Pick<Happenings, 'changeAccepted' | 'changeIgnored' | 'deliveryRepeated' | 'recordQuarantined'> {
   return {
     changeAccepted: (event) => {
       const { transport, joined } = event;
@@ -138,6 +141,10 @@ function intakeHappenings(
     changeIgnored: ({ reason, source }) => {
       metrics.changeSeen('ignored');
       logger.info({ ...source, reason }, 'ignored');
+    },
+    deliveryRepeated: ({ deliveryId, itemCount }) => {
+      metrics.changeSeen('repeated', itemCount);
+      logger.info({ delivery: deliveryId, changes: itemCount }, 'repeated: this delivery was taken before');
     },
     recordQuarantined: ({ reason, rawStart }) => {
       metrics.changeSeen('quarantined');
@@ -149,7 +156,7 @@ function intakeHappenings(
 /** What waits for a person, and what is tried without one. */
 function parkedHappenings(
   logger: Logger,
-  metrics: Metrics,
+  metrics: HappeningMetrics,
 ): Pick<Happenings, 'brakeTripped' | 'transferParked' | 'parkedRechecked' | 'parkedClassRedriven'> {
   return {
     brakeTripped: ({ ruleName, trip }) => {
@@ -201,7 +208,7 @@ function parkedHappenings(
   };
 }
 
-function finishHappenings(logger: Logger, metrics: Metrics): Pick<Happenings, 'transferFinished'> {
+function finishHappenings(logger: Logger, metrics: HappeningMetrics): Pick<Happenings, 'transferFinished'> {
   return {
     transferFinished: (event) => {
       const { outcome, isConfirmed, status, receipt, bytesMoved, durationMs, note } = event;

@@ -4,11 +4,12 @@ import type { HostSensors } from '../core/overload.ts';
 
 const TICK_MS = 50;
 
-/** Sensors for the file system that holds `path`. Disposing ends the measuring of the process. */
-export function openHostSensors(path: string): HostSensors & Disposable {
+/** Sensors for the file system that holds `path`; null where none does. Disposing ends the measuring of the process. */
+export function openHostSensors(path: string | null): HostSensors & Disposable {
   const lag = measureLag();
   return {
     async freeDiskBytes() {
+      if (path === null) return null;
       // What an ordinary user may still write; the reserve of the system's owner is not ours.
       const { bavail, bsize } = await statfs(path);
       return bavail * bsize;

@@ -2,13 +2,7 @@
 // through log-safety, whoever wrote it.
 import { pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
-import {
-  describeError,
-  escapeJsonLine,
-  maskSecretFields,
-  maskSecretTexts,
-  showEscapes,
-} from './log-safety.ts';
+import { escapeJsonLine, maskSecretTexts, safeFields, showEscapes } from './log-safety.ts';
 
 /** Facts first, then the sentence. An error goes under the name `err`. */
 export interface Logger {
@@ -53,11 +47,6 @@ export function createLogger(options: LoggerOptions): Logger {
       },
     },
   );
-}
-
-/** The facts as they may be written. Whatever was thrown, `err` is described as an error. */
-function safeFields(facts: Record<string, unknown>): Record<string, unknown> {
-  return maskSecretFields('err' in facts ? { ...facts, err: describeError(facts['err']) } : facts);
 }
 
 function prettyPrinter(isColored: boolean): (line: string) => string {

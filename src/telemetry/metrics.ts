@@ -7,11 +7,12 @@ import type { StoreState } from '../core/store-state.ts';
 import type { Outcome } from '../core/transfer.ts';
 import type { ParkedClass, QueueCounts, TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertMetrics, createAlertMetrics } from './alert-happenings.ts';
+import { createMessageIntakeMetrics, type MessageIntakeMetrics } from './message-intake-happenings.ts';
 import { createMessageMetrics, type MessageMetrics } from './message-metrics.ts';
 import { createOverloadMetrics, type OverloadMetrics } from './overload-metrics.ts';
 import { createRunMetrics, type RunMetrics } from './run-metrics.ts';
 
-type ChangeResult = 'accepted' | 'joined' | 'ignored' | 'quarantined';
+type ChangeResult = 'accepted' | 'joined' | 'ignored' | 'quarantined' | 'repeated';
 
 /** From seconds, which is what is promised, to hours, which is what an outage makes of it. */
 const LAG_BUCKETS_SEC = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 14_400, 86_400];
@@ -26,7 +27,8 @@ type WatchedQueue = Pick<TransferQueue, 'counts' | 'parkedClasses'>;
 
 /** Counts what happens and answers the text that Prometheus reads. */
 export interface Metrics extends RunMetrics {
-  changeSeen(result: ChangeResult): void;
+  /** `count`: one where it is left out. */
+  changeSeen(result: ChangeResult, count?: number): void;
   /** A transfer came to its end: with an outcome, or parked with a fault. */
   transferEnded(end: { readonly outcome: Outcome } | { readonly fault: FaultCode }): void;
   transferRetried(fault: FaultCode): void;
@@ -38,6 +40,7 @@ export interface Metrics extends RunMetrics {
   workerTroubled(): void;
   readonly overload: OverloadMetrics;
   readonly alerts: AlertMetrics;
+  readonly messageIntake: MessageIntakeMetrics;
   readonly messages: MessageMetrics;
   /** The backlog is asked from this queue at every scrape. */
   watchQueue(queue: WatchedQueue): void;
@@ -47,6 +50,19 @@ export interface Metrics extends RunMetrics {
   watchStores(states: () => readonly StoreState[]): void;
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
+
+/** What is counted of the business events of transfers. */
+export type HappeningMetrics = Pick<
+  Metrics,
+  | 'changeSeen'
+  | 'transferEnded'
+  | 'transferRetried'
+  | 'uploadResumed'
+  | 'bytesTransferred'
+  | 'lagObserved'
+  | 'leaseLost'
+  | 'workerTroubled'
+>;
 
 /** A registry of its own, so that several services can live in one process. */
 export function createMetrics(deps: { readonly version: string; readonly clock: Clock }): Metrics {
@@ -75,7 +91,7 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
   let storeStates: () => readonly StoreState[] = () => [];
   return {
     ...createRunMetrics(registry),
-    changeSeen: (result) => counters.changes.inc({ result }),
+    changeSeen: (result, count = 1) => counters.changes.inc({ result }, count),
     transferEnded: (end) => {
       // An empty label is the same as none: a series has either an outcome or a fault.
       if ('outcome' in end) counters.transfers.inc({ outcome: end.outcome, fault: '' });
@@ -89,6 +105,7 @@ export function createMetrics(deps: { readonly version: string; readonly clock: 
     workerTroubled: () => counters.workerErrors.inc(),
     overload: createOverloadMetrics(registry),
     alerts: createAlertMetrics(registry),
+    messageIntake: createMessageIntakeMetrics(registry),
     messages: createMessageMetrics(registry),
     watchQueue: (queue) => {
       watched = queue;

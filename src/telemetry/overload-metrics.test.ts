@@ -57,7 +57,7 @@ test('free space and lag are metrics, and unknown ones are NaN', async () => {
 
 test('the sensors read a real disk, and how long the process stood still', async () => {
   using sensors = openHostSensors(import.meta.dirname);
-  assert.ok((await sensors.freeDiskBytes()) > 0);
+  assert.ok(((await sensors.freeDiskBytes()) ?? 0) > 0);
   for (let pause = 0; pause < 2; pause++) {
     const untilMs = performance.now() + 300;
     while (performance.now() < untilMs);
@@ -67,4 +67,6 @@ test('the sensors read a real disk, and how long the process stood still', async
   }
   using elsewhere = openHostSensors('/no/such/folder');
   await assert.rejects(elsewhere.freeDiskBytes(), /ENOENT/);
+  using without = openHostSensors(null);
+  assert.equal(await without.freeDiskBytes(), null);
 });

@@ -24,7 +24,7 @@ export function createOverloadMetrics(registry: Registry): OverloadMetrics {
   let read: (() => LoadNow) | null = null;
   const refused = new Counter({
     name: 'replicator_intake_refused_total',
-    help: 'Requests that were refused with 503, or connections that were closed, by the bound that was reached.',
+    help: 'Requests that were refused with 503 or 429, or connections that were closed, by the bound that was reached.',
     labelNames: ['reason'],
     registers,
   });
@@ -66,6 +66,8 @@ const REMEDY: Record<RefusalReason, string> = {
   requests: 'Senders come again by themselves. If it lasts, spread them over time.',
   body_bytes: 'Senders come again by themselves. If it lasts, raise MAX_MEMORY_BYTES or send less at once.',
   waiting_changes: 'Senders come again by themselves. If it lasts, the disk of the queue is too slow.',
+  caller_rate:
+    'The caller comes again by itself. If it lasts and is meant, raise CALLER_RATE_LIMIT; else find out what it sends.',
   connections: 'Raise the limit of open files of the process, or let senders keep fewer connections open.',
   disk_reserve: 'Free space on the disk of REPLICATOR_DATA_DIR: changes are accepted again by themselves.',
   event_loop: 'Give the process more processor time.',

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { Fault } from '../core/faults.ts';
 import { openHandOver } from './hand-over.ts';
+import { type SignatureHeaders, verifyWebhook } from './webhook-signature.ts';
 
 const NEVER = new AbortController().signal;
 const KEY = { reveal: () => 'rpl_key' };
@@ -12,6 +13,7 @@ const KEY = { reveal: () => 'rpl_key' };
 interface Seen {
   readonly url: string | undefined;
   readonly authorization: string | undefined;
+  readonly signed: SignatureHeaders;
   readonly body: string;
 }
 
@@ -23,7 +25,12 @@ async function serviceThat(
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += String(chunk);
-    seen.push({ url: request.url, authorization: request.headers.authorization, body });
+    const [id, timestamp, signature] = ['id', 'timestamp', 'signature'].map((name) => {
+      const value = request.headers[`webhook-${name}`];
+      return typeof value === 'string' ? value : undefined;
+    });
+    const { authorization } = request.headers;
+    seen.push({ url: request.url, authorization, signed: { id, timestamp, signature }, body });
     response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
   });
   server.listen(0, '127.0.0.1');
@@ -46,9 +53,27 @@ test('a notification that the service has kept is handed over, with the key', as
   const body = '{"accepted":1,"ignored":0,"quarantined":0,"transfers":[{}]}';
   const { url, seen } = await serviceThat(context, { status: 202, body });
   await openHandOver({ url, apiKey: KEY })('{"Records":[]}', NEVER);
+  const signed = { id: undefined, timestamp: undefined, signature: undefined };
   assert.deepEqual(seen, [
-    { url: '/base/v1/events', authorization: 'Bearer rpl_key', body: '{"Records":[]}' },
+    { url: '/base/v1/events', authorization: 'Bearer rpl_key', signed, body: '{"Records":[]}' },
   ]);
+});
+
+test('with a webhook secret each hand-over is signed under an id of its own, and no key is sent', async (context) => {
+  const body = '{"accepted":1,"ignored":0,"quarantined":0,"transfers":[{}]}';
+  const { url, seen } = await serviceThat(context, { status: 202, body });
+  const secret = new Uint8Array(32).fill(7);
+  const handOver = openHandOver({ url, apiKey: KEY, webhookSecret: { reveal: () => secret } });
+  await handOver('{"Records":[]}', NEVER);
+  await handOver('{"Records":[]}', NEVER);
+  const ids = seen.map(({ authorization, signed, body: sent }) => {
+    assert.equal(authorization, undefined);
+    const request = { headers: signed, body: Buffer.from(sent), secrets: [secret], nowMs: Date.now() };
+    const check = verifyWebhook(request);
+    assert.ok(check.kind === 'valid');
+    return check.id;
+  });
+  assert.equal(new Set(ids).size, 2);
 });
 
 test('what the service does not keep is a fault: of the moment, or one that needs a person', async (context) => {

@@ -1,9 +1,11 @@
 // Hands objects over to a running service: one POST of a notification to its intake, and done only where the service
 // says that it is kept. Which answer is a fault of the moment and which needs a person is decided here.
+import { randomUUID } from 'node:crypto';
 import { Fault } from '../core/faults.ts';
 import type { HandOver } from '../replication/stateless/hand-over.ts';
 import { field, parseJson } from './json-value.ts';
 import { type DocumentAnswer, type SendDocument, sendDocument } from './lambda/send-document.ts';
+import { signWebhook } from './webhook-signature.ts';
 
 const INTAKE_PATH = '/v1/events';
 const TIMEOUT_MS = 5_000;
@@ -15,19 +17,22 @@ export interface HandOverOptions {
   readonly url: string;
   /** A key of the scope write; null where the service is called without one. */
   readonly apiKey: { reveal(): string } | null;
+  /** Signs the calls, and no key is sent; left out or null where nothing is signed. */
+  readonly webhookSecret?: { reveal(): Uint8Array } | null;
   /** Replaced in tests only. */
   readonly send?: SendDocument;
 }
 
 /** The service at this address as the one that takes objects over. */
-export function openHandOver({ url, apiKey, send = sendDocument }: HandOverOptions): HandOver {
+export function openHandOver(options: HandOverOptions): HandOver {
+  const { url, send = sendDocument } = options;
   const intake = `${url.replace(/\/+$/, '')}${INTAKE_PATH}`;
   return async (document, signal) => {
     signal.throwIfAborted();
     const headers = {
       'content-type': 'application/json',
       accept: 'application/json',
-      ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey.reveal()}` }),
+      ...proofOf(options, document),
     };
     let answer: DocumentAnswer;
     try {
@@ -38,6 +43,13 @@ export function openHandOver({ url, apiKey, send = sendDocument }: HandOverOptio
     }
     judge(intake, answer);
   };
+}
+
+function proofOf({ apiKey, webhookSecret = null }: HandOverOptions, body: string): Record<string, string> {
+  if (webhookSecret === null) return apiKey === null ? {} : { authorization: `Bearer ${apiKey.reveal()}` };
+  // Each is a delivery of its own, also of the same object: whoever is told twice looks twice.
+  const signed = { id: randomUUID(), timestampSec: Math.floor(Date.now() / 1000), body };
+  return { ...signWebhook(signed, webhookSecret.reveal()) };
 }
 
 function judge(intake: string, { status, body }: DocumentAnswer): void {

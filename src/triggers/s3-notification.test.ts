@@ -143,7 +143,20 @@ test('fields that are only inherited are never read', () => {
   assert.equal(parseChangeDocument(inherited).changes.length, 0);
 });
 
-test('documents of other services and of no shape are malformed with a plain reason', () => {
+test('what names itself as of another service is ignored, with its name', () => {
+  const foreign: readonly [document: unknown, reason: RegExp][] = [
+    [{ Records: [{ eventSource: 'aws:kinesis', kinesis: {} }] }, /"aws:kinesis" carries no S3 changes/],
+    [{ ...BRIDGED, source: 'aws.ec2' }, /"aws.ec2" carries no S3 changes/],
+    [{ ...BRIDGED, source: 'com.example.orders' }, /"com.example.orders" carries no S3 changes/],
+  ];
+  for (const [document, reason] of foreign) {
+    const parsed = parseChangeDocument(document);
+    assert.deepEqual([parsed.changes.length, parsed.ignored.length, parsed.malformed.length], [0, 1, 0]);
+    assert.match(parsed.ignored[0]?.reason ?? '', reason);
+  }
+});
+
+test('documents of no shape are malformed with a plain reason', () => {
   const strangers: readonly [document: unknown, reason: RegExp][] = [
     [null, /null, not an object/],
     [undefined, /nothing, not an object/],
@@ -151,8 +164,8 @@ test('documents of other services and of no shape are malformed with a plain rea
     [7, /a number/],
     [{}, /no shape/],
     [{ Records: 'none' }, /no shape/],
-    [{ Records: [{ eventSource: 'aws:kinesis' }] }, /"aws:kinesis" carries no S3 changes/],
-    [{ ...BRIDGED, source: 'aws.ec2' }, /"aws.ec2" carries no S3 changes/],
+    [{ Records: [s3Record({ key: 'k' }, { eventSource: 'aws:s4' })] }, /"aws:s4" carries no S3 changes/],
+    [{ ...BRIDGED, source: 7 }, /a number carries no S3 changes/],
     [{ Records: [sqsRecord('')] }, /body of the SQS message is empty/],
     [{ Records: [sqsRecord('hello')] }, /body of the SQS message is not JSON/],
     [{ Records: [{ eventSource: 'aws:sqs', body: 7 }] }, /body of the SQS message is a number, not text/],

@@ -13,6 +13,9 @@ import { readS3Record } from './s3-record.ts';
 
 /** An SNS message in an SQS batch that a failed function handed on is 9 levels deep; nothing real is deeper. */
 const MAX_DEPTH = 12;
+/** What names itself as something else is no work; what cannot be told is kept. */
+const SERVICE = /^aws:[a-z0-9-]{1,50}$/;
+const EVENT_SOURCE = /^[A-Za-z0-9._/-]{1,256}$/;
 /** More records than the largest request that the service reads can hold, were they real. */
 const MAX_RECORDS = 50_000;
 
@@ -90,14 +93,19 @@ function readRecord(record: JsonObject, eventSource: string): Step {
     return readText(field(field(record, 'Sns'), 'Message'), 'the Message of the SNS record');
   // Stores that speak S3 name themselves before the colon and use the same record.
   if (eventSource.endsWith(':s3')) return readS3Record(record);
-  return refuse(`the event source ${quoted(eventSource)} carries no S3 changes`);
+  const reason = `the event source ${quoted(eventSource)} carries no S3 changes`;
+  return SERVICE.test(eventSource) && !Object.hasOwn(record, 's3')
+    ? { kind: 'ignored', reason }
+    : refuse(reason);
 }
 
 function readFromEventBridge(event: JsonObject): Step {
   const source = field(event, 'source');
-  return source === 'aws.s3'
-    ? readEventBridgeEvent(event)
-    : refuse(`the EventBridge source ${quoted(source)} carries no S3 changes`);
+  if (source === 'aws.s3') return readEventBridgeEvent(event);
+  const reason = `the EventBridge source ${quoted(source)} carries no S3 changes`;
+  return typeof source === 'string' && EVENT_SOURCE.test(source)
+    ? { kind: 'ignored', reason }
+    : refuse(reason);
 }
 
 function readSnsEnvelope(envelope: JsonObject): Step {

@@ -72,6 +72,7 @@ async function openWorld(t: TestContext, timeoutMs = 10_000) {
       objectiveMs: 900_000,
       stores: () => stores,
       brakes: async () => [],
+      messageQueue: () => null,
       diskProblem: () => null,
       sink,
       service: { version: '1.2.3', url: null },

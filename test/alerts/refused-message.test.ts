@@ -40,6 +40,7 @@ test('messages that the receiver refuses again and again keep no other from arri
     objectiveMs: 900_000,
     stores: () => [],
     brakes: async () => [],
+    messageQueue: () => null,
     diskProblem: () => null,
     sink: {
       origin: 'https://alerts.example.com',

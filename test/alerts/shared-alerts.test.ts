@@ -53,6 +53,7 @@ function begin(notes: DurableNotes, isLeader: boolean, parkedCount: () => number
     objectiveMs: 900_000,
     stores: () => [],
     brakes: async () => [],
+    messageQueue: () => null,
     diskProblem: () => null,
     sink: {
       origin: 'https://alerts.example.com',

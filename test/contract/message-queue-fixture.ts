@@ -8,11 +8,16 @@ export interface QueueToOpen {
   readonly maxReceiveCount?: number;
 }
 
+export interface OpenedQueue {
+  readonly queue: MessageQueue;
+  readonly deadLetters: MessageQueue | null;
+  /** Resolves as soon as a receive waits at the queue. */
+  readonly untilPolled: () => Promise<void>;
+}
+
 /** A driver, and a way to make queues that nobody else uses. */
 export interface MessageQueueFixture {
-  open(
-    options: QueueToOpen,
-  ): Promise<{ readonly queue: MessageQueue; readonly deadLetters: MessageQueue | null }>;
+  open(options: QueueToOpen): Promise<OpenedQueue>;
   openMissing(): Promise<MessageQueue>;
   /** Lets time pass for the queues. */
   pass(ms: number): Promise<void>;

@@ -19,7 +19,7 @@ testMessageQueue({
             ? {}
             : { redrive: { maxReceiveCount, deadLetters } }),
         });
-        return { queue, deadLetters };
+        return { queue, deadLetters, untilPolled: () => clock.untilSomebodySleeps() };
       },
       openMissing: async () =>
         new MemoryMessageQueue({
@@ -27,7 +27,6 @@ testMessageQueue({
           trouble: () => new Fault('queue_missing', 'The queue does not exist'),
         }),
       async pass(ms) {
-        await new Promise(setImmediate);
         clock.advance(ms);
       },
       nowMs: () => clock.nowMs(),

@@ -8,13 +8,25 @@ import { openSqsMessageQueue } from '../../src/messages/sqs/sqs-message-queue.ts
 import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 import type { MessageQueueFixture } from './message-queue-fixture.ts';
 
-/** Queues at the server with this address; `close` is called after the queues were closed. */
-export function queuesOverHttp(server: {
+/** How a server is reached, and how time passes there: for servers that others wrote, as it does here. */
+export interface ServerOfQueues {
   readonly endpoint: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** The server's own way to move its time and to say that somebody waits; null: nothing but waiting. */
+  readonly control: {
+    nowMs(): number;
+    pass(ms: number): void;
+    untilPolled(queueName: string): Promise<void>;
+  } | null;
+  /** Called after the queues were closed. */
   close(): Promise<void>;
-}): MessageQueueFixture {
-  const { endpoint, credentials } = server;
+}
+
+/** An uncontrolled server has taken a request by then; where it has not, time passes here all the same. */
+const REQUEST_MS = 100;
+
+export function queuesOverHttp(server: ServerOfQueues): MessageQueueFixture {
+  const { endpoint, credentials, control } = server;
   const region = 'us-east-1';
   const maker = new SQSClient({ endpoint, region, credentials });
   const opened: MessageQueue[] = [];
@@ -43,25 +55,31 @@ export function queuesOverHttp(server: {
     return queue;
   };
 
+  const untilPolled = (queueUrl: string) => async (): Promise<void> =>
+    control === null ? sleep(REQUEST_MS) : control.untilPolled(queueUrl.slice(queueUrl.lastIndexOf('/') + 1));
+
   return {
     async open({ visibilitySec = 30, maxReceiveCount }) {
       const attributes = { VisibilityTimeout: String(visibilitySec) };
-      if (maxReceiveCount === undefined)
-        return { queue: await open(await make(attributes)), deadLetters: null };
+      if (maxReceiveCount === undefined) {
+        const queueUrl = await make(attributes);
+        return { queue: await open(queueUrl), deadLetters: null, untilPolled: untilPolled(queueUrl) };
+      }
       const deadLettersUrl = await make({});
       const RedrivePolicy = JSON.stringify({
         deadLetterTargetArn: await arnOf(deadLettersUrl),
         maxReceiveCount,
       });
       const queueUrl = await make({ ...attributes, RedrivePolicy });
-      return { queue: await open(queueUrl), deadLetters: await open(deadLettersUrl) };
+      const deadLetters = await open(deadLettersUrl);
+      return { queue: await open(queueUrl), deadLetters, untilPolled: untilPolled(queueUrl) };
     },
     async openMissing() {
       const neighbour = await make({});
       return open(neighbour.replace(/[^/]+$/, 'missing'));
     },
-    pass: async (ms) => sleep(ms),
-    nowMs: () => Date.now(),
+    pass: async (ms) => (control === null ? sleep(ms) : control.pass(ms)),
+    nowMs: () => control?.nowMs() ?? Date.now(),
     async close() {
       for (const queue of opened) await queue.close();
       maker.destroy();

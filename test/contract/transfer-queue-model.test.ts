@@ -1,4 +1,4 @@
-// Random histories run against both drivers at once, on clocks that move alike: every answer must be the same.
+// Random histories run against two drivers at once, on clocks that move alike: every answer must be the same.
 // The drivers share the rules of a row; this looks for differences in how they find, keep, count and order rows.
 // What is owed is followed by a model of its own: three lines of the port's contract, kept apart from the drivers.
 import assert from 'node:assert/strict';
@@ -11,6 +11,8 @@ import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
 import { openCheckpointSealer } from '../../src/queues/checkpoint-sealer.ts';
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import { ManualClock } from './manual-clock.ts';
+import { startPostgresServer } from '../postgres-server.ts';
+import { openPostgresOnClock } from './postgres-on-clock.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
 import { redriveAll } from './transfer-queue-parked.contract.ts';
 import {
@@ -41,6 +43,38 @@ type Step =
   | { readonly kind: 'redrive'; readonly id: number }
   | { readonly kind: 'redriveClass'; readonly limit: number; readonly keyPrefix: string }
   | { readonly kind: 'prune' | 'forgetStaleUploads'; readonly limit: number };
+
+const TIMES = { leaseMs: LEASE_MS, settleGraceMs: GRACE_MS, smallMaxBytes: SMALL_MAX_BYTES };
+
+/** Of a server: nobody sets it while a history is played. */
+class SteadyManualClock extends ManualClock {
+  override jump(): void {}
+}
+
+/** Time passes alike for a server and a process; jumps are those of the process. */
+class TwoClocks extends ManualClock {
+  readonly #server: ManualClock;
+  readonly #process: ManualClock;
+
+  constructor(server: ManualClock, process: ManualClock) {
+    super();
+    this.#server = server;
+    this.#process = process;
+  }
+
+  override nowMs(): number {
+    return this.#server.nowMs();
+  }
+
+  override advance(ms: number): void {
+    this.#server.advance(ms);
+    this.#process.advance(ms);
+  }
+
+  override jump(ms: number): void {
+    this.#process.jump(ms);
+  }
+}
 
 const ID_FIELDS = new Set(['id', 'transferId', 'exampleTransferId']);
 
@@ -266,38 +300,61 @@ class Player {
   }
 }
 
-test('random histories end alike in the memory queue and in the SQLite queue', async () => {
+/** A memory queue and its player, on a clock of its own. */
+function memoryPlayer(clock: ManualClock): Player {
+  let lastId = 0;
+  const newId = (): string => `id-${(lastId += 1)}`;
+  return new Player(openMemoryQueue({ ...TIMES, clock, newId }), clock);
+}
+
+/** The same history in both; the first player is the one that is believed. */
+async function playAlike(steps: readonly Step[], known: Player, examined: Player): Promise<void> {
+  for (const [index, next] of steps.entries()) {
+    const expected = await known.play(next);
+    assert.deepEqual(await examined.play(next), expected, `step ${index}: ${JSON.stringify(next)}`);
+  }
+}
+
+async function assertAlike(numRuns: number, play: (steps: readonly Step[]) => Promise<void>): Promise<void> {
   const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
   console.log(`seed ${seed} (set SEED to play it again)`);
+  const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), play);
+  await fc.assert(property, { seed, numRuns, endOnFailure: false });
+}
+
+test('random histories end alike in the memory queue and in the SQLite queue', async () => {
   await withTemporaryFolder(async (directory) => {
     let lastFile = 0;
-    const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+    await assertAlike(40, async (steps) => {
       lastFile += 1;
-      const times = { leaseMs: LEASE_MS, settleGraceMs: GRACE_MS, smallMaxBytes: SMALL_MAX_BYTES };
-      const memoryClock = new ManualClock();
-      const fileClock = new ManualClock();
-      let lastId = 0;
-      const newId = (): string => `id-${(lastId += 1)}`;
-      const memory = openMemoryQueue({ ...times, clock: memoryClock, newId });
+      const clock = new ManualClock();
       const path = join(directory, `${lastFile}.sqlite`);
-      const file = await openSqliteQueue({
-        ...times,
-        path,
-        clock: fileClock,
-        maxRetryDelayMs: GRACE_MS,
-        sealer: openCheckpointSealer(Buffer.alloc(32, 7)),
-      });
+      const sealer = openCheckpointSealer(Buffer.alloc(32, 7));
+      const file = await openSqliteQueue({ ...TIMES, path, clock, maxRetryDelayMs: GRACE_MS, sealer });
       try {
-        const players = [new Player(memory, memoryClock), new Player(file, fileClock)] as const;
-        for (const [index, next] of steps.entries()) {
-          const expected = await players[0].play(next);
-          assert.deepEqual(await players[1].play(next), expected, `step ${index}: ${JSON.stringify(next)}`);
-        }
+        await playAlike(steps, memoryPlayer(new ManualClock()), new Player(file, clock));
       } finally {
-        await memory.close();
         await file.close();
       }
     });
-    await fc.assert(property, { seed, numRuns: 40, endOnFailure: false });
   });
+});
+
+test('random histories end alike in the memory queue and in the PostgreSQL queue, whatever the clock of its process does', async () => {
+  const server = await startPostgresServer();
+  try {
+    await assertAlike(12, async (steps) => {
+      const serverClock = new SteadyManualClock();
+      const processClock = new ManualClock(Date.UTC(1999, 11, 31));
+      const shared = await openPostgresOnClock(server, processClock, serverClock);
+      try {
+        const examined = new Player(shared, new TwoClocks(serverClock, processClock));
+        await playAlike(steps, memoryPlayer(new SteadyManualClock()), examined);
+      } finally {
+        await shared.close();
+      }
+    });
+  } finally {
+    await server.close();
+  }
 });

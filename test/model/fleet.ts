@@ -84,7 +84,7 @@ export class Fleet implements SimulatedService {
         await this.#queue.send([{ body, delaySec: 0 }], NEVER);
       }
       this.#surroundings.onAccepted(changes.map(({ key }) => key));
-      return { accepted: changes.length, ignored: 0, quarantined: 0, transfers: [] };
+      return { isRepeat: false, accepted: changes.length, ignored: 0, quarantined: 0, transfers: [] };
     };
   }
 

@@ -1,44 +1,10 @@
 // The command as a real process.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { type TestContext, test } from 'node:test';
-
-const CLI = join(import.meta.dirname, '../../src/main/cli.ts');
-
-interface Result {
-  readonly exitCode: unknown;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function replicator(
-  folder: string,
-  args: readonly string[],
-  env: Record<string, string>,
-): Promise<Result> {
-  const child = spawn(process.execPath, [CLI, ...args], {
-    cwd: folder,
-    // Nothing of the surrounding environment may reach the command.
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const closed = once(child, 'close');
-  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  const [exitCode]: unknown[] = await closed;
-  return { exitCode, out, err };
-}
-
-function temporaryFolder(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'replicator-cli-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
+import { test } from 'node:test';
+import { replicator, temporaryFolder } from './command-process.ts';
 
 test('config print shows every setting with its origin, from the environment and .env, and no secret', async (t) => {
   const folder = temporaryFolder(t);

@@ -22,6 +22,8 @@ export async function runCommand(
     loadClient: () => ({ kind: 'ok', url, apiKey: null }),
     formatProblems,
     createApiKey: () => assert.fail('nobody asked for a key'),
+    openSetup: async () => assert.fail('nothing is to be set up'),
+    openDoctor: async () => assert.fail('nothing is to be examined'),
     serve: async () => assert.fail('nobody asked to serve'),
     ...more,
   });

@@ -98,7 +98,7 @@ function textOf(fields, name) {
   return typeof value === 'string' ? value : '';
 }
 
-function showStatus({ version, auth, uptimeMs, counts, oldestPending, stores, ready, checks }) {
+function showStatus({ version, auth, uptimeMs, counts, oldestPending, stores, sqs, ready, checks }) {
   const failing = checks.filter((check) => !check.isOk).map((check) => check.name);
   const state = ready ? 'ready' : `not ready${failing.length > 0 ? `: ${failing.join(', ')}` : ''}`;
   const warning = auth === 'none' ? ', authentication is switched off' : '';
@@ -106,10 +106,14 @@ function showStatus({ version, auth, uptimeMs, counts, oldestPending, stores, re
     .filter(({ down }) => down !== null)
     .map(({ store, down }) => `, the ${store} is down since ${new Date(down.since).toLocaleString()}`)
     .join('');
+  const unheard =
+    sqs === null || sqs.trouble === null
+      ? ''
+      : `, SQS cannot be used since ${new Date(sqs.trouble.since).toLocaleString()}`;
   showState(
     ready ? 'ready' : 'failing',
     state,
-    `, version ${version}, up ${durationText(uptimeMs)}${waiting}${warning}`,
+    `, version ${version}, up ${durationText(uptimeMs)}${waiting}${unheard}${warning}`,
   );
   part('data').hidden = false;
   part('change-key').hidden = auth !== 'keys';

@@ -2,6 +2,7 @@
 // bad one beside it: AWS would send the good ones for ever.
 import { z } from 'zod';
 import { acceptDurably } from '../accept-durably.ts';
+import type { SnsDelivery } from '../../core/sns-intake.ts';
 import type { HttpApp, RouteDeps } from '../http-deps.ts';
 import { RequestProblem } from '../problem.ts';
 
@@ -42,7 +43,7 @@ export function registerEventsRoute(app: HttpApp, deps: RouteDeps): void {
     method: 'POST',
     url: '/v1/events',
     bodyLimit: deps.limits.eventsBodyBytes,
-    config: { scope: 'write', isIntake: true },
+    config: { scope: 'write', isIntake: true, takesSns: true },
     schema: {
       operationId: 'acceptEvents',
       tags: ['intake'],
@@ -50,16 +51,23 @@ export function registerEventsRoute(app: HttpApp, deps: RouteDeps): void {
       description:
         'Everything that is accepted is stored in one transaction before the answer. Unreadable records go to the quarantine and never fail the request.',
       body: EventsBody,
-      response: { 202: EventsAnswer.describe('Stored durably.') },
+      response: {
+        200: EventsAnswer.describe(
+          'A delivery of SNS: its changes are stored durably, or its subscription is confirmed.',
+        ),
+        202: EventsAnswer.describe('Stored durably.'),
+      },
     },
     handler: async (request, reply) => {
-      const document = request.body;
+      const { snsDelivery } = request;
+      if (snsDelivery !== null) tellOfSubscription(deps.logger, snsDelivery);
+      const document = snsDelivery?.kind === 'notification' ? snsDelivery.document : request.body;
       requireRecordLimit(topLevelRecordCount(document), deps.limits.eventRecords);
       const parsed = deps.parseChangeDocument(document);
       const { changes, ignored, malformed } = parsed;
       requireRecordLimit(changes.length + ignored.length + malformed.length, deps.limits.eventRecords);
       const answer = await acceptDurably(deps, request, parsed);
-      return reply.code(202).send({
+      return reply.code(snsDelivery === null ? 202 : 200).send({
         accepted: answer.accepted,
         ignored: answer.ignored,
         quarantined: answer.quarantined,
@@ -67,6 +75,16 @@ export function registerEventsRoute(app: HttpApp, deps: RouteDeps): void {
       });
     },
   });
+}
+
+function tellOfSubscription(logger: RouteDeps['logger'], { kind, ...delivery }: SnsDelivery): void {
+  const topic = 'topicArn' in delivery ? delivery.topicArn : null;
+  if (kind === 'confirmed') logger.info({ topic }, 'SNS: the subscription is confirmed');
+  if (kind === 'unsubscribed')
+    logger.warn(
+      { topic, remedy: 'Subscribe again where that was not meant.' },
+      'SNS: somebody ended the subscription; nothing comes from this topic any more',
+    );
 }
 
 /** Counted before any record is looked at, so that a flood of tiny ones costs nothing more than its parsing. */

@@ -24,6 +24,7 @@ test('the status shows counts, the oldest waiting change, version, uptime and wh
     },
     refusing: [],
     stores: [],
+    sqs: null,
     ready: true,
     checks: [{ name: 'queue', isOk: true, detail: null }],
   });
@@ -62,6 +63,43 @@ test('the status names a store that is down, since when and why; the service sta
       concurrencyLimit: 16,
     },
   ]);
+  assert.equal((await api.call('GET', '/readyz')).status, 200);
+});
+
+test('the status tells of the queue that changes are received from: its trouble, its pause, its messages', async (t) => {
+  const atMs = Date.UTC(2026, 10, 23, 9, 29);
+  const fault = { code: 'queue_denied', message: 'sqs:ReceiveMessage is denied', details: {}, atMs } as const;
+  const api = await openTestApi(t, {
+    messageIntake: () => ({
+      queueUrl: 'https://sqs.eu-central-1.amazonaws.com/111122223333/changes',
+      trouble: { sinceMs: atMs, fault },
+      pause: { sinceMs: atMs, reason: 'disk_reserve', detail: '5 bytes free' },
+      inHand: 7,
+      receivedAtMs: atMs,
+      waiting: 12,
+    }),
+  });
+  const { json } = await api.call('GET', '/v1/status');
+  const since = '2026-11-23T09:29:00.000Z';
+  assert.deepEqual(json?.['sqs'], {
+    queueUrl: 'https://sqs.eu-central-1.amazonaws.com/111122223333/changes',
+    trouble: {
+      since,
+      fault: {
+        code: 'queue_denied',
+        title: 'The service may not use the message queue',
+        remedy:
+          'Allow sqs:ReceiveMessage, DeleteMessage, ChangeMessageVisibility, GetQueueAttributes and SendMessage on it.',
+        message: 'sqs:ReceiveMessage is denied',
+        details: {},
+        at: since,
+      },
+    },
+    pause: { since, reason: 'disk_reserve', detail: '5 bytes free' },
+    inHand: 7,
+    lastMessageAt: since,
+    waiting: 12,
+  });
   assert.equal((await api.call('GET', '/readyz')).status, 200);
 });
 

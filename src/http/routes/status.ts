@@ -1,6 +1,7 @@
 // GET /v1/status and GET /metrics for people and programs with a key; GET /healthz and GET /readyz for anybody,
 // which tell yes or no and nothing else.
 import { z } from 'zod';
+import type { MessageIntakeState } from '../../core/message-intake.ts';
 import type { HttpApp, RouteDeps } from '../http-deps.ts';
 import { faultToJson, FaultSchema, isoTime } from '../transfer-json.ts';
 
@@ -19,6 +20,30 @@ const StoreSchema = z
       .meta({ description: 'Attempts that may run at once; falls when the store asks for fewer requests.' }),
   })
   .meta({ id: 'Store' });
+
+const SqsSchema = z
+  .object({
+    queueUrl: z.string(),
+    trouble: z
+      .object({ since: z.string().meta({ format: 'date-time' }), fault: FaultSchema })
+      .nullable()
+      .meta({ description: 'null while the queue can be used; else its latest failure.' }),
+    pause: z
+      .object({
+        since: z.string().meta({ format: 'date-time' }),
+        reason: z.enum(['disk_reserve', 'event_loop', 'queue']),
+        detail: z.string(),
+      })
+      .nullable()
+      .meta({ description: 'Why no messages are asked for, although the queue can be used.' }),
+    inHand: z.number().meta({ description: 'Messages received and neither acknowledged nor given back.' }),
+    lastMessageAt: z.string().meta({ format: 'date-time' }).nullable(),
+    waiting: z
+      .number()
+      .nullable()
+      .meta({ description: 'About how many messages wait in the queue; null where it does not tell.' }),
+  })
+  .meta({ id: 'SqsIntake' });
 
 const StatusSchema = z
   .object({
@@ -54,6 +79,9 @@ const StatusSchema = z
       .array(z.object({ reason: z.enum(['disk_reserve', 'event_loop']), detail: z.string() }))
       .meta({ description: 'Why changes are refused now; empty where they are accepted.' }),
     stores: z.array(StoreSchema).meta({ description: 'As seen by the requests of the transfers.' }),
+    sqs: SqsSchema.nullable().meta({
+      description: 'The queue that changes are received from; null where none is configured.',
+    }),
     ready: z.boolean(),
     checks: z.array(z.object({ name: z.string(), isOk: z.boolean(), detail: z.string().nullable() })),
   })
@@ -164,7 +192,22 @@ async function statusNow(deps: RouteDeps): Promise<z.output<typeof StatusSchema>
       down: down === null ? null : { since: isoTime(down.sinceMs), fault: faultToJson(down.fault) },
       concurrencyLimit,
     })),
+    sqs: sqsNow(deps.messageIntake()),
     ready: readinessNow.ready,
     checks: readinessNow.checks.map(({ name, isOk, detail }) => ({ name, isOk, detail })),
+  };
+}
+
+function sqsNow(state: MessageIntakeState | null): z.output<typeof SqsSchema> | null {
+  if (state === null) return null;
+  const { queueUrl, trouble, pause, inHand, receivedAtMs, waiting } = state;
+  return {
+    queueUrl,
+    trouble: trouble === null ? null : { since: isoTime(trouble.sinceMs), fault: faultToJson(trouble.fault) },
+    pause:
+      pause === null ? null : { since: isoTime(pause.sinceMs), reason: pause.reason, detail: pause.detail },
+    inHand,
+    lastMessageAt: receivedAtMs === null ? null : isoTime(receivedAtMs),
+    waiting,
   };
 }

@@ -9,6 +9,7 @@ import type { Receipt } from '../../core/transfer.ts';
 import { openMemoryNotes } from '../../queues/memory/memory-notes.ts';
 import { openMemoryQueue } from '../../queues/memory/memory-queue.ts';
 import { createIntake } from '../../replication/accept-change.ts';
+import { CallerQuota } from '../../replication/caller-quota.ts';
 import { DeleteBrake } from '../../replication/delete-brake.ts';
 import { HeldDeletes } from '../../replication/held-deletes.ts';
 import { IntakeGate } from '../../replication/intake-gate.ts';
@@ -120,6 +121,9 @@ export async function openTestApi(t: TestContext, deps: ReplacedDeps = {}): Prom
     version: '0.1.0',
     isReady: async () => ({ ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] }),
     gate: loggingGate(clock, write('error')),
+    checkSignature: null,
+    sns: null,
+    quota: new CallerQuota(null, clock),
     ...ALL_WELL,
     logger: { info: write('info'), warn: write('warn'), error: write('error') },
     ...deps,
@@ -181,6 +185,7 @@ const ALL_WELL = {
   alerts: { active: () => [], receiver: () => null, sendTest: async () => null },
   hostState: () => ({ freeDiskBytes: 1_000_000_000, loopLagMs: 0 }),
   storeStates: () => [],
+  messageIntake: () => null,
 };
 
 const SILENT_OVERLOAD = {
@@ -194,6 +199,7 @@ const SILENT_OVERLOAD = {
 const SILENT_HAPPENINGS = {
   changeAccepted() {},
   changeIgnored() {},
+  deliveryRepeated() {},
   recordQuarantined() {},
   transferStarted() {},
   uploadResumed() {},

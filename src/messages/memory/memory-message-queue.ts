@@ -124,6 +124,8 @@ export class MemoryMessageQueue implements MessageQueue {
       isFifo,
       visibilitySec,
       maxReceiveCount: redrive?.maxReceiveCount ?? null,
+      // It forgets nothing.
+      retentionSec: null,
       waiting: this.#visible().length,
     };
   }

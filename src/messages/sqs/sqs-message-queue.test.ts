@@ -154,11 +154,12 @@ test('a signal ends a call that waits for credentials', async () => {
 test('facts are read from the attributes, also where the redrive count is text', async () => {
   const attributes = {
     VisibilityTimeout: '45',
+    MessageRetentionPeriod: '345600',
     ApproximateNumberOfMessages: '12',
     RedrivePolicy:
       '{"deadLetterTargetArn":"arn:aws:sqs:eu-central-1:111122223333:dead","maxReceiveCount":"5"}',
   };
   await using server = await startAnsweringQueue(() => json({ Attributes: attributes }));
-  const facts = { isFifo: false, visibilitySec: 45, maxReceiveCount: 5, waiting: 12 };
+  const facts = { isFifo: false, visibilitySec: 45, maxReceiveCount: 5, retentionSec: 345_600, waiting: 12 };
   assert.deepEqual(await server.queue.facts(signal), facts);
 });

@@ -179,7 +179,12 @@ class SqsMessageQueue implements MessageQueue {
     const command = new this.#sdk.GetQueueAttributesCommand({
       QueueUrl: this.#queueUrl,
       // Amazon refuses to tell `FifoQueue` of a queue that is none, so the name tells it: it must end so.
-      AttributeNames: ['VisibilityTimeout', 'RedrivePolicy', 'ApproximateNumberOfMessages'],
+      AttributeNames: [
+        'VisibilityTimeout',
+        'RedrivePolicy',
+        'MessageRetentionPeriod',
+        'ApproximateNumberOfMessages',
+      ],
     });
     const { Attributes: facts } = await this.#ask('sqs:GetQueueAttributes', signal, (options) =>
       this.#client.send(command, options),
@@ -188,6 +193,7 @@ class SqsMessageQueue implements MessageQueue {
       isFifo: this.#queueUrl.endsWith('.fifo'),
       visibilitySec: wholeNumber(facts?.VisibilityTimeout) ?? 30,
       maxReceiveCount: maxReceiveCountOf(facts?.RedrivePolicy),
+      retentionSec: wholeNumber(facts?.MessageRetentionPeriod),
       waiting: wholeNumber(facts?.ApproximateNumberOfMessages),
     };
   }

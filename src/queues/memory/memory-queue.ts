@@ -236,7 +236,8 @@ class MemoryQueue implements MemoryTransferQueue {
     const writes = new RowChanges();
     for (const row of rows) this.#rows.replace(row, afterClassRedrive(row, now), writes);
     this.#listeners.tell(writes);
-    const last = rows.length < meant.length ? rows.at(-1) : undefined;
+    // As where rows are kept on a disk: whether more follow is not looked for.
+    const last = rows.length === limit ? rows.at(-1) : undefined;
     return { redriven: rows.length, nextCursor: last === undefined ? null : cursorAfter(last.position) };
   }
 

@@ -1,8 +1,7 @@
 // Brings a database file to the schema this program knows: numbered files, each applied once, in one transaction
 // together with its number. A file once released never changes; a new one is added.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { readMigrations } from '../read-migrations.ts';
 
 /** Marks a SQLite file as a queue of this program ("ccrq"). */
 const APPLICATION_ID = 0x63637271;
@@ -42,17 +41,4 @@ export function migrate(database: DatabaseSync, directory: string): void {
 /** The value of a numeric pragma. */
 function readPragma(database: DatabaseSync, name: 'user_version' | 'application_id'): number {
   return Number(database.prepare(`PRAGMA ${name}`).get()?.[name]);
-}
-
-/** The texts in the order of their numbers, which count from 1 without a gap. */
-function readMigrations(directory: string): string[] {
-  const names = readdirSync(directory)
-    .filter((name) => name.endsWith('.sql'))
-    .sort();
-  return names.map((name, index) => {
-    if (Number.parseInt(name, 10) !== index + 1) {
-      throw new Error(`Migration ${name} in ${directory} should have number ${index + 1}`);
-    }
-    return readFileSync(join(directory, name), 'utf8');
-  });
 }

@@ -2,6 +2,7 @@
 // process that gave them, and due times were told by a clock that may have been wrong.
 import type { DatabaseSync } from 'node:sqlite';
 import { afterLeaseExpiry } from '../attempt-end.ts';
+import { writeEnd } from '../operations.ts';
 import { RowChanges } from '../queue-listeners.ts';
 import { dueAfter, type QueueTime } from '../steady-clock.ts';
 import type { TransferTable } from './transfer-table.ts';
@@ -24,7 +25,7 @@ export function recoverRows(database: DatabaseSync, table: TransferTable, option
   database.exec('BEGIN IMMEDIATE');
   try {
     for (const row of table.expired(Number.MAX_SAFE_INTEGER))
-      table.endAttempt(row, afterLeaseExpiry(row, now), changes);
+      writeEnd(table, row, afterLeaseExpiry(row, now), changes);
     // A request of the earlier process may have left just before it ended: the whole grace counts again.
     database
       .prepare("UPDATE transfers SET wake_at = ? WHERE status = 'settling'")

@@ -1,12 +1,10 @@
 // A transfer row as the database keeps it: the list of columns, and the way in and out.
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import { type FaultCode, type FaultRecord, isFaultCode } from '../../core/faults.ts';
 import type { Outcome, Receipt, TransferStatus } from '../../core/transfer.ts';
 import type { Lane, Priority } from '../../core/transfer-queue.ts';
-import type { FollowUp, TransferRow } from '../transfer-row.ts';
-
-/** Checkpoints are kept sealed. */
-export type SealedRow = TransferRow<Uint8Array>;
+import type { SealedRow } from '../row-table.ts';
+import { parseStoredFault } from '../stored-fault.ts';
+import type { FollowUp } from '../transfer-row.ts';
 
 /**
  * A row with its position in the table, the lane it is kept in, and the position of the newest receipt of its rule and
@@ -139,7 +137,7 @@ export function toRow(columns: Columns): StoredRow {
     bytesDone: integer(columns, 'bytes_done'),
     checkpoint: checkpoint instanceof Uint8Array ? checkpoint : null,
     outcome: textOrNull(columns, 'outcome') as Outcome | null,
-    fault: toFault(textOrNull(columns, 'fault')),
+    fault: parseStoredFault(textOrNull(columns, 'fault')),
     receipt: toReceipt(columns),
     createdAtMs: integer(columns, 'created_at'),
     updatedAtMs: integer(columns, 'updated_at'),
@@ -186,15 +184,4 @@ function toFollowUp(columns: Columns): FollowUp | null {
     priority: text(columns, 'dirty_priority') as Priority,
     createdAtMs: integer(columns, 'dirty_created_at'),
   };
-}
-
-function toFault(json: string | null): FaultRecord | null {
-  if (json === null) return null;
-  const fault = JSON.parse(json) as FaultRecord;
-  return { ...fault, code: knownFaultCode(fault.code) };
-}
-
-/** The code, or `unexpected` for one of a version that knew more faults than this one. */
-export function knownFaultCode(code: string): FaultCode {
-  return isFaultCode(code) ? code : 'unexpected';
 }

@@ -33,7 +33,8 @@ import type { CheckpointSealer } from '../checkpoint-sealer.ts';
 import { checkLimit, positionOf } from '../page-cursor.ts';
 import { joinClasses, ParkedTally } from '../parked-tally.ts';
 import { QueueListeners, RowChanges } from '../queue-listeners.ts';
-import { type QueueTime, startSteadyClock } from '../steady-clock.ts';
+import { type QueueTime, startSteadyClock, type SteadyClock } from '../steady-clock.ts';
+import { knownFaultCode } from '../stored-fault.ts';
 import { followUpTransfer, toTransfer } from '../transfer-row.ts';
 import { CommitGroup } from './commit-group.ts';
 import { Deliveries } from './deliveries.ts';
@@ -49,12 +50,12 @@ import {
   type OperationContext,
   progress,
   redrive,
-  redriveClass,
   renew,
-} from './operations.ts';
+} from '../operations.ts';
 import { recoverRows } from './recover.ts';
+import { redriveClass } from './redrive-class.ts';
 import { SqliteNotes } from './sqlite-notes.ts';
-import { integer, knownFaultCode, type StoredRow, text } from './rows.ts';
+import { integer, type StoredRow, text } from './rows.ts';
 import { TransferTable } from './transfer-table.ts';
 
 /** The file itself, or the data folder that is kept private and holds `queue.sqlite`. */
@@ -99,7 +100,9 @@ class SqliteQueue implements QueueStorage {
   readonly leadership = ALWAYS_LEADER;
   readonly notes: DurableNotes;
   readonly #database: DatabaseSync;
-  readonly #context: OperationContext;
+  readonly #table: TransferTable;
+  readonly #deliveries: Deliveries;
+  readonly #context: OperationContext<StoredRow>;
   readonly #settleGraceMs: number;
   readonly #group: CommitGroup<RowChanges>;
   readonly #listing: Listing;
@@ -116,6 +119,8 @@ class SqliteQueue implements QueueStorage {
     const table = new TransferTable(database, sealer, smallMaxBytes);
     recoverRows(database, table, { settleGraceMs, maxRetryDelayMs, now: clock.now() });
     this.#database = database;
+    this.#table = table;
+    this.#deliveries = new Deliveries(database);
     this.#settleGraceMs = settleGraceMs;
     this.#listing = new Listing(database);
     this.#pending = { queued: 0, copying: 0, settling: 0, parked: 0 };
@@ -128,7 +133,7 @@ class SqliteQueue implements QueueStorage {
       clock,
       leaseMs,
       turns: new ClaimTurns(),
-      deliveries: new Deliveries(database),
+      keepDelivery: (id, takenAtMs) => this.#deliveries.keep(id, takenAtMs),
       keepRecord: (id, record, receivedAtMs) => this.#quarantine.keep(id, record, receivedAtMs),
     };
     this.#group = new CommitGroup({
@@ -204,7 +209,9 @@ class SqliteQueue implements QueueStorage {
     checkLimit(limit);
     const after = positionOf(cursor) ?? 0;
     const bounded = { filter, limit: Math.min(limit, MAX_TRANSACTION_ROWS), after };
-    return this.#group.run(bounded.limit, (changes) => redriveClass(this.#context, bounded, changes));
+    return this.#group.run(bounded.limit, (changes) =>
+      redriveClass({ table: this.#table, clock: this.#context.clock }, bounded, changes),
+    );
   }
 
   async untilNextDueMs(room: ClaimRoom): Promise<number | null> {
@@ -263,7 +270,7 @@ class SqliteQueue implements QueueStorage {
 
   async checkWritable(): Promise<void> {
     // A commit without a write always succeeds; this one writes and takes it back in one transaction.
-    await this.#group.run(1, () => this.#quarantine.probe(this.#context.table.newId()));
+    await this.#group.run(1, () => this.#quarantine.probe(this.#table.newId()));
   }
 
   async parkedClasses(): Promise<readonly ParkedClass[]> {
@@ -281,7 +288,7 @@ class SqliteQueue implements QueueStorage {
     const { beforeMs, limit } = request;
     const before = Math.ceil(beforeMs);
     const [rows, records] = await this.#group.run(limit, () => [
-      this.#context.table.prune(before, limit),
+      this.#table.prune(before, limit),
       this.#quarantine.prune(before, limit),
     ]);
     this.#quarantine.noted(-records);
@@ -291,7 +298,7 @@ class SqliteQueue implements QueueStorage {
   async forgetDeliveries(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
     checkLimit(request.limit);
     const bounded = { ...request, limit: Math.min(request.limit, MAX_TRANSACTION_ROWS) };
-    return this.#group.run(bounded.limit, () => this.#context.deliveries.forget(bounded));
+    return this.#group.run(bounded.limit, () => this.#deliveries.forget(bounded));
   }
 
   async forgetStaleUploads(request: {
@@ -324,9 +331,9 @@ class SqliteQueue implements QueueStorage {
     }
   }
 
-  #open(): OperationContext {
+  #open(): { readonly table: TransferTable; readonly clock: SteadyClock } {
     if (this.#isClosed) throw new Error('The queue is closed');
-    return this.#context;
+    return { table: this.#table, clock: this.#context.clock };
   }
 
   #end(

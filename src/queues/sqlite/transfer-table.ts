@@ -4,10 +4,11 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { FaultCode } from '../../core/faults.ts';
 import type { Receipt } from '../../core/transfer.ts';
 import type { Lane, ParkedClass, Priority, UploadCheckpoint } from '../../core/transfer-queue.ts';
-import type { RowsAfterEnd } from '../attempt-end.ts';
 import type { CheckpointSealer } from '../checkpoint-sealer.ts';
 import type { RowChanges } from '../queue-listeners.ts';
-import { laneOf, type TransferRow } from '../transfer-row.ts';
+import type { RowTable, SealedRow } from '../row-table.ts';
+import { knownFaultCode } from '../stored-fault.ts';
+import { laneOf } from '../transfer-row.ts';
 import {
   ALL_COLUMNS,
   changesBetween,
@@ -15,8 +16,6 @@ import {
   fixedValues,
   INSERT_ROW,
   integer,
-  knownFaultCode,
-  type SealedRow,
   type StoredRow,
   text,
   toReceipt,
@@ -82,7 +81,7 @@ interface ParkedPlace {
 }
 
 /** The table as the operations use it, inside a transaction. */
-export class TransferTable {
+export class TransferTable implements RowTable<StoredRow> {
   readonly #database: DatabaseSync;
   readonly #sealer: CheckpointSealer | null;
   readonly #smallMaxBytes: number;
@@ -225,22 +224,13 @@ export class TransferTable {
     changes.note(null, row);
   }
 
-  /** Writes what became of a row; nothing where it is the same object. */
-  replace(before: StoredRow, after: SealedRow, changes: RowChanges): void {
-    if (before === after) return;
+  /** Writes what became of a row, and answers it; nothing is written where it is the same object. */
+  replace(before: StoredRow, after: SealedRow, changes: RowChanges): StoredRow {
+    if (before === after) return before;
     const { names, values } = changesBetween(changingValues(before, before.lane), this.#valuesOf(after));
     if (names.length > 0) this.#updateOf(names).run(...values, before.seq);
     changes.note(before, after);
-  }
-
-  /** Writes the rows after the end of an attempt. */
-  endAttempt(row: StoredRow, rows: RowsAfterEnd<Uint8Array>, changes: RowChanges): void {
-    this.replace(row, rows.ended, changes);
-    const live = rows.followUp;
-    if (live === null) return;
-    // Sealed checkpoints are bound to the id, which has changed.
-    const checkpoint = live.checkpoint === null ? null : this.openCheckpoint(row);
-    this.insert({ ...live, checkpoint: this.#seal(live.id, checkpoint) }, { ...row, ...rows.ended }, changes);
+    return { ...before, ...after, lane: laneOf(after, this.#smallMaxBytes) };
   }
 
   /** Extends the lease of a row. */
@@ -248,22 +238,23 @@ export class TransferTable {
     this.#renew.run(wakeAtMs, row.seq);
   }
 
-  /** Notes how far the attempt is. Without a sealer the checkpoint is not kept. */
+  /** Notes how far the attempt is. */
   progress(
     row: StoredRow,
-    report: {
-      readonly bytesDone: number;
-      readonly sizeBytes: number;
-      readonly checkpoint: UploadCheckpoint | null;
-    },
+    report: Parameters<RowTable<StoredRow>['progress']>[1],
     updatedAtMs: number,
   ): void {
-    const sealed = this.#seal(row.id, report.checkpoint);
-    this.#progress.run(report.bytesDone, report.sizeBytes, sealed, updatedAtMs, row.seq);
+    const { bytesDone, sizeBytes, checkpoint } = report;
+    this.#progress.run(bytesDone, sizeBytes, checkpoint, updatedAtMs, row.seq);
+  }
+
+  /** The checkpoint sealed for a transfer; null where there is none, or no key to seal it with. */
+  sealCheckpoint(id: string, checkpoint: UploadCheckpoint | null): Uint8Array | null {
+    return checkpoint === null || this.#sealer === null ? null : this.#sealer.seal(id, checkpoint);
   }
 
   /** The checkpoint of a row; null where there is none or this process cannot open it. */
-  openCheckpoint({ id, checkpoint }: TransferRow<Uint8Array>): UploadCheckpoint | null {
+  openCheckpoint({ id, checkpoint }: Pick<SealedRow, 'id' | 'checkpoint'>): UploadCheckpoint | null {
     return checkpoint === null || this.#sealer === null ? null : this.#sealer.open(id, checkpoint);
   }
 
@@ -284,10 +275,6 @@ export class TransferTable {
     const statement = this.#database.prepare(`UPDATE transfers SET ${set} WHERE seq = ?`);
     this.#updates.set(set, statement);
     return statement;
-  }
-
-  #seal(id: string, checkpoint: UploadCheckpoint | null): Uint8Array | null {
-    return checkpoint === null || this.#sealer === null ? null : this.#sealer.seal(id, checkpoint);
   }
 
   #one(name: 'byId' | 'bySeq' | 'byFollowUpId' | 'newest', ...values: SQLInputValue[]): StoredRow | null {

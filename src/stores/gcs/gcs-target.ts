@@ -64,7 +64,8 @@ export async function openGcsTarget(
   };
 }
 
-function originOf(endpoint: string | null): string {
+/** Scheme, host and port of an endpoint; Google's own where it is null. Throws an Error where it is neither. */
+export function originOf(endpoint: string | null): string {
   if (endpoint === null) return GOOGLE_ENDPOINT;
   const withScheme = /^https?:\/\//i.test(endpoint) ? endpoint : `http://${endpoint}`;
   const url = URL.parse(withScheme);

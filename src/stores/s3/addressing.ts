@@ -31,8 +31,7 @@ const ENCODED_BYTE = Array.from({ length: 256 }, (_, byte) => {
  * A bucket or key that no store can have is the fault `source_refused`.
  */
 export function createAddressing(region: string, endpoint: string | null): Addressing {
-  const suffix = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
-  const regionHost = `s3.${region}.${suffix}`;
+  const regionHost = hostOf(region);
   const custom = endpoint === null ? null : new URL(endpoint);
   const basePath = custom === null ? '' : custom.pathname.replace(/\/+$/, '');
   return (bucket, key) => {
@@ -49,6 +48,16 @@ export function createAddressing(region: string, endpoint: string | null): Addre
     }
     return { origin: `https://${regionHost}`, host: regionHost, path: `/${bucket}${rest}` };
   };
+}
+
+/** Where Amazon S3 answers in a region, without a bucket: `https://host`. */
+export function s3Origin(region: string): string {
+  return `https://${hostOf(region)}`;
+}
+
+function hostOf(region: string): string {
+  const suffix = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
+  return `s3.${region}.${suffix}`;
 }
 
 /** Every byte but `A-Z a-z 0-9 - . _ ~ /` as %XX. Nothing is normalised. */

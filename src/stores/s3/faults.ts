@@ -9,7 +9,7 @@ import { header } from './header-text.ts';
 /** What was asked for when the answer or the error came. */
 export interface RequestContext {
   /** The permission that the request needs. */
-  readonly permission: 's3:GetObject' | 's3:GetObjectVersion' | 's3:ListBucket';
+  readonly permission: `s3:${string}`;
   readonly bucket: string;
   /** Null for requests about the bucket itself. */
   readonly key: string | null;
@@ -87,6 +87,7 @@ export function answerFault(answer: ErrorAnswer, context: RequestContext, nowMs:
     storeCode: answer.code,
     requestId: header(answer.headers, 'x-amz-request-id'),
     ...(code === 'access_denied' ? { permission: deniedPermission(answer, context).permission } : {}),
+    ...(code === 'wrong_region' ? { bucketRegion: answer.bucketRegion } : {}),
   };
   return new Fault(code, messageOf(code, answer, context, `${answered}${said}`), {
     details,
@@ -176,8 +177,12 @@ function deniedPermission(answer: ErrorAnswer, context: RequestContext): DeniedP
   const named = /not authorized to perform: (s3:[A-Za-z]+)/.exec(answer.message ?? '')?.[1];
   const permission = named ?? context.permission;
   const arn = `arn:${partition(context.region)}:s3:::${context.bucket}`;
-  return { permission, resource: permission === 's3:ListBucket' ? arn : `${arn}/*` };
+  return { permission, resource: ABOUT_A_BUCKET.test(permission) ? arn : `${arn}/*` };
 }
+
+const ABOUT_A_BUCKET = /^s3:(ListBucket|(Get|Put)Bucket[A-Z])/;
+/** Without s3:ListBucket these are refused for an object that does not exist. */
+const READS = /^s3:GetObject/;
 
 function partition(region: string): string {
   if (region.startsWith('cn-')) return 'aws-cn';
@@ -188,7 +193,7 @@ function accessDeniedMessage(answer: ErrorAnswer, context: RequestContext, answe
   const { permission, resource } = deniedPermission(answer, context);
   const name = sourceName(context.bucket, context.key);
   const hints: string[] = [];
-  if (context.key !== null && permission !== 's3:ListBucket') {
+  if (context.key !== null && READS.test(permission)) {
     const arn = resource.slice(0, -2);
     hints.push(`without s3:ListBucket on ${arn} a missing object is answered like this too`);
   }

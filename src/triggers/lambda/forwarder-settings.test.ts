@@ -84,11 +84,11 @@ const REFUSED: readonly [environment: Readonly<Record<string, string>>, message:
   ],
   [
     { REPLICATOR_URL: 'https://a.example', REPLICATOR_WEBHOOK_SECRET: 'whsec_canary' },
-    /REPLICATOR_WEBHOOK_SECRET is not whsec_ followed by 24 to 64 bytes/,
+    /REPLICATOR_WEBHOOK_SECRET holds 4 bytes: paste one entry/,
   ],
   [
     { REPLICATOR_URL: 'https://a.example', REPLICATOR_WEBHOOK_SECRET: 'canary'.repeat(8) },
-    /REPLICATOR_WEBHOOK_SECRET is not whsec_/,
+    /REPLICATOR_WEBHOOK_SECRET is not whsec_ and base64/,
   ],
   [
     { REPLICATOR_URL: 'https://a.example', REPLICATOR_WEBHOOK_SECRET: 'whsec_canary,whsec_canary' },

@@ -1,6 +1,6 @@
 // The forwarder's settings from its environment, checked before anything is sent. Every problem is told at once, with
 // the variable's name and what to do; a value that is a secret is never part of a message.
-import { Buffer } from 'node:buffer';
+import { readWebhookSecret } from '../../core/webhook-secret.ts';
 import type { SenderProof } from './post-to-intake.ts';
 
 /** Where documents are sent, as whom, and how long an answer is waited for at most. */
@@ -36,7 +36,7 @@ export function readForwarderSettings(environment: Environment): ForwarderSettin
   const problems: string[] = [];
   const url = readUrl(environment, problems);
   const apiKey = readKey(environment['REPLICATOR_API_KEY'], problems);
-  const secret = readWebhookSecret(environment['REPLICATOR_WEBHOOK_SECRET'], problems);
+  const secret = readSecret(environment['REPLICATOR_WEBHOOK_SECRET'], problems);
   if (url === null || problems.length > 0)
     throw new ForwarderSettingsError(`The forwarder is not set up: ${problems.join(' ')}`);
   return { url, proof: proofOf(apiKey, secret), timeoutMs: TIMEOUT_MS };
@@ -105,7 +105,7 @@ function readKey(value: string | undefined, problems: string[]): string | null {
 }
 
 /** The bytes of `whsec_` and base64; null where nothing is set, or, with the problem told, nothing usable. */
-function readWebhookSecret(value: string | undefined, problems: string[]): Uint8Array | null {
+function readSecret(value: string | undefined, problems: string[]): Uint8Array | null {
   const text = value?.trim() ?? '';
   if (text === '') return null;
   if (REFERENCE.test(text)) {
@@ -118,11 +118,10 @@ function readWebhookSecret(value: string | undefined, problems: string[]): Uint8
     );
     return null;
   }
-  const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1];
-  const bytes = Buffer.from(encoded ?? '', 'base64');
-  if (bytes.length >= 24 && bytes.length <= 64) return Uint8Array.from(bytes);
+  const read = readWebhookSecret(text);
+  if ('secret' in read) return read.secret;
   problems.push(
-    "REPLICATOR_WEBHOOK_SECRET is not whsec_ followed by 24 to 64 bytes in base64: paste one entry of the service's REPLICATOR_WEBHOOK_SECRETS.",
+    `REPLICATOR_WEBHOOK_SECRET ${read.problem}: paste one entry of the service's REPLICATOR_WEBHOOK_SECRETS, which is whsec_ followed by 24 to 64 bytes in base64.`,
   );
   return null;
 }

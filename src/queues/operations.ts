@@ -1,5 +1,6 @@
-// The operations of the queue as they run inside one transaction: find the row, ask what becomes of it, write it.
-import type { MalformedRecord } from '../../core/change.ts';
+// The operations of the queue as they run inside one transaction: find the row, ask what becomes of it, write it. The
+// same for every driver that keeps rows in a database; the table is the driver's.
+import type { MalformedRecord } from '../core/change.ts';
 import type {
   AcceptedTransfer,
   AcceptRequest,
@@ -8,19 +9,16 @@ import type {
   DeliveryAnswer,
   ForgottenUpload,
   Lease,
-  ParkedFilter,
   TransferQueue,
-} from '../../core/transfer-queue.ts';
-import { afterLeaseExpiry, type RowsAfterEnd } from '../attempt-end.ts';
-import type { ClaimTurns } from '../claim-turns.ts';
-import { cursorAfter } from '../page-cursor.ts';
-import { isMeant } from '../parked-tally.ts';
-import type { RowChanges } from '../queue-listeners.ts';
-import { dueAfter, type QueueTime, type SteadyClock } from '../steady-clock.ts';
+} from '../core/transfer-queue.ts';
+import { afterLeaseExpiry, type RowsAfterEnd } from './attempt-end.ts';
+import type { ClaimTurns } from './claim-turns.ts';
+import type { RowChanges } from './queue-listeners.ts';
+import type { RowTable, SealedRow } from './row-table.ts';
+import { dueAfter, type QueueTime, type SteadyClock } from './steady-clock.ts';
 import {
   afterChange,
   afterClaim,
-  afterClassRedrive,
   afterForgottenUpload,
   afterRedrive,
   arrivalOf,
@@ -28,27 +26,22 @@ import {
   newRow,
   redriveArrival,
   toClaimed,
-} from '../transfer-row.ts';
-import type { Deliveries } from './deliveries.ts';
-import type { StoredRow } from './rows.ts';
-import type { TransferTable } from './transfer-table.ts';
+} from './transfer-row.ts';
 
 /** What the operations work with. */
-export interface OperationContext {
-  readonly table: TransferTable;
+export interface OperationContext<Row extends SealedRow> {
+  readonly table: RowTable<Row>;
   readonly clock: SteadyClock;
   readonly leaseMs: number;
   readonly turns: ClaimTurns;
-  readonly deliveries: Deliveries;
+  /** Keeps the id of a delivery; false where it is kept already. */
+  readonly keepDelivery: (deliveryId: string, takenAtMs: number) => boolean;
   readonly keepRecord: (id: string, record: MalformedRecord, receivedAtMs: number) => void;
 }
 
-/** Parked rows that one redrive of a class looks at: some milliseconds, whatever the filter leaves out. */
-const EXAMINED_PARKED_ROWS = 5000;
-
 /** Takes changes and quarantined records; the answers are in the order of the items. */
-export function accept(
-  { table, clock, keepRecord }: OperationContext,
+export function accept<Row extends SealedRow>(
+  { table, clock, keepRecord }: OperationContext<Row>,
   request: AcceptRequest,
   changes: RowChanges,
 ): AcceptedTransfer[] {
@@ -70,13 +63,13 @@ export function accept(
 }
 
 /** The same for a delivery with an id; one that was taken before changes nothing. */
-export function acceptDelivery(
-  context: OperationContext,
+export function acceptDelivery<Row extends SealedRow>(
+  context: OperationContext<Row>,
   delivery: AcceptRequest & { readonly deliveryId: string },
   changes: RowChanges,
 ): DeliveryAnswer {
-  const { table, clock, deliveries } = context;
-  if (deliveries.keep(delivery.deliveryId, clock.now().wallMs))
+  const { table, clock, keepDelivery } = context;
+  if (keepDelivery(delivery.deliveryId, clock.now().wallMs))
     return { isRepeat: false, transfers: accept(context, delivery, changes) };
   const transfers = delivery.items.map((item) => {
     const row = table.newest(item);
@@ -86,10 +79,14 @@ export function acceptDelivery(
 }
 
 /** Takes expired leases back, then hands out due rows of both lanes. */
-export function claim(context: OperationContext, room: ClaimRoom, changes: RowChanges): ClaimedTransfer[] {
+export function claim<Row extends SealedRow>(
+  context: OperationContext<Row>,
+  room: ClaimRoom,
+  changes: RowChanges,
+): ClaimedTransfer[] {
   const { table, clock, leaseMs, turns } = context;
   const now = clock.now();
-  for (const row of table.expired(now.steadyMs)) table.endAttempt(row, afterLeaseExpiry(row, now), changes);
+  for (const row of table.expired(now.steadyMs)) writeEnd(table, row, afterLeaseExpiry(row, now), changes);
   const due = turns.choose(room, (lane, priority, limit) => table.due(lane, priority, now.steadyMs, limit));
   const leaseEndMs = clock.toMonotonicMs(now.steadyMs + leaseMs);
   return due.map(({ lane, row: before }) => {
@@ -101,7 +98,10 @@ export function claim(context: OperationContext, room: ClaimRoom, changes: RowCh
 }
 
 /** Extends a lease; null where it was lost. */
-export function renew({ table, clock, leaseMs }: OperationContext, lease: Lease): Lease | null {
+export function renew<Row extends SealedRow>(
+  { table, clock, leaseMs }: OperationContext<Row>,
+  lease: Lease,
+): Lease | null {
   const now = clock.now();
   const row = leasedRow(table, lease);
   if (row === null) return null;
@@ -110,33 +110,50 @@ export function renew({ table, clock, leaseMs }: OperationContext, lease: Lease)
 }
 
 /** Notes how far an attempt is; false where the lease was lost. */
-export function progress(
-  { table, clock }: OperationContext,
+export function progress<Row extends SealedRow>(
+  { table, clock }: OperationContext<Row>,
   lease: Lease,
   report: Parameters<TransferQueue['progress']>[1],
 ): boolean {
   const row = leasedRow(table, lease);
-  if (row !== null) table.progress(row, report, clock.now().wallMs);
-  return row !== null;
+  if (row === null) return false;
+  const checkpoint = table.sealCheckpoint(row.id, report.checkpoint);
+  table.progress(row, { ...report, checkpoint }, clock.now().wallMs);
+  return true;
 }
 
 /** Ends an attempt as `decide` says; null where the lease was lost. */
-export function endAttempt(
-  { table, clock }: OperationContext,
+export function endAttempt<Row extends SealedRow>(
+  { table, clock }: OperationContext<Row>,
   lease: Lease,
-  decide: (row: StoredRow, now: QueueTime) => RowsAfterEnd<Uint8Array>,
+  decide: (row: Row, now: QueueTime) => RowsAfterEnd<Uint8Array>,
   changes: RowChanges,
 ): RowsAfterEnd<Uint8Array> | null {
   const row = leasedRow(table, lease);
   if (row === null) return null;
   const rows = decide(row, clock.now());
-  table.endAttempt(row, rows, changes);
+  writeEnd(table, row, rows, changes);
   return rows;
 }
 
+/** Writes the rows after the end of an attempt. */
+export function writeEnd<Row extends SealedRow>(
+  table: RowTable<Row>,
+  row: Row,
+  rows: RowsAfterEnd<Uint8Array>,
+  changes: RowChanges,
+): void {
+  const ended = table.replace(row, rows.ended, changes);
+  const live = rows.followUp;
+  if (live === null) return;
+  // Sealed checkpoints are bound to the id, which has changed.
+  const checkpoint = live.checkpoint === null ? null : table.openCheckpoint(row);
+  table.insert({ ...live, checkpoint: table.sealCheckpoint(live.id, checkpoint) }, ended, changes);
+}
+
 /** Makes a transfer due at once, whatever its status; the id to follow, or null where the id is unknown. */
-export function redrive(
-  { table, clock }: OperationContext,
+export function redrive<Row extends SealedRow>(
+  { table, clock }: OperationContext<Row>,
   transferId: string,
   changes: RowChanges,
 ): { readonly transferId: string } | null {
@@ -154,30 +171,9 @@ export function redrive(
   return { transferId: idToFollow(row) };
 }
 
-/** Makes parked rows that match due at once, from a position on; at most `limit`, of a bounded number examined. */
-export function redriveClass(
-  { table, clock }: OperationContext,
-  request: { readonly filter: ParkedFilter; readonly limit: number; readonly after: number },
-  changes: RowChanges,
-): { readonly redriven: number; readonly nextCursor: string | null } {
-  const now = clock.now();
-  const { filter, limit, after } = request;
-  const places = table.parkedAfter(after, EXAMINED_PARKED_ROWS);
-  let redriven = 0;
-  for (const place of places) {
-    const row = isMeant(place, filter) ? table.bySeq(place.seq) : null;
-    if (row === null) continue;
-    table.replace(row, afterClassRedrive(row, now), changes);
-    redriven += 1;
-    if (redriven === limit) return { redriven, nextCursor: cursorAfter(place.seq) };
-  }
-  const last = places.length < EXAMINED_PARKED_ROWS ? undefined : places.at(-1);
-  return { redriven, nextCursor: last === undefined ? null : cursorAfter(last.seq) };
-}
-
 /** Forgets stored uploads that nobody works on, unchanged since a moment; returns them as far as they open. */
-export function forgetStaleUploads(
-  { table }: OperationContext,
+export function forgetStaleUploads<Row extends SealedRow>(
+  { table }: OperationContext<Row>,
   request: { readonly beforeMs: number; readonly limit: number },
   changes: RowChanges,
 ): ForgottenUpload[] {
@@ -187,7 +183,7 @@ export function forgetStaleUploads(
   });
 }
 
-function leasedRow(table: TransferTable, lease: Lease): StoredRow | null {
+function leasedRow<Row extends SealedRow>(table: RowTable<Row>, lease: Lease): Row | null {
   const row = table.byId(lease.transferId);
   return row?.status === 'copying' && row.leaseToken === lease.token ? row : null;
 }

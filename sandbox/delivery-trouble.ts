@@ -1,6 +1,7 @@
 // What goes wrong on the way of a message, by chance: it comes twice, late, out of order or never. The same seed and
 // the same order of messages give the same troubles.
-import { SeededChance } from '../seeded-chance.ts';
+import { randomInt } from 'node:crypto';
+import { SeededChance } from './seeded-chance.ts';
 
 export interface DeliveryTrouble {
   /** Messages in a thousand that are there twice: half of them under one message id, half under two. */
@@ -76,4 +77,12 @@ export class TroubledDelivery {
     const reordered = this.#chance.permille(reorderPermille) ? this.#chance.upTo(reorderMs) : 0;
     return this.#chance.permille(delayPermille) ? delayMs : Math.min(reordered, delayMs - 1);
   }
+}
+
+/** The troubles of one delivery; a seed that was not given is drawn and printed, so that the same run can be had again. */
+export function troubleOf(name: string, trouble: DeliveryTrouble): TroubledDelivery {
+  const seed = trouble.seed ?? randomInt(2 ** 31);
+  if (trouble.seed === undefined)
+    process.stdout.write(`The sandbox ${name} has trouble with its delivery: seed ${seed}\n`);
+  return new TroubledDelivery(trouble, seed);
 }

@@ -1,9 +1,9 @@
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SeededChance } from '../seeded-chance.ts';
+import { SeededChance } from './seeded-chance.ts';
 import { type DeliveryTrouble, TroubledDelivery } from './delivery-trouble.ts';
-import { startSqsUnderTest } from './sqs-test-client.ts';
+import { startSqsUnderTest } from './sqs/sqs-test-client.ts';
 
 const trouble = { duplicatePermille: 100, reorderPermille: 100, delayPermille: 50, losePermille: 50 };
 

@@ -1,0 +1,74 @@
+// Opens what the configuration says of both stores: credentials, the source, the target. For everything that works
+// with them: the service, and the commands that run on their own.
+import type { CredentialsProvider } from './aws/credentials.ts';
+import { awsCredentialsOf, googleCredentialsOf } from './cloud-credentials.ts';
+import type { Config, Secrets } from './config/config.ts';
+import type { Clock } from './core/clock.ts';
+import { expectedOwnerOf } from './core/rule.ts';
+import { type AccessTokens, googleAccessToken } from './google/access-token.ts';
+import { type GcsTargetOptions, openGcsTarget } from './stores/gcs/gcs-target.ts';
+import { openS3Source, type OpenSource } from './stores/s3/s3-source.ts';
+
+const TARGET_TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
+
+/** What the stores are opened with. */
+export interface StoresRequest {
+  readonly config: Pick<Config, 'rules' | 'source' | 'target'>;
+  readonly secrets: Pick<Secrets, 'aws' | 'google'>;
+  readonly clock: Clock;
+}
+
+/** The credentials for everything at AWS. Nothing is asked before the first call. */
+export function openAwsCredentials({ config, secrets }: StoresRequest): CredentialsProvider {
+  return awsCredentialsOf(config, secrets);
+}
+
+/** The source, with at most so many connections. `credentials` are those of `openAwsCredentials`. */
+export async function openSource(
+  { config, clock }: StoresRequest,
+  credentials: CredentialsProvider,
+  connections: number,
+): Promise<OpenSource> {
+  const { region, endpoint } = config.source;
+  return openS3Source({
+    region,
+    endpoint,
+    credentials,
+    expectedOwner: (bucket) => expectedOwnerOf(config.rules, bucket),
+    clock,
+    connections,
+  });
+}
+
+/** Tokens for the target; null for an emulator, which takes none. Throws `credentials_invalid` for a malformed key. */
+export function openGoogleTokens({ config, secrets, clock }: StoresRequest): AccessTokens | null {
+  if (config.target.credentials === 'none') return null;
+  return googleAccessToken(googleCredentialsOf(secrets), clock);
+}
+
+/**
+ * How the target is reached, for the driver and for the looks at its buckets. `tokens`: those of `openGoogleTokens` where
+ * they are to outlive what is opened with them.
+ */
+export function targetOptions(
+  request: StoresRequest,
+  connections: number,
+  tokens = openGoogleTokens(request),
+): GcsTargetOptions {
+  return {
+    endpoint: request.config.target.endpoint,
+    accessToken: tokens,
+    clock: request.clock,
+    timeouts: TARGET_TIMEOUTS,
+    connections,
+  };
+}
+
+/** The target, with at most so many connections. `tokens` as for `targetOptions`. */
+export async function openTarget(
+  request: StoresRequest,
+  connections: number,
+  tokens?: AccessTokens | null,
+): Promise<Awaited<ReturnType<typeof openGcsTarget>>> {
+  return openGcsTarget(targetOptions(request, connections, tokens));
+}

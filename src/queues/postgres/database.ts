@@ -1,0 +1,257 @@
+// Transactions and reads over a pool of connections, in as few round trips as they need, and again where the connection
+// broke or two transactions met. Where the answer to a commit was lost, the server is asked what became of it.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import type { Clock } from '../../core/clock.ts';
+import type { QueueTime, SteadyClock } from '../steady-clock.ts';
+import { isConnectionError, isPassingError, reasonOf } from './database-errors.ts';
+import { type Columns, integer, textOrNull } from './rows.ts';
+
+/** A statement by its name, under which a connection keeps it prepared. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+  readonly values?: readonly unknown[];
+}
+
+/** Rows of one statement. */
+export type Answer = readonly Columns[];
+
+interface Transaction<Result> {
+  /** Locks and reads. */
+  readonly reads: readonly Statement[];
+  /** True where something is written even if nothing was locked. */
+  readonly alwaysWrites: boolean;
+  /** Decides from what was read; must not wait for anything. May be asked several times. */
+  readonly decide: (
+    answers: readonly Answer[],
+    clock: SteadyClock,
+  ) => { readonly writes: readonly Statement[]; readonly result: Result };
+}
+
+/** How one try ended. `refused`: by `decide`. `unknown`: the commit was sent and nothing heard. */
+type Ended<Result> =
+  | { readonly kind: 'committed'; readonly result: Result }
+  | { readonly kind: 'failed' | 'refused'; readonly error: unknown }
+  | { readonly kind: 'unknown'; readonly result: Result; readonly xid: string; readonly error: unknown };
+
+/** Thrown where the database could not be used for as long as somebody waited; says what that means. */
+export class DatabaseUnavailable extends Error {
+  constructor(message: string, cause: unknown) {
+    super(message, { cause });
+    this.name = 'DatabaseUnavailable';
+  }
+}
+
+const FIRST_PAUSE_MS = 25;
+const LONGEST_PAUSE_MS = 1_000;
+const BEGIN: Statement = { name: 'begin', text: 'BEGIN' };
+const COMMIT: Statement = { name: 'commit', text: 'COMMIT' };
+/** After the locks: what waited for them must not see an old time. */
+const MOMENT: Statement = {
+  name: 'moment',
+  text: 'SELECT replicator_now_ms() AS now_ms, pg_current_xact_id_if_assigned()::text AS xid',
+};
+const MOMENT_OF_WRITING: Statement = {
+  name: 'moment-of-writing',
+  text: 'SELECT replicator_now_ms() AS now_ms, pg_current_xact_id()::text AS xid',
+};
+
+interface DatabaseOptions {
+  readonly pool: pg.Pool;
+  /** For messages. */
+  readonly shown: string;
+  /** Of this process: leases end by its monotonic time. */
+  readonly clock: Clock;
+}
+
+export class Database {
+  readonly #options: DatabaseOptions;
+  readonly #closing = new AbortController();
+  #isClosed = false;
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs a transaction and resolves with its result after the commit. Tries again for `patienceMs` where that is safe,
+   * then rejects; also where `decide` throws, and then at once. Nothing was written in either case, unless the message
+   * says that nobody knows.
+   */
+  async transact<Result>(transaction: Transaction<Result>, patienceMs: number): Promise<Result> {
+    const untilMs = performance.now() + patienceMs;
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      const ended = await this.#resolved(await this.#once(transaction), untilMs);
+      if (ended.kind === 'committed') return ended.result;
+      this.#assertOpen();
+      if (ended.kind === 'refused' || (ended.kind === 'failed' && !isPassingError(ended.error)))
+        throw ended.error;
+      if (performance.now() + pauseMs > untilMs) throw this.#gaveUp(ended);
+      await this.#pause(pauseMs);
+    }
+  }
+
+  /** The rows of one statement, which may be run twice: asked again where the connection broke. */
+  async ask(statement: Statement, patienceMs: number): Promise<Answer> {
+    const untilMs = performance.now() + patienceMs;
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      this.#assertOpen();
+      try {
+        return (await this.#options.pool.query<Columns>(toQuery(statement))).rows;
+      } catch (error) {
+        this.#assertOpen();
+        if (!isPassingError(error)) throw error;
+        if (performance.now() + pauseMs > untilMs)
+          throw new DatabaseUnavailable(
+            `The queue database ${this.#options.shown} cannot be used: ${reasonOf(error)}`,
+            error,
+          );
+      }
+      await this.#pause(pauseMs);
+    }
+  }
+
+  /** Waits for nothing that is under way any more: whoever still asks is told that the queue is closed. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#closing.abort();
+    await this.#options.pool.end();
+  }
+
+  async #once<Result>({ reads, alwaysWrites, decide }: Transaction<Result>): Promise<Ended<Result>> {
+    this.#assertOpen();
+    let client: pg.PoolClient;
+    let read: {
+      readonly answers: readonly Answer[];
+      readonly clock: SteadyClock;
+      readonly xid: string | null;
+    };
+    try {
+      client = await this.#options.pool.connect();
+    } catch (error) {
+      return { kind: 'failed', error };
+    }
+    try {
+      const sentMs = this.#options.clock.monotonicMs();
+      const moment = alwaysWrites ? MOMENT_OF_WRITING : MOMENT;
+      const answers = (await pipelined(client, [BEGIN, ...reads, moment])).map(({ rows }) => rows);
+      const told = answers.at(-1)?.[0] ?? {};
+      const clock = clockAt(integer(told, 'now_ms'), sentMs);
+      read = { answers: answers.slice(1, -1), clock, xid: textOrNull(told, 'xid') };
+    } catch (error) {
+      await giveBack(client, !isConnectionError(error));
+      return { kind: 'failed', error };
+    }
+    try {
+      const { writes, result } = decide(read.answers, read.clock);
+      return await commit(client, writes, { result, xid: read.xid });
+    } catch (error) {
+      await giveBack(client, true);
+      return { kind: 'refused', error };
+    }
+  }
+
+  /** Asks what became of a commit that nobody answered. Still unknown where time runs out. */
+  async #resolved<Result>(ended: Ended<Result>, untilMs: number): Promise<Ended<Result>> {
+    if (ended.kind !== 'unknown') return ended;
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      const status = await this.#statusOf(ended.xid);
+      if (status === 'committed') return { kind: 'committed', result: ended.result };
+      if (status === 'aborted') return { kind: 'failed', error: ended.error };
+      if (performance.now() + pauseMs > untilMs) return ended;
+      await this.#pause(pauseMs);
+    }
+  }
+
+  async #statusOf(xid: string): Promise<'committed' | 'aborted' | 'not known yet'> {
+    const statement = {
+      name: 'xact-status',
+      text: 'SELECT pg_xact_status($1::xid8) AS status',
+      values: [xid],
+    };
+    try {
+      const [found = {}] = (await this.#options.pool.query<Columns>(toQuery(statement))).rows;
+      const status = found['status'];
+      return status === 'committed' || status === 'aborted' ? status : 'not known yet';
+    } catch (error) {
+      this.#assertOpen();
+      // A server that never heard of the number took over without the transaction: it is as good as rolled back.
+      return isPassingError(error) ? 'not known yet' : 'aborted';
+    }
+  }
+
+  #gaveUp(ended: Exclude<Ended<unknown>, { readonly kind: 'committed' }>): DatabaseUnavailable {
+    const consequence =
+      ended.kind !== 'unknown'
+        ? 'nothing was taken'
+        : 'whether it was taken is not known. To ask for the same again does no harm';
+    return new DatabaseUnavailable(
+      `The queue database ${this.#options.shown} could not commit (${reasonOf(ended.error)}): ${consequence}`,
+      ended.error,
+    );
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new Error('The queue is closed');
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#closing.signal }).catch(() => {});
+    this.#assertOpen();
+  }
+}
+
+/** The server's time for due times; the monotonic time of this process, from before it asked, for the end of leases. */
+function clockAt(serverMs: number, sentMs: number): SteadyClock {
+  const now: QueueTime = { wallMs: serverMs, steadyMs: serverMs };
+  return { now: () => now, toMonotonicMs: (steadyMs) => sentMs + steadyMs - serverMs };
+}
+
+/** One round trip. Rejects with the first error, when all are answered. */
+async function pipelined(
+  client: pg.PoolClient,
+  statements: readonly Statement[],
+): Promise<pg.QueryResult<Columns>[]> {
+  const asked = statements.map(async (statement) => client.query<Columns>(toQuery(statement)));
+  const answers = await Promise.allSettled(asked);
+  return answers.map((answer) => {
+    if (answer.status === 'rejected') throw answer.reason;
+    return answer.value;
+  });
+}
+
+function toQuery({ name, text, values = [] }: Statement): pg.QueryConfig {
+  return { name: `replicator-${name}`, text, values: [...values] };
+}
+
+/** Writes and commits; never rejects. The connection is given back, or closed where it broke. */
+async function commit<Result>(
+  client: pg.PoolClient,
+  writes: readonly Statement[],
+  { result, xid }: { readonly result: Result; readonly xid: string | null },
+): Promise<Ended<Result>> {
+  try {
+    await pipelined(client, [...writes, COMMIT]);
+    client.release();
+    return { kind: 'committed', result };
+  } catch (error) {
+    // A refused statement has turned the commit behind it into the end of a transaction that wrote nothing.
+    const isRefused = !isConnectionError(error);
+    client.release(!isRefused);
+    if (isRefused) return { kind: 'failed', error };
+    // Without a number nothing was locked, and nothing was to be written.
+    return xid === null ? { kind: 'committed', result } : { kind: 'unknown', result, xid, error };
+  }
+}
+
+/** Ends the transaction and gives the connection back, or closes it where it broke. */
+async function giveBack(client: pg.PoolClient, isUsable: boolean): Promise<void> {
+  let isBroken = !isUsable;
+  if (isUsable)
+    await client.query('ROLLBACK').catch(() => {
+      isBroken = true;
+    });
+  client.release(isBroken);
+}

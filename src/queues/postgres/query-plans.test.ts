@@ -1,0 +1,183 @@
+// Cost that does not grow with the backlog or the history, shown by the plans of the statements themselves instead of by
+// timing: on tables that were never analysed, as they are just after a flood of changes, and on analysed ones.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type pg from 'pg';
+import { openSharedQueue } from '../../../test/contract/open-shared-queue.ts';
+import { receiptOf } from '../../../test/contract/transfer-queue-samples.ts';
+import { startPostgresServer } from '../../../test/postgres-server.ts';
+import type { TransferFilter } from '../../core/transfer-queue.ts';
+import { openSession, readDatabaseUrl } from './connect.ts';
+import type { Statement } from './database.ts';
+import { boundSql, pageSql, PLAN_FOR_VALUES, planListing } from './listing.ts';
+import { LOOKUPS } from './lookups.ts';
+import { PRUNE_QUARANTINE, QUARANTINE_PAGE } from './quarantine.ts';
+import { WRITES } from './rows.ts';
+import { COUNTS, PARKED_CLASSES } from './tallies.ts';
+import { PULL_IN } from './wrong-times.ts';
+
+const LIVE_ROWS = 30_000;
+const HISTORY_ROWS = 60_000;
+const server = await startPostgresServer();
+const url = await server.newSchema();
+let session: pg.Client;
+
+before(async () => {
+  const queue = await openSharedQueue(url);
+  await queue.close();
+  await server.run(FILL, url);
+  session = await openSession(readDatabaseUrl(url));
+});
+
+after(async () => {
+  await session.end();
+  await server.close();
+});
+
+/** Most queued, a few of everything else, and a longer history. */
+const FILL = `
+  ALTER TABLE replicator_transfers SET (autovacuum_enabled = off);
+  ALTER TABLE replicator_history SET (autovacuum_enabled = off);
+  WITH numbers AS (SELECT n, CASE WHEN n % 1001 = 0 THEN 'copying' WHEN n % 1003 = 0 THEN 'settling'
+    WHEN n % 107 = 0 THEN 'parked' ELSE 'queued' END AS status FROM generate_series(1, ${LIVE_ROWS}) AS n)
+  INSERT INTO replicator_transfers (seq, id, rule_name, source_bucket, source_key, target_bucket, target_key, created_at,
+    status, attempt_count, owed, is_settling, lease_token, wake_at, change_at, lane, priority, dirty_id, bytes_done,
+    fault_code, fault, updated_at, checkpoint)
+  SELECT nextval('replicator_transfer_seq'), gen_random_uuid(), 'default', 'source', 'key/' || n, 'target', 'key/' || n, n,
+    status, 0, false, false, 1, CASE WHEN status <> 'parked' THEN n END, n, CASE WHEN n % 10 = 0 THEN 'large' ELSE 'small' END,
+    CASE WHEN n % 3 = 0 THEN 'background' ELSE 'live' END, CASE WHEN status = 'copying' THEN gen_random_uuid() END, 0,
+    CASE WHEN status = 'parked' THEN 'too_large' END, CASE WHEN status = 'parked' THEN '{"code":"too_large"}' END, n,
+    CASE WHEN n % 5000 = 0 THEN '\\x00'::bytea END FROM numbers;
+  INSERT INTO replicator_history (seq, id, rule_name, source_bucket, source_key, target_bucket, target_key, created_at,
+    attempt_count, change_at, bytes_done, outcome, receipt, finished_at)
+  SELECT nextval('replicator_transfer_seq'), gen_random_uuid(), 'default', 'source', 'key/' || n % 20000, 'target',
+    'key/' || n, n, 0, n, 0, 'replicated', '${JSON.stringify(receiptOf('1'))}', n FROM generate_series(1, ${HISTORY_ROWS}) AS n;
+  INSERT INTO replicator_deliveries SELECT 'id-' || n, n FROM generate_series(1, 5000) AS n;
+  INSERT INTO replicator_quarantine (id, reason, raw, received_at) SELECT gen_random_uuid(), 'x', '', n FROM generate_series(1, 5000) AS n;
+  INSERT INTO replicator_tallies (rule_name, fault_code, queued, copying, settling, parked, quarantined)
+    VALUES ('default', 'too_large', 0, 0, 0, 300, 0)`;
+
+/** As a plan that is kept for any values, under the settings of our sessions. */
+async function planOf(sql: string): Promise<string[]> {
+  const { rows } = await session.query<Record<string, string>>(`EXPLAIN (GENERIC_PLAN, COSTS OFF) ${sql}`);
+  return rows.map((row) => row['QUERY PLAN'] ?? '');
+}
+
+/** Planned for these values. */
+async function assertListed(statement: Statement, ...indexes: readonly string[]): Promise<void> {
+  await session.query('BEGIN');
+  await session.query(PLAN_FOR_VALUES.text);
+  const { rows } = await session.query<Record<string, string>>({
+    text: `EXPLAIN (COSTS OFF) ${statement.text}`,
+    values: [...(statement.values ?? [])],
+  });
+  await session.query('COMMIT');
+  assertPlan(
+    rows.map((row) => row['QUERY PLAN'] ?? ''),
+    statement.text,
+    indexes,
+  );
+}
+
+/** No walk over a whole table, and no index that is walked from its beginning without a bound or a limit. */
+async function assertIndexed(sql: string, ...indexes: readonly string[]): Promise<void> {
+  assertPlan(await planOf(sql), sql, indexes);
+}
+
+function assertPlan(plan: readonly string[], sql: string, indexes: readonly string[]): void {
+  const shown = `${sql}\n${plan.join('\n')}`;
+  for (const index of indexes)
+    assert(
+      plan.some((line) => line.includes(index)),
+      `${index}\n${shown}`,
+    );
+  for (const line of plan)
+    assert.doesNotMatch(line, /Seq Scan on replicator_(?!tallies)|Bitmap|Hash Join|Merge Join/, shown);
+  for (const [index, line] of plan.entries()) {
+    // An index without a condition is walked from one end: only for the first entry, or the newest ones.
+    const isWhole = /Index (?:Only )?Scan/.test(line) && !(plan[index + 1] ?? '').includes('Index Cond');
+    if (isWhole) assert.match(line, /_leased|_pending|_pkey/, shown);
+    if (isWhole) assert.match(plan[index - 1] ?? '', /Limit/, shown);
+  }
+}
+
+const SORTS_OF_A_TABLE = /Sort(?! Key)/;
+
+async function assertInOrder(sql: string, ...indexes: readonly string[]): Promise<void> {
+  await assertIndexed(sql, ...indexes);
+  for (const line of await planOf(sql)) assert.doesNotMatch(line, SORTS_OF_A_TABLE, sql);
+}
+
+for (const state of ['never analysed', 'analysed'] as const) {
+  describe(`on tables ${state}`, () => {
+    before(async () => {
+      if (state === 'analysed') await server.run('VACUUM ANALYZE', url);
+    });
+
+    test('rows are locked by an index', async () => {
+      await assertIndexed(LOOKUPS.lockByIds, 'replicator_transfers_by_id');
+      await assertIndexed(LOOKUPS.lockByPlaces, 'replicator_transfers_live');
+      await assertIndexed(LOOKUPS.lockBySeqs, 'replicator_transfers_pkey');
+      await assertInOrder(LOOKUPS.lockStaleUploads, 'replicator_transfers_with_upload');
+    });
+
+    test('a claim reads due rows in the order of their index, and one row of history for each', async () => {
+      await assertInOrder(
+        LOOKUPS.claim,
+        'replicator_transfers_waiting',
+        'replicator_transfers_leased',
+        'replicator_history_by_key',
+        'replicator_history_pkey',
+      );
+    });
+
+    test('everything that is looked up is found by an index', async () => {
+      await assertIndexed(
+        LOOKUPS.byId,
+        'replicator_transfers_by_id',
+        'replicator_history_by_id',
+        'replicator_transfers_by_dirty_id',
+      );
+      await assertInOrder(LOOKUPS.nextWake, 'replicator_transfers_waiting', 'replicator_transfers_leased');
+      await assertIndexed(LOOKUPS.knownDeliveries, 'replicator_deliveries_pkey');
+      await assertInOrder(LOOKUPS.newestInHistory, 'replicator_history_by_key');
+      await assertInOrder(LOOKUPS.parkedAfter, 'replicator_transfers_by_status');
+      await assertInOrder(
+        LOOKUPS.endedSince,
+        'replicator_history_by_finish',
+        'replicator_transfers_by_status',
+      );
+      await assertInOrder(COUNTS, 'replicator_transfers_pending');
+      await assertInOrder(PARKED_CLASSES, 'replicator_transfers_parked');
+      await assertIndexed(QUARANTINE_PAGE, 'replicator_quarantine_pkey');
+    });
+
+    test('what is written, pruned and put right is found by an index', async () => {
+      await assertIndexed(WRITES.updateLive, 'replicator_transfers_pkey');
+      await assertIndexed(LOOKUPS.prune, 'replicator_history_by_finish', 'replicator_history_pkey');
+      await assertIndexed(LOOKUPS.forgetDeliveries, 'replicator_deliveries_by_time');
+      await assertIndexed(PRUNE_QUARANTINE, 'replicator_quarantine_by_time');
+      await assertIndexed(PULL_IN.leased, 'replicator_transfers_leased');
+      await assertIndexed(PULL_IN.waiting, 'replicator_transfers_waiting');
+    });
+
+    test('every listing walks an index of each table in the order of its page', async () => {
+      const expected: readonly [TransferFilter, ...string[]][] = [
+        [{}, 'replicator_transfers_pkey', 'replicator_history_pkey'],
+        [{ bucket: 'source', keyPrefix: 'key/9' }, 'replicator_transfers_pkey', 'replicator_history_pkey'],
+        [{ status: 'parked', ruleName: 'default' }, 'replicator_transfers_by_status'],
+        [{ status: 'done', ruleName: 'seldom' }, 'replicator_history_by_rule'],
+        [{ ruleName: 'seldom' }, 'replicator_transfers_pkey', 'replicator_history_by_rule'],
+        [{ faultCode: 'too_large', status: 'parked' }, 'replicator_transfers_by_fault'],
+      ];
+      for (const [filter, ...indexes] of expected) {
+        const plan = planListing(filter);
+        for (const statement of [boundSql(plan, 1e9), pageSql(plan, 1e9, null, 9)])
+          await assertListed(statement, ...indexes);
+      }
+      // The few rows of one key are read by it and then put in order.
+      const byKey = pageSql(planListing({ bucket: 'source', key: 'key/1' }), 1e9, null, 9);
+      await assertListed(byKey, 'replicator_transfers_live', 'replicator_history_by_key');
+    });
+  });
+}
