@@ -41,6 +41,9 @@ interface RunningProcess {
   isLeaving: boolean;
 }
 
+/** The ends by which a worker lets go of a message that is not done. */
+const GIVEN_UP = new Set(['transferLeft', 'transferGivenBack', 'leaseLost']);
+
 export class Fleet implements SimulatedService {
   readonly ledger: MessageLedger;
   readonly #surroundings: Surroundings;
@@ -92,8 +95,9 @@ export class Fleet implements SimulatedService {
     const process: Process = { name: `W${this.#startCount}`, isAlive: true, pausedUntilMs: 0 };
     network.scheduler.note(() => `${process.name} starts`);
     const death = new AbortController();
-    const ports = this.#portsOf(process, death.signal);
-    const happenings = this.#happeningsOf(process);
+    const givenUp: ((key: string) => void)[] = [];
+    const ports = this.#portsOf(process, death.signal, givenUp);
+    const happenings = this.#happeningsOf(process, givenUp);
     const rule = planted?.rule?.(ruleOfStart()) ?? ruleOfStart();
     const worker = new StatelessWorker({
       queue: ports.messages,
@@ -182,7 +186,7 @@ export class Fleet implements SimulatedService {
     network.scheduler.schedule({ receiver: null, delayMs, run: () => this.start() });
   }
 
-  #portsOf(process: Process, death: AbortSignal) {
+  #portsOf(process: Process, death: AbortSignal, givenUp: ((key: string) => void)[]) {
     const { network, memories, planted, witness, locations, isPoisoned, isDenied } = this.#surroundings;
     const behind = { source: deniable(memories.source, isDenied), target: memories.target };
     const stores = planted?.stores?.(behind) ?? behind;
@@ -199,7 +203,7 @@ export class Fleet implements SimulatedService {
       }),
       messages: simulateMessages({ network, process, store: this.#queue, ledger: this.ledger, death }),
     };
-    return planted?.worker?.(ports, process) ?? ports;
+    return planted?.worker?.(ports, (listener) => void givenUp.push(listener)) ?? ports;
   }
 
   #runnerOptions(
@@ -242,18 +246,13 @@ export class Fleet implements SimulatedService {
     };
   }
 
-  #happeningsOf(process: Process): RunnerOptions['happenings'] {
+  #happeningsOf(process: Process, givenUp: readonly ((key: string) => void)[]): RunnerOptions['happenings'] {
     const { network, onHappening } = this.#surroundings;
-    const told = new Set([
-      'leaseLost',
-      'transferGivenBack',
-      'transferLeft',
-      'lookAgainSent',
-      'workerTroubled',
-    ]);
+    const told = new Set([...GIVEN_UP, 'lookAgainSent', 'workerTroubled']);
     return new Proxy({} as RunnerOptions['happenings'], {
-      get: (_, name) => (event: never) => {
+      get: (_, name) => (event: { readonly source: { readonly key: string } }) => {
         if (told.has(String(name))) network.scheduler.note(() => `${process.name}: ${String(name)}`);
+        if (GIVEN_UP.has(String(name))) for (const listener of givenUp) listener(event.source.key);
         onHappening(process, name as keyof Happenings, event);
       },
     });

@@ -19,7 +19,7 @@ function planRecheck(name: string, what: string, isNeeded: RecheckPolicy['isNeed
   };
 }
 
-function planWorker(name: string, what: string, change: (ports: WorkerPorts) => WorkerPorts): Planted {
+function planWorker(name: string, what: string, change: NonNullable<Planted['worker']>): Planted {
   return { name, what, mode: 'stateless', worker: change };
 }
 
@@ -131,11 +131,19 @@ function acknowledgedAtCommit(ports: WorkerPorts): WorkerPorts {
 }
 
 /** A message that comes while its object is under way is acknowledged together with the one that began. */
-function joinedAfterFirstLook(ports: WorkerPorts): WorkerPorts {
+function joinedAfterFirstLook(
+  ports: WorkerPorts,
+  onGivenUp: (listener: (key: string) => void) => void,
+): WorkerPorts {
   const { messages, target } = ports;
   const holding = new Holding();
   const looked = new Set<string>();
   const joined = new Map<string, ReceivedMessage[]>();
+  const forget = (key: string): void => {
+    for (const { id } of holding.of(key)) holding.take(id);
+    joined.delete(key);
+  };
+  onGivenUp(forget);
   return {
     ...ports,
     target: override(target, {
@@ -149,6 +157,8 @@ function joinedAfterFirstLook(ports: WorkerPorts): WorkerPorts {
         const received = await messages.receive(request, signal);
         return received.filter((message) => {
           const key = keyOfBody(message.body);
+          // It is here again: the one that it joined came to no end.
+          if (joined.get(key)?.some(({ id }) => id === message.id) === true) forget(key);
           if (holding.of(key).length > 0 && looked.has(key)) {
             joined.set(key, [...(joined.get(key) ?? []), message]);
             return false;

@@ -6,7 +6,6 @@ import type { ObjectSource } from '../../src/core/object-source.ts';
 import type { ObjectTarget } from '../../src/core/object-target.ts';
 import type { MessageQueue } from '../../src/core/message-queue.ts';
 import type { RecheckPolicy } from '../../src/replication/recheck.ts';
-import type { Process } from './scheduler.ts';
 import type { TransferQueue } from '../../src/core/transfer-queue.ts';
 import type { MemorySource } from '../../src/stores/memory/memory-source.ts';
 import type { MemoryTarget } from '../../src/stores/memory/memory-target.ts';
@@ -46,8 +45,11 @@ export interface Planted {
   readonly queue?: (queue: TransferQueue, memories: Memories) => TransferQueue;
   /** Replaces the ports in front of the network of one process: what it calls takes its time. */
   readonly process?: (ports: Ports, memories: Memories) => Ports;
-  /** The same of one worker without a database. */
-  readonly worker?: (ports: WorkerPorts, process: Process) => WorkerPorts;
+  /**
+   * The same of one worker without a database. `onGivenUp` takes a listener for the keys whose messages the worker
+   * holds no more although they are not done.
+   */
+  readonly worker?: (ports: WorkerPorts, onGivenUp: (listener: (key: string) => void) => void) => WorkerPorts;
   /** Replaces what says after which effects the source is looked at again. */
   readonly recheck?: (learned: RecheckPolicy) => RecheckPolicy;
   readonly decide?: typeof decide;

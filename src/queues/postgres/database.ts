@@ -45,6 +45,9 @@ export class DatabaseUnavailable extends Error {
 
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 1_000;
+/** A plan is kept for this long: the table may have been empty when it was made. */
+const PLAN_MS = 5_000;
+const NEW_PLANS: Statement = { name: 'new-plans', text: 'DISCARD PLANS' };
 const BEGIN: Statement = { name: 'begin', text: 'BEGIN' };
 const COMMIT: Statement = { name: 'commit', text: 'COMMIT' };
 /** After the locks: what waited for them must not see an old time. */
@@ -67,6 +70,7 @@ interface DatabaseOptions {
 
 export class Database {
   readonly #options: DatabaseOptions;
+  readonly #plannedAtMs = new WeakMap<pg.PoolClient, number>();
   readonly #closing = new AbortController();
   #isClosed = false;
 
@@ -98,7 +102,7 @@ export class Database {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       this.#assertOpen();
       try {
-        return (await this.#options.pool.query<Columns>(toQuery(statement))).rows;
+        return await this.#askOnce(statement);
       } catch (error) {
         this.#assertOpen();
         if (!isPassingError(error)) throw error;
@@ -120,6 +124,18 @@ export class Database {
     await this.#options.pool.end();
   }
 
+  async #askOnce(statement: Statement): Promise<Answer> {
+    const client = await this.#options.pool.connect();
+    try {
+      const answers = await pipelined(client, [...this.#newPlans(client), statement]);
+      client.release();
+      return answers.at(-1)?.rows ?? [];
+    } catch (error) {
+      client.release(isConnectionError(error));
+      throw error;
+    }
+  }
+
   async #once<Result>({ reads, alwaysWrites, decide }: Transaction<Result>): Promise<Ended<Result>> {
     this.#assertOpen();
     let client: pg.PoolClient;
@@ -136,10 +152,11 @@ export class Database {
     try {
       const sentMs = this.#options.clock.monotonicMs();
       const moment = alwaysWrites ? MOMENT_OF_WRITING : MOMENT;
-      const answers = (await pipelined(client, [BEGIN, ...reads, moment])).map(({ rows }) => rows);
+      const begin = [...this.#newPlans(client), BEGIN];
+      const answers = (await pipelined(client, [...begin, ...reads, moment])).map(({ rows }) => rows);
       const told = answers.at(-1)?.[0] ?? {};
       const clock = clockAt(integer(told, 'now_ms'), sentMs);
-      read = { answers: answers.slice(1, -1), clock, xid: textOrNull(told, 'xid') };
+      read = { answers: answers.slice(begin.length, -1), clock, xid: textOrNull(told, 'xid') };
     } catch (error) {
       await giveBack(client, !isConnectionError(error));
       return { kind: 'failed', error };
@@ -151,6 +168,14 @@ export class Database {
       await giveBack(client, true);
       return { kind: 'refused', error };
     }
+  }
+
+  /** What has to be said before, where the plans of a connection are old. */
+  #newPlans(client: pg.PoolClient): Statement[] {
+    const nowMs = performance.now();
+    if (nowMs - (this.#plannedAtMs.get(client) ?? Number.NEGATIVE_INFINITY) < PLAN_MS) return [];
+    this.#plannedAtMs.set(client, nowMs);
+    return [NEW_PLANS];
   }
 
   /** Asks what became of a commit that nobody answered. Still unknown where time runs out. */
@@ -172,7 +197,7 @@ export class Database {
       values: [xid],
     };
     try {
-      const [found = {}] = (await this.#options.pool.query<Columns>(toQuery(statement))).rows;
+      const [found = {}] = await this.#askOnce(statement);
       const status = found['status'];
       return status === 'committed' || status === 'aborted' ? status : 'not known yet';
     } catch (error) {

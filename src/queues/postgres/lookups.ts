@@ -9,11 +9,21 @@ const T_COLUMNS = LIVE_COLUMNS.split(', ')
   .map((name) => `t.${name}`)
   .join(', ');
 const PLACES = 'json_to_recordset($1::json) AS k(source_bucket text, source_key text, rule_name text)';
-const AT_PLACE = (table: string): string =>
-  `${table}.source_bucket = k.source_bucket AND ${table}.source_key = k.source_key AND ${table}.rule_name = k.rule_name`;
+const AT_PLACE =
+  't.source_bucket = k.source_bucket AND t.source_key = k.source_key AND t.rule_name = k.rule_name';
 
 /** Rows are always locked in the order of their places, so that two transactions never wait for each other in a ring. */
 const LOCK_IN_ORDER = 'ORDER BY t.seq FOR UPDATE OF t';
+
+/**
+ * The newest row of history of a place, as a condition that only the index by key answers in its order: with plain
+ * equality, an index by rule alone would do as well, and walk through all of the rule.
+ */
+const NEWEST_AT = (place: string): string =>
+  `WHERE h.source_bucket = ${place}.source_bucket ` +
+  `AND (h.source_key, h.rule_name) >= (${place}.source_key, ${place}.rule_name) ` +
+  `AND (h.source_key, h.rule_name) <= (${place}.source_key, ${place}.rule_name) ` +
+  'ORDER BY h.source_key DESC, h.rule_name DESC, h.seq DESC LIMIT 1';
 
 const WAITING = "status IN ('queued', 'settling')";
 const NOW = '(SELECT now_ms FROM moment)';
@@ -58,11 +68,11 @@ const CLAIM =
   'UNION ALL SELECT * FROM small_live UNION ALL SELECT * FROM small_background) ' +
   `SELECT ${LIVE_COLUMNS.split(', ')
     .map((name) => (name === 'prior_receipt_seq' ? 'newest.proof_seq AS prior_receipt_seq' : `t.${name}`))
-    .join(', ')}, proof.receipt AS prior_receipt FROM found AS t ` +
+    .join(
+      ', ',
+    )}, (SELECT receipt FROM replicator_history WHERE seq = newest.proof_seq) AS prior_receipt FROM found AS t ` +
   'LEFT JOIN LATERAL (SELECT CASE WHEN h.receipt IS NULL THEN h.prior_receipt_seq ELSE h.seq END AS proof_seq ' +
-  'FROM replicator_history AS h WHERE h.source_bucket = t.source_bucket AND h.source_key = t.source_key ' +
-  'AND h.rule_name = t.rule_name ORDER BY h.seq DESC LIMIT 1) AS newest ON true ' +
-  'LEFT JOIN LATERAL (SELECT receipt FROM replicator_history WHERE seq = newest.proof_seq) AS proof ON true';
+  `FROM replicator_history AS h ${NEWEST_AT('t')}) AS newest ON true`;
 
 const NEXT_DUE = (lane: string, priority: string): string =>
   `(SELECT wake_at FROM replicator_transfers WHERE ${WAITING} AND lane = '${lane}' AND priority = '${priority}' ` +
@@ -72,7 +82,7 @@ const NEXT_DUE = (lane: string, priority: string): string =>
 export const LOOKUPS = {
   lockByIds: `SELECT ${T_COLUMNS} FROM replicator_transfers AS t WHERE t.id = ANY($1::uuid[]) ${LOCK_IN_ORDER}`,
   lockBySeqs: `SELECT ${T_COLUMNS} FROM replicator_transfers AS t WHERE t.seq = ANY($1::bigint[]) ${LOCK_IN_ORDER}`,
-  lockByPlaces: `SELECT ${T_COLUMNS} FROM ${PLACES} JOIN replicator_transfers AS t ON ${AT_PLACE('t')} ${LOCK_IN_ORDER}`,
+  lockByPlaces: `SELECT ${T_COLUMNS} FROM ${PLACES} JOIN replicator_transfers AS t ON ${AT_PLACE} ${LOCK_IN_ORDER}`,
   lockStaleUploads:
     `SELECT ${LIVE_COLUMNS} FROM replicator_transfers WHERE checkpoint IS NOT NULL AND status <> 'copying' ` +
     'AND updated_at < $1::bigint ORDER BY updated_at, seq LIMIT $2::bigint FOR UPDATE SKIP LOCKED',
@@ -84,7 +94,7 @@ export const LOOKUPS = {
   knownDeliveries: 'SELECT id FROM replicator_deliveries WHERE id = ANY($1::text[])',
   newestInHistory:
     `SELECT newest.* FROM ${PLACES}, LATERAL (SELECT ${HISTORY_COLUMNS} FROM replicator_history AS h ` +
-    `WHERE ${AT_PLACE('h')} ORDER BY h.seq DESC LIMIT 1) AS newest`,
+    `${NEWEST_AT('k')}) AS newest`,
   nextWake:
     'SELECT replicator_now_ms() AS now_ms, least(' +
     "(SELECT wake_at FROM replicator_transfers WHERE status = 'copying' ORDER BY wake_at, seq LIMIT 1), " +
