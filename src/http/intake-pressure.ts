@@ -23,7 +23,7 @@ export interface Turns {
 }
 
 /** The turns of this process. */
-export const PROCESS_TURNS: Turns = {
+const PROCESS_TURNS: Turns = {
   nowMs: () => performance.now(),
   onEnd: (callback) => void setImmediate(callback),
 };
