@@ -56,7 +56,7 @@ test('a burst of new connections is taken, a queue of them that does not empty i
   const shares: number[] = [];
   for (let tenth = 0; tenth < 20; tenth += 1) {
     let refused = 0;
-    for (let index = 0; index < 10; index += 1) refused += turn(16, 16, 10);
+    for (let index = 0; index < 10; index += 1) refused += turn(64, 16, 10);
     shares.push(refused / 160);
   }
   assert.deepEqual(shares.slice(0, 3), [0, 0, 0], 'a quarter of a second is a burst');
@@ -76,10 +76,10 @@ test('turns that are long, one after the other, are answered by refusing more an
 
 test('when the queue is empty again everything is taken, step by step, or at once after a pause', () => {
   const { turn, turns } = open();
-  for (let index = 0; index < 200; index += 1) turn(16, 16, 10);
+  for (let index = 0; index < 200; index += 1) turn(64, 16, 10);
   for (let index = 0; index < 100; index += 1) turn(3, 3, 10);
   assert.equal(turn(3, 80, 10), 0);
-  for (let index = 0; index < 200; index += 1) turn(16, 16, 10);
+  for (let index = 0; index < 200; index += 1) turn(64, 16, 10);
   turns.advance(1_001);
   assert.equal(turn(1, 80, 10), 0);
 });
@@ -87,6 +87,6 @@ test('when the queue is empty again everything is taken, step by step, or at onc
 test('kept connections alone, and few new ones, press nothing', () => {
   const { turn } = open();
   let refused = 0;
-  for (let index = 0; index < 500; index += 1) refused += turn(index % 12, 50, 20);
+  for (let index = 0; index < 500; index += 1) refused += turn(index % 32, 50, 20);
   assert.equal(refused, 0);
 });

@@ -3,7 +3,7 @@
 // for its end, and a turn takes one new connection from each listening socket.
 
 /** A turn with so many new connections left others waiting in the system's queue, where nobody sees them. */
-const FULL_TURN = 12;
+const FULL_TURN = 32;
 /** In a turn of so long everybody waits for longer than he should. */
 const LONG_TURN_MS = 200;
 /** A burst is taken; full or long turns for so long are answered by refusing a part of what comes. */
