@@ -256,7 +256,7 @@ test('a caller that hangs up while its changes wait for the disk gives nothing b
 });
 
 test('of what comes at once in one turn only so much is begun, the rest is told to come again', async (t) => {
-  const api = await openTestApi(t, { limits: { intakeTurnMs: 0 } });
+  const api = await openTestApi(t, { limits: { intakeTurnMs: 0.5 } });
   const sockets = Array.from({ length: 20 }, () => connect(api.port, '127.0.0.1').setEncoding('utf8'));
   t.after(() => sockets.forEach((socket) => socket.destroy()));
   const answerTo = async (socket: Socket, bytes: string): Promise<string> => {

@@ -7,6 +7,7 @@ import type { CallerQuota } from '../replication/caller-quota.ts';
 import type { IntakeGate, Refusal } from '../replication/intake-gate.ts';
 import { ConnectionShares } from './connection-shares.ts';
 import type { HttpApp, RouteDeps } from './http-deps.ts';
+import { IntakePressure } from './intake-pressure.ts';
 import { RequestProblem } from './problem.ts';
 
 const RETRY_AFTER_SEC = 5;
@@ -17,9 +18,10 @@ const FREE_IDLE_MS = 1_000;
 /** Adds the hooks. To be called after the guards: who is calling is asked first, which costs no memory. */
 export function registerAdmission(app: HttpApp, { gate, limits }: Pick<RouteDeps, 'gate' | 'limits'>): void {
   app.decorateRequest('bodyHold', null);
-  const turn = new IntakeTurn(limits.intakeTurnMs);
+  const pressure = new IntakePressure(limits.intakeTurnMs);
   app.addHook('onRequest', async (request, reply) => {
-    if (request.routeOptions.config.isIntake === true && turn.isUsedUp()) refuseIf(gate.turnUsedUp());
+    if (request.routeOptions.config.isIntake === true && pressure.mustRefuse())
+      refuseIf(gate.tooManyAtOnce());
     admit(gate, request, reply);
   });
   app.addHook('preParsing', async (request, _reply, payload) => {
@@ -36,25 +38,7 @@ export function registerAdmission(app: HttpApp, { gate, limits }: Pick<RouteDeps
     return payload.pipe(counter);
   });
   shareConnections(app, gate, limits.connections);
-}
-
-/** Knows how long the present turn has been busy with intake. */
-class IntakeTurn {
-  readonly #longestMs: number;
-  #beganMs: number | null = null;
-
-  constructor(longestMs: number) {
-    this.#longestMs = longestMs;
-  }
-
-  isUsedUp(): boolean {
-    const nowMs = performance.now();
-    if (this.#beganMs === null) {
-      this.#beganMs = nowMs;
-      setImmediate(() => (this.#beganMs = null));
-    }
-    return nowMs - this.#beganMs > this.#longestMs;
-  }
+  app.server.on('connection', () => pressure.connectionCame());
 }
 
 function admit(gate: IntakeGate, request: FastifyRequest, reply: FastifyReply): void {

@@ -51,6 +51,26 @@ test('a port that somebody has is refused, whether it is shared or not', async (
   );
 });
 
+test('where a port cannot be shared, one socket takes all connections', async (t) => {
+  const app = fastify();
+  app.get('/', async () => 'ok');
+  const listen = app.listen.bind(app);
+  let asked = 0;
+  const unable = {
+    server: app.server,
+    close: async () => app.close(),
+    listen: async (place: object) => {
+      asked += 1;
+      if ('reusePort' in place) throw Object.assign(new Error('not here'), { code: 'ENOTSUP' });
+      return listen(place);
+    },
+  };
+  const port = new ApiPort(unable);
+  t.after(async () => port.close());
+  const url = await port.open({ host: '127.0.0.1', port: 0 });
+  assert.deepEqual([asked, await get(url)], [2, 200]);
+});
+
 test('closing answers what is under way on every connection, ends idle ones, and then nobody is answered', async (t) => {
   const gate = Promise.withResolvers<void>();
   let waiting = 0;

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer, type ListenOptions, type Server } from 
 import type { HttpApp } from './http-deps.ts';
 
 /** Connections that one turn may take. */
-const ACCEPTORS = 16;
+const ACCEPTORS = 64;
 /**
  * New connections that wait until the process has time for them; the system takes what it allows of it. One that finds
  * no place is tried again by its sender after a second, and then after longer and longer.

@@ -27,7 +27,7 @@ export interface IntakeLimits {
 const DEFAULT_INTAKE_LIMITS: IntakeLimits = {
   requests: 2_000,
   bodyBytes: 64 * 1024 * 1024,
-  waitingChanges: 10_000,
+  waitingChanges: 5_000,
 };
 
 /** What callers may hold together that are not known before their body was read: strangers must not take everything. */
@@ -136,7 +136,7 @@ export class IntakeGate {
   }
 
   /** More requests came at once than can be answered soon: this one is told to come again before any work for it. */
-  turnUsedUp(): Refusal {
+  tooManyAtOnce(): Refusal {
     return this.#refuse('requests', 'More requests came at once than can be answered within a second.');
   }
 

@@ -1,5 +1,5 @@
 // Measures how long the service takes to answer a pusher while another caller floods it: over kept connections, as proxies
-// have them, and over new ones; without a limit for each caller and with the default one. npm run measure:intake -- [--seconds 15] [--connections 2500] [--changes 10]
+// have them, and over new ones; without a limit for each caller and with the default one. npm run measure:intake -- [--seconds 15] [--connections 1000] [--changes 10] [--only kept|new]
 // Ends with exit code 1 where one of a hundred answers to the pusher took a second or longer.
 //
 // The real service on loopback, its stores unreachable: the whole process is there for the intake. The flood comes from a
@@ -21,8 +21,9 @@ import type { FloodOrder, FloodReport } from './flood.ts';
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '15' },
-    connections: { type: 'string', default: '2500' },
+    connections: { type: 'string', default: '1000' },
     changes: { type: 'string', default: '10' },
+    only: { type: 'string', default: 'both' },
   },
 });
 const LIMIT_MS = 1_000;
@@ -30,6 +31,11 @@ const PUSH_EVERY_MS = 20;
 const MAX_DOCUMENTS = 100_000;
 const PUSHER_KEY = 'rpl_pusher_measured';
 const FLOOD_KEY = 'rpl_flood_measured';
+const WAYS = new Map([
+  ['both', [true, false]],
+  ['kept', [true]],
+  ['new', [false]],
+]);
 const LIMITS = [
   ['no limit for a caller', { CALLER_RATE_LIMIT: '0' }],
   ['the default limit', {}],
@@ -45,7 +51,7 @@ const order = {
 console.log(
   `${order.connections} connections flood for ${order.seconds} s with ${order.changesPerDocument} changes a document; a pusher calls every ${PUSH_EVERY_MS} ms`,
 );
-for (const keepsConnections of [true, false])
+for (const keepsConnections of WAYS.get(values.only) ?? [])
   for (const [what, settings] of LIMITS) {
     console.log(`\n${keepsConnections ? 'kept' : 'new'} connections, ${what}:`);
     if ((await measure(settings, keepsConnections)) >= LIMIT_MS) process.exitCode = 1;
