@@ -84,6 +84,8 @@ export interface CliDeps {
   readonly openDoctor: () => Promise<DoctorParts & AsyncDisposable>;
   /** Runs the service until it is stopped. */
   readonly serve: () => Promise<unknown>;
+  /** Runs a worker without a database until it is stopped. */
+  readonly work: () => Promise<unknown>;
 }
 
 /** A command tells by this how it ended; without it, it ended well. */

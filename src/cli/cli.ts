@@ -68,6 +68,18 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
     .action(async () => {
       await deps.serve();
     });
+  program
+    .command('worker')
+    .description('copy straight from the messages of a queue, without a database, until it is stopped')
+    .addOption(
+      new Option('--from <queue>', 'where the messages are: sqs is SQS_QUEUE_URL')
+        .choices(['sqs'])
+        .makeOptionMandatory(),
+    )
+    .addHelpText('after', '\nAny number of them may share one queue. Set PORT for health and metrics.')
+    .action(async () => {
+      await deps.work();
+    });
   const config = program.command('config').description('look at the configuration');
   config
     .command('print')

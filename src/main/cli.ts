@@ -32,6 +32,7 @@ const exitCode = await runCli({
   openSetup: async (profile) => (await import('../open-setup.ts')).openSetup(await ownParts(), profile),
   openDoctor: async () => (await import('../open-doctor.ts')).openDoctor(await ownParts()),
   serve: async () => (await import('./run-service.ts')).runService(),
+  work: async () => (await import('./run-worker.ts')).runWorker(),
 });
 // The service sets its own.
 process.exitCode ??= exitCode;

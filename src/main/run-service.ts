@@ -5,6 +5,7 @@ import { loadConfig } from '../config/load-config.ts';
 import { formatProblems, formatWarnings } from '../config/problem.ts';
 import { resolveSecrets } from '../resolve-secrets.ts';
 import { readMachine } from './machine.ts';
+import { runUntilStopped } from './run-until-stopped.ts';
 
 /** Runs the service until a signal; sets the exit code: 2 for a wrong configuration, 1 where it cannot start. */
 export async function runService(): Promise<void> {
@@ -15,29 +16,14 @@ export async function runService(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const stopped = new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
-  try {
-    const { config, secrets } = loaded;
-    const app = await openApp({
+  const { config, secrets } = loaded;
+  await runUntilStopped('service', () =>
+    openApp({
       config,
       secrets,
       version: packageJson.version,
       write: (text) => process.stdout.write(text),
       isColored: process.stdout.isTTY,
-    });
-    await stopped;
-    await app.close();
-  } catch (error) {
-    process.stderr.write(`The service cannot run: ${whatFailed(error)}\n`);
-    process.exitCode = 1;
-  }
-}
-
-function whatFailed(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const isTaken = 'code' in error && error.code === 'EADDRINUSE';
-  return isTaken ? `${error.message}. Another process listens there: stop it, or set PORT` : error.message;
+    }),
+  );
 }

@@ -71,7 +71,9 @@ function readable(connectionString: string): string {
   try {
     return new pg.Client({ connectionString }) && connectionString;
   } catch (error) {
-    throw new Error(`DATABASE_URL cannot be used: ${reasonOf(error)}. Correct its parameters`, { cause: error });
+    throw new Error(`DATABASE_URL cannot be used: ${reasonOf(error)}. Correct its parameters`, {
+      cause: error,
+    });
   }
 }
 
