@@ -78,9 +78,12 @@ export async function startService(options: {
   readonly onSpawned?: (pid: number) => void;
   /** A program that starts the service in its turn, and its arguments; `pid` is then that program's. */
   readonly startedBy?: readonly string[];
+  /** Arguments of the command `replicator` that start it, instead of what `npm start` runs. */
+  readonly command?: readonly string[];
 }): Promise<ServiceProcess> {
-  const { settings, port, apiKey, folder, onLog, onSpawned, startedBy = [] } = options;
-  const [command = process.execPath, ...args] = [...startedBy, process.execPath, ...startArguments()];
+  const { settings, port, apiKey, folder, onLog, onSpawned, startedBy = [], command: asked } = options;
+  const own = asked === undefined ? startArguments() : [join(ROOT, 'src/main/cli.ts'), ...asked];
+  const [command = process.execPath, ...args] = [...startedBy, process.execPath, ...own];
   const child = spawn(command, args, {
     cwd: folder,
     env: { PATH: process.env['PATH'], PORT: String(port), ...settings },
