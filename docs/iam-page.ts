@@ -13,16 +13,16 @@ import {
 /** The policies, in the order of the page, with what has to be said beside the statements. */
 const POLICIES: Readonly<Record<Shell, { readonly title: string; readonly note: string }>> = {
   service: {
-    title: 'The service, told by HTTP (by the forwarding function, SNS, EventBridge or your own calls)',
-    note: 'It never lists or creates buckets, and never writes to the source.',
+    title: 'The service over HTTP',
+    note: 'Changes are handed to it by the forwarding function, SNS, EventBridge or your own calls. It never lists or creates buckets, and never writes to the source.',
   },
   service_sqs: {
-    title: 'The service, taking messages from a queue (`SQS_QUEUE_URL`)',
-    note: 'A queue that is encrypted with a KMS key of yours also needs `kms:Decrypt` on that key.',
+    title: 'The service with a queue',
+    note: 'It takes the messages of `SQS_QUEUE_URL` itself. A queue that is encrypted with a KMS key of yours also needs `kms:Decrypt` on that key.',
   },
   worker: {
-    title: 'The stateless worker (`replicator worker --from sqs`)',
-    note: 'It has no database: what it has to look at again later, it sends to the queue itself. With an encrypted queue it also needs `kms:Decrypt` and `kms:GenerateDataKey` on its key.',
+    title: 'The stateless worker',
+    note: '`replicator worker --from sqs`. It has no database: what it has to look at again later, it sends to the queue itself. With an encrypted queue it also needs `kms:Decrypt` and `kms:GenerateDataKey` on its key.',
   },
   lambda_forward: {
     title: 'The forwarding function',
@@ -59,7 +59,7 @@ function forAws(): string {
 
 This page is written by \`npm run docs\` from \`src/doctor/permissions.ts\`; change the table there.
 
-The smallest set for each thing that runs, each permission with the request that needs it. \`npm run -s replicator -- doctor\` tries them, one after the other, and names what is missing with its fix: [operations.md](operations.md#is-everything-set-up).
+The smallest set for each thing that runs, each permission with the request that needs it. \`replicator doctor\` tries them, one after the other, and names what is missing with its fix: [operations.md](operations.md#is-everything-set-up).
 
 ## AWS
 

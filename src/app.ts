@@ -9,6 +9,7 @@ import type { Rule } from './core/rule.ts';
 import type { QueueStorage } from './core/queue-storage.ts';
 import type { StoreState } from './core/store-state.ts';
 import type { TransferQueue } from './core/transfer-queue.ts';
+import { ApiPort } from './http/api-port.ts';
 import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
 import { openAlerts } from './open-alerts.ts';
@@ -55,16 +56,23 @@ export interface App {
   close(): Promise<void>;
 }
 
+/**
+ * What a process does of the service: everything; `intake`: it takes changes, answers the API and leaves the attempts
+ * to others on the same database; `attempts`: it works, and polls no message queue.
+ */
+export type ServicePart = 'all' | 'intake' | 'attempts';
+
 /** Opens the service. Throws, with everything closed again, where a part cannot be opened; the message says which. */
 export async function openApp(options: {
   readonly config: Config;
   readonly secrets: Secrets;
+  readonly part: ServicePart;
   readonly version: string;
   /** Takes finished log lines. */
   readonly write: (text: string) => unknown;
   readonly isColored: boolean;
 }): Promise<App> {
-  const { config, secrets, version, write, isColored } = options;
+  const { config, secrets, part, version, write, isColored } = options;
   const logger = createLogger({ ...config.log, write, isColored });
   const metrics = createMetrics({ version, clock });
   const tally = new LagTally({ clock, objectiveMs: config.lagObjectiveMs });
@@ -96,20 +104,23 @@ export async function openApp(options: {
   metrics.watchStores(storeStates);
   const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
   const acceptChanges = createIntake({ rules, queue, happenings });
-  const sqs = await openSqsIntake({ ...told, credentials, acceptChanges }, opened);
+  const sqs = await openSqsIntake(
+    { ...told, credentials, acceptChanges, isPolled: part !== 'attempts' },
+    opened,
+  );
   const messageQueueTrouble = () => sqs.state()?.trouble ?? null;
   const alerts = openAlerts({ ...told, storeStates, messageQueueTrouble }, opened);
-  worker.start();
-  const server = createServer(config, { ...told, runs, alerts, storeStates, sqs, acceptChanges });
+  if (part !== 'intake') worker.start();
+  const port = new ApiPort(createServer(config, { ...told, runs, alerts, storeStates, sqs, acceptChanges }));
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(async () => {
     const { shutdownGraceMs } = config;
-    await Promise.all([closeServer(server, config), worker.stop(shutdownGraceMs), sqs.stop(shutdownGraceMs)]);
+    await Promise.all([closePort(port, config), worker.stop(shutdownGraceMs), sqs.stop(shutdownGraceMs)]);
   });
-  const url = await server.listen({ host: config.http.host, port: config.http.port });
+  const url = await port.open(config.http);
   sqs.start();
   logger.info(
-    { url, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
+    { url, part, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
     'ready: the service accepts changes',
   );
   return runningApp({ url, logger, graceMs: config.shutdownGraceMs, opened: opened.move() });
@@ -249,19 +260,20 @@ function createServer(
     messageIntake: () => sqs.state(),
     logger,
     ...openBodyProofs(config, parts.secrets),
-    quota: new CallerQuota(config.intake.callerRatePerSec, clock),
+    // Where nobody shows a key, all are one caller.
+    quota: new CallerQuota(auth.kind === 'keys' ? config.intake.callerRatePerSec : null, clock),
     limits: { connections: config.http.maxConnections },
   });
 }
 
 /** Stops listening at once; connections that are still busy after a few seconds are cut. */
-async function closeServer(server: HttpApp, config: Config): Promise<void> {
+async function closePort(port: ApiPort, config: Config): Promise<void> {
   const isClosed = new AbortController();
   const cut = clock
     .sleep(Math.min(CLOSE_CONNECTIONS_MS, config.shutdownGraceMs), isClosed.signal)
-    .then(() => server.server.closeAllConnections())
+    .then(() => port.cutConnections())
     .catch(() => {});
-  await server.close();
+  await port.close();
   isClosed.abort();
   await cut;
 }

@@ -6,6 +6,8 @@ import { openNotificationStore } from './aws/notification-store.ts';
 import { openSourceBucketAccess } from './aws/source-bucket.ts';
 import type { CredentialsProvider } from './aws/credentials.ts';
 import type { Config } from './config/config.ts';
+import type { CallerIdentity } from './core/bucket-access.ts';
+import { Fault } from './core/faults.ts';
 import type { DoctorParts } from './doctor/doctor-parts.ts';
 import { openSqsMessageQueue } from './messages/sqs/sqs-message-queue.ts';
 import { openS3Calls } from './open-s3-calls.ts';
@@ -43,7 +45,7 @@ export async function openDoctor(
     rules: config.rules,
     clock,
     newId: randomUUID,
-    callerIdentity: async (signal) => askCallerIdentity({ region, endpoint, credentials }, signal),
+    callerIdentity: async (signal) => askIdentity({ region, endpoint, credentials }, signal),
     source: {
       name: endpoint ?? `Amazon S3 in ${region}`,
       origin: endpoint ?? s3Origin(region),
@@ -62,6 +64,21 @@ export async function openDoctor(
     queue,
     [Symbol.asyncDispose]: async () => all.disposeAsync(),
   };
+}
+
+async function askIdentity(
+  options: Parameters<typeof askCallerIdentity>[0],
+  signal: AbortSignal,
+): Promise<CallerIdentity> {
+  const { endpoint } = options;
+  try {
+    return await askCallerIdentity(options, signal);
+  } catch (error) {
+    // Another provider's refusal may only say that it has no such service.
+    if (endpoint === null || !(error instanceof Fault) || error.code === 'credentials_unavailable')
+      throw error;
+    return { kind: 'unknown', reason: `${endpoint} tells no identity` };
+  }
 }
 
 async function openQueue(

@@ -46,21 +46,29 @@ export function openGoogleTokens({ config, secrets, clock }: StoresRequest): Acc
   return googleAccessToken(googleCredentialsOf(secrets), clock);
 }
 
-/** How the target is reached, for the driver and for the looks at its buckets. */
-export function targetOptions(request: StoresRequest, connections: number): GcsTargetOptions {
+/**
+ * How the target is reached, for the driver and for the looks at its buckets. `tokens`: those of `openGoogleTokens` where
+ * they are to outlive what is opened with them.
+ */
+export function targetOptions(
+  request: StoresRequest,
+  connections: number,
+  tokens = openGoogleTokens(request),
+): GcsTargetOptions {
   return {
     endpoint: request.config.target.endpoint,
-    accessToken: openGoogleTokens(request),
+    accessToken: tokens,
     clock: request.clock,
     timeouts: TARGET_TIMEOUTS,
     connections,
   };
 }
 
-/** The target, with at most so many connections. */
+/** The target, with at most so many connections. `tokens` as for `targetOptions`. */
 export async function openTarget(
   request: StoresRequest,
   connections: number,
+  tokens?: AccessTokens | null,
 ): Promise<Awaited<ReturnType<typeof openGcsTarget>>> {
-  return openGcsTarget(targetOptions(request, connections));
+  return openGcsTarget(targetOptions(request, connections, tokens));
 }

@@ -103,11 +103,15 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'open-s3-calls.ts': ['core', 'aws', 'stores', 'open-stores.ts'],
   'open-setup.ts': ['aws', 'setup', 'open-s3-calls.ts', 'open-stores.ts'],
   'open-body-proofs.ts': ['core', 'aws', 'system-clock.ts', 'triggers', 'http', 'config'],
+  'open-shell-brake.ts': ['core', 'replication', 'queues', 'config'],
   'open-replicate-function.ts': [
     'core',
     'replication',
     'system-clock.ts',
+    'open-shell-brake.ts',
     'open-stores.ts',
+    'aws',
+    'google',
     'checksums',
     'messages',
     'triggers',
@@ -115,6 +119,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'config',
   ],
   'open-doctor.ts': [
+    'core',
     'aws',
     'config',
     'doctor',

@@ -37,8 +37,8 @@ const MAIN_FILE = 'index.mjs';
 /** Packages that are CommonJS ask for Node's own modules by `require`, which an ES module has not by itself. */
 const REQUIRE_FOR_PACKAGES =
   "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);";
-/** What a package asks for in a `try`, and does without: colours of a terminal. */
-const DISPENSABLE: ReadonlySet<string> = new Set(['supports-color']);
+/** What packages ask for in a `try`, or for somebody who wants it: colours of a terminal, another client of PostgreSQL. */
+const DISPENSABLE: ReadonlySet<string> = new Set(['supports-color', 'pg-native']);
 
 /** Builds `NAME/index.mjs` and `NAME.zip` below `outDir`. Throws where the bundle is too large or not alone. */
 export async function bundleFunction(plan: FunctionPlan, outDir: string): Promise<BuiltFunction> {

@@ -2,7 +2,7 @@
 // credentials themselves.
 import type { CallerIdentity } from '../core/bucket-access.ts';
 import { Fault, type FaultCode } from '../core/faults.ts';
-import type { CredentialsProvider } from './credentials.ts';
+import { awsIdentity, type CredentialsProvider } from './credentials.ts';
 
 const REFUSALS: Readonly<Record<string, FaultCode>> = {
   InvalidClientTokenId: 'credentials_invalid',
@@ -33,12 +33,12 @@ export async function askCallerIdentity(
 ): Promise<CallerIdentity> {
   const { region, endpoint, credentials } = options;
   signal.throwIfAborted();
-  const { accessKeyId, secretAccessKey, sessionToken } = await credentials();
+  const keys = await credentials();
   const sdk = await import('@aws-sdk/client-sts');
   const client = new sdk.STSClient({
     region,
     ...(endpoint === null ? {} : { endpoint }),
-    credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
+    credentials: awsIdentity(keys),
     maxAttempts: 1,
     requestHandler: { connectionTimeout: TIMEOUT_MS, requestTimeout: TIMEOUT_MS },
   });
@@ -51,8 +51,6 @@ export async function askCallerIdentity(
   } catch (error) {
     signal.throwIfAborted();
     const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
-    // Another provider's refusal may only say that it has no such service.
-    if (endpoint !== null) return { kind: 'unknown', reason: `${endpoint} tells no identity` };
     const code = REFUSALS[name];
     if (code === undefined) return { kind: 'unknown', reason: reasonOf(error) };
     const isLate = code === 'credentials_invalid' && /expired|not yet current/i.test(message);

@@ -1,8 +1,8 @@
 // Calls to S3 beside the data path, through the SDK: opened late, because nothing of a running service needs them. A
 // refusal becomes the fault that the caller's translator makes of it, so that S3 is understood in one place only.
-import type { S3Client } from '@aws-sdk/client-s3';
+import type * as S3Sdk from '@aws-sdk/client-s3';
 import type { Fault } from '../core/faults.ts';
-import type { CredentialsProvider } from './credentials.ts';
+import { awsIdentity, type CredentialsProvider } from './credentials.ts';
 
 /** What S3 answered instead of a success. */
 export interface S3Refusal {
@@ -42,28 +42,23 @@ export interface S3CallsOptions {
   readonly translator: S3Translator;
 }
 
-type Sdk = typeof import('@aws-sdk/client-s3');
-
 const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 /** The open client and what all its calls share. */
 export class S3Calls {
   readonly #options: S3CallsOptions;
-  readonly #client: S3Client;
-  readonly sdk: Sdk;
+  readonly #client: S3Sdk.S3Client;
+  readonly sdk: typeof S3Sdk;
 
-  private constructor(options: S3CallsOptions, sdk: Sdk) {
+  private constructor(options: S3CallsOptions, sdk: typeof S3Sdk) {
     const { region, endpoint, credentials } = options;
     this.#options = options;
     this.sdk = sdk;
     this.#client = new sdk.S3Client({
       region,
       ...(endpoint === null ? {} : { endpoint, forcePathStyle: true }),
-      credentials: async () => {
-        const { accessKeyId, secretAccessKey, sessionToken } = await credentials();
-        return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
-      },
+      credentials: async () => awsIdentity(await credentials()),
       // A write that was sent twice could undo what somebody else wrote in between.
       maxAttempts: 1,
       requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
@@ -84,7 +79,7 @@ export class S3Calls {
   /** Sends one call. `onRefusal` may make an answer of a refusal; where it answers null the fault is thrown. */
   async ask<Answer>(
     subject: S3CallSubject,
-    send: (client: S3Client, options: { readonly abortSignal: AbortSignal }) => Promise<Answer>,
+    send: (client: S3Sdk.S3Client, options: { readonly abortSignal: AbortSignal }) => Promise<Answer>,
     signal: AbortSignal,
     onRefusal: (refusal: S3Refusal) => Answer | null = () => null,
   ): Promise<Answer> {
@@ -107,7 +102,7 @@ export class S3Calls {
 }
 
 /** An answer with an error status; null where the SDK could not read a success, which is no answer of S3. */
-function refusalOf(error: InstanceType<Sdk['S3ServiceException']>): S3Refusal | null {
+function refusalOf(error: S3Sdk.S3ServiceException): S3Refusal | null {
   const status = error.$response?.statusCode ?? error.$metadata.httpStatusCode ?? 0;
   if (status < 300) return null;
   const headers = error.$response?.headers ?? {};

@@ -10,6 +10,7 @@ import {
 } from '../setup/notification-plan.ts';
 import { reachOf } from '../setup/notification-reach.ts';
 import type { BucketRun } from '../setup/notification-run.ts';
+import { isOwnEntry } from '../setup/wanted-notifications.ts';
 import type { TextSink } from './cli-deps.ts';
 import { printLine, printTable, safeText } from './output.ts';
 
@@ -33,7 +34,7 @@ export function describeRun(run: BucketRun, about: About, sink: TextSink): void 
   printLine(sink, `s3://${safeText(run.bucket)} (${run.ruleNames.map(safeText).join(', ')})`);
   if (run.kind === 'failed') {
     printLine(sink, `  failed: ${safeText(run.fault.message)}`);
-    printLine(sink, `  ${fixOfFault(run.fault)}`);
+    printLine(sink, `  ${safeText(fixOfFault(run.fault))}`);
     return;
   }
   const rows = rowsOf(run.plan);
@@ -130,7 +131,7 @@ function refusalOf(
 ): { readonly foreign: readonly string[]; readonly advice: readonly PermissionAdvice[] } {
   const by = run.applied?.kind === 'refused' ? run.applied.by : null;
   if (by?.kind !== 'destination') return { foreign: [], advice: [] };
-  const ours = run.plan.added;
+  const ours = run.plan.after.entries.filter(isOwnEntry);
   const named = by.refused.map(({ arn }) => arn);
   const destinations = new Map(
     ours

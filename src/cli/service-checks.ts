@@ -2,6 +2,7 @@
 // over test event is all that is sent: the service knows and ignores it.
 import { z } from 'zod';
 import { type CheckResult, failed, ok, skipped, warning } from '../doctor/check-result.ts';
+import type { ServiceStory } from '../doctor/whole-way.ts';
 import type { ObjectLocation } from '../core/object.ts';
 import type { CliDeps } from './cli-deps.ts';
 import { CliFailure } from './exit-codes.ts';
@@ -9,6 +10,7 @@ import { type CallService, connectToService, LOOK, readAnswer } from './service-
 
 const TIMEOUT_MS = 10_000;
 const NAME = 'service';
+const LOOK_AT_LOG = 'Look at the log of the service.';
 
 /** As S3 sends it to a queue when notifications are set up. */
 const TEST_EVENT = { Service: 'Amazon S3', Event: 's3:TestEvent' };
@@ -25,7 +27,7 @@ export async function checkService(deps: CliDeps, isNamed: boolean): Promise<rea
     const isNobody = error.code === 'service_unreachable' && !isNamed;
     const verdict = isNobody
       ? skipped(`${error.message} REPLICATOR_URL does not say that there has to be one`)
-      : failed(error.message, error.remedy ?? 'Look at the log of the service.');
+      : failed(error.message, error.remedy ?? LOOK_AT_LOG, error.code);
     return [{ ...subject, ...verdict }];
   }
   return [{ ...subject, ...ok('answers, and can store changes') }, ...(await checkKey(call))];
@@ -61,10 +63,13 @@ async function tryCall(
     return { ...subject, ...ok(await run()) };
   } catch (error) {
     if (!(error instanceof CliFailure)) throw error;
-    const remedy = error.remedy ?? 'Look at the log of the service.';
+    const remedy = error.remedy ?? LOOK_AT_LOG;
     // A key of one scope is enough for who needs no other.
-    const verdict = error.code === 'insufficient_scope' ? warning : failed;
-    return { ...subject, ...verdict(error.message, remedy) };
+    const isEnough = error.code === 'insufficient_scope';
+    return {
+      ...subject,
+      ...(isEnough ? warning(error.message, remedy) : failed(error.message, remedy, error.code)),
+    };
   }
 }
 
@@ -83,17 +88,22 @@ const Story = z.object({
 });
 
 /** What a running service knows of an object; null where none can be asked. */
-export async function askForStory(deps: CliDeps, { bucket, key }: ObjectLocation): Promise<string | null> {
+export async function askForStory(
+  deps: CliDeps,
+  { bucket, key }: ObjectLocation,
+): Promise<ServiceStory | null> {
   const path = `/v1/objects/explain?bucket=${encodeURIComponent(bucket)}&key=${encodeURIComponent(key)}`;
   try {
     const answer = await connectToService(deps)({ ...LOOK, path, timeoutMs: TIMEOUT_MS });
     const story = readAnswer(Story, answer);
-    if (story.reason !== undefined) return story.reason;
+    if (story.reason !== undefined) return { said: story.reason, isFinal: false };
     const transfers = story.rules.flatMap((rule) => rule.transfers);
     const [newest] = transfers;
-    if (newest === undefined) return 'it was never told of this object';
+    if (newest === undefined) return { said: 'it was never told of this object', isFinal: false };
     const { status, fault } = newest;
-    return fault === undefined ? `the transfer is ${status}` : `${status}, ${fault.code}: ${fault.remedy}`;
+    const said =
+      fault === undefined ? `the transfer is ${status}` : `${status}, ${fault.code}: ${fault.remedy}`;
+    return { said, isFinal: status === 'parked' };
   } catch (error) {
     if (error instanceof CliFailure) return null;
     throw error;

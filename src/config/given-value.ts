@@ -3,7 +3,7 @@ import { isSecretReference, parseSecretReference, type SecretReference } from '.
 import { openPart, type SettingOrigin, showFound } from './problem.ts';
 import { MASK, type Secret } from './secrets.ts';
 import type { Setting } from './setting.ts';
-import { type Parsed, refuse, splitList } from './setting-parsers.ts';
+import { splitList } from './setting-parsers.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -56,28 +56,42 @@ export function readableReferences(
   });
 }
 
-/** The text with every reference replaced by what was read for it, or the first thing that is wrong with one. */
+/** One reference that leads to nothing, and why. */
+export interface FailedReference {
+  readonly text: string;
+  readonly reason: string;
+  readonly fix: string;
+}
+
+/** The text with every reference replaced by what was read for it, or everything that is wrong with them. */
 export function withoutReferences(
   text: string,
   setting: Setting<unknown>,
   answers: SecretAnswers,
-): Parsed<string> & { readonly reference?: string } {
+):
+  | { readonly ok: true; readonly text: string }
+  | { readonly ok: false; readonly failed: readonly FailedReference[] } {
   const parts: string[] = [];
+  const failed: FailedReference[] = [];
   for (const part of partsOf(text, setting)) {
     const parsed = parseSecretReference(part);
     if (parsed === null) {
       parts.push(part);
       continue;
     }
-    if (!parsed.ok) return { ...parsed, reference: part };
-    const answer = answers.get(part);
-    if (answer === undefined)
-      return { ...refuse('is a reference that was not read', 'write the value itself'), reference: part };
-    if (!answer.ok) return { ...answer, reference: part };
-    parts.push(answer.value.reveal().trim());
+    const answer = parsed.ok ? (answers.get(part) ?? UNREAD) : parsed;
+    if (answer.ok) parts.push(answer.value.reveal().trim());
+    else failed.push({ text: part, reason: answer.reason, fix: answer.fix });
   }
-  return { ok: true, value: parts.join(',') };
+  return failed.length === 0 ? { ok: true, text: parts.join(',') } : { ok: false, failed };
 }
+
+/** Where the step that reads them was left out. */
+const UNREAD = {
+  ok: false,
+  reason: 'is a reference that was not read',
+  fix: 'write the value itself',
+} as const;
 
 /** Only lists have more than one part. */
 function partsOf(text: string, setting: Setting<unknown>): readonly string[] {

@@ -112,7 +112,7 @@ test('what speaks for SNS may have an address of its own, and plain http leaves 
 });
 
 test('one caller has a quota, unless that is switched off', () => {
-  assert.equal(valid({}).config.intake.callerRatePerSec, 2_000);
+  assert.equal(valid({}).config.intake.callerRatePerSec, 5_000);
   assert.equal(valid({ CALLER_RATE_LIMIT: '5' }).config.intake.callerRatePerSec, 5);
   assert.equal(valid({ CALLER_RATE_LIMIT: '0' }).config.intake.callerRatePerSec, null);
 });

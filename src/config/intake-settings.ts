@@ -80,6 +80,12 @@ export const INTAKE_SETTINGS = {
     example: 'http://127.0.0.1:9002',
     isUrl: true,
   }),
+  SQS_VISIBILITY_SEC: withDefault(wholeNumber(12, 3600), 120, {
+    section: 'intake',
+    help: 'Seconds for which "replicator worker --from sqs" hides a message, again and again while it works on it. So long after a worker died its messages are received by others.',
+    defaultText: '120',
+    example: '120',
+  }),
   SNS_TOPIC_ARNS: withDefault(topicArns, [], {
     section: 'intake',
     help: 'Topics of Amazon SNS whose HTTPS deliveries to /v1/events are accepted, each after its signature was checked. A list, separated by commas. Subscriptions of these topics are confirmed, of no others.',
@@ -101,10 +107,10 @@ export const INTAKE_SETTINGS = {
     isSecret: true,
     isList: true,
   }),
-  CALLER_RATE_LIMIT: withDefault(wholeNumber(0, 1_000_000), 2_000, {
+  CALLER_RATE_LIMIT: withDefault(wholeNumber(0, 1_000_000), 5_000, {
     section: 'intake',
-    help: 'Changes per second that one caller (an API key, the signed calls, an SNS topic) may hand over in the long run; what it did not use within a minute may come at once. Beyond it the answer is 429 with Retry-After. 0: no limit.',
-    defaultText: '2000',
+    help: 'Changes per second that one caller (an API key, the signed calls, an SNS topic) may hand over in the long run; what it did not use within 20 seconds may come at once. Beyond it the answer is 429 with Retry-After. Counts where callers show keys or sign. 0: no limit.',
+    defaultText: '5000',
     example: '500',
   }),
   AWS_ROLE_ARN: optional(roleArn, {

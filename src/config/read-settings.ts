@@ -1,6 +1,7 @@
 // Reads every setting of the table from the environment and the .env file. All problems are collected, none stops
 // the reading; what the settings mean together is decided in config.ts.
 import { isSecretReference } from '../core/secret-reference.ts';
+import { isVariableName } from './env-file.ts';
 import {
   type Environment,
   findGiven,
@@ -12,10 +13,9 @@ import {
   withoutReferences,
 } from './given-value.ts';
 import { nearestName } from './nearest-name.ts';
-import { isVariableName } from './env-file.ts';
 import { type ConfigProblem, type ConfigWarning, type SettingOrigin, showFound } from './problem.ts';
 import type { Setting } from './setting.ts';
-import { type Parsed, refuse } from './setting-parsers.ts';
+import { refuse } from './setting-parsers.ts';
 import { READ_ELSEWHERE, type SettingName, settingNames, SETTINGS } from './settings.ts';
 
 type SettingValues = {
@@ -67,13 +67,10 @@ export function readSettings(
       report.push({ name, shown: setting.defaultText, origin: 'default', usedName: null });
       continue;
     }
-    const { parsed, found } = parseGiven(given, setting, answers);
+    const parsed = parseGiven(given, setting, answers);
     const conflict = aliasConflict(setting, given);
     if (conflict !== null) problems.push(conflict);
-    if (!parsed.ok) {
-      const { reason, fix } = parsed;
-      problems.push({ setting: given.name, found, reason, fix });
-    }
+    if (!parsed.ok) problems.push(...parsed.problems);
     if (!parsed.ok || conflict !== null) failed.add(name);
     if (referencesIn(given.text, setting).length > 0) referred.set(name, given.text);
     values[name] = parsed.ok ? parsed.value : setting.fallback;
@@ -84,28 +81,48 @@ export function readSettings(
   return { values: complete, failed, referred, report, problems, warnings: strangers(env, envFile) };
 }
 
-/** The value, or what is wrong with it and what was found instead. */
+/** The value, or what is wrong with it: one thing, or one for each reference that leads to nothing. */
 function parseGiven(
   given: Given,
   setting: Setting<unknown>,
   answers: SecretAnswers,
-): { readonly parsed: Parsed<unknown>; readonly found: string } {
+):
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly problems: ConfigProblem[] } {
   const where = given.origin === '.env' ? ' (in .env)' : '';
+  const problem = (found: string, { reason, fix }: { reason: string; fix: string }): ConfigProblem => ({
+    setting: given.name,
+    found,
+    reason,
+    fix,
+  });
   const found = foundText(given.text, setting) + where;
   if (referencesIn(given.text, setting).length === 0) {
-    // A part of a key may begin like one.
-    const mayLook = setting.isSecret === true || setting.mayRefer === true || setting.keepsSpaces === true;
-    if (mayLook || !isSecretReference(given.text)) return { parsed: setting.parse(given.text), found };
-    const reason = 'is a reference, which only secret settings may be';
-    return { parsed: refuse(reason, 'write the value itself; it is no secret'), found };
+    const parsed = isMisplaced(given.text, setting) ? MISPLACED : setting.parse(given.text);
+    return parsed.ok ? parsed : { ok: false, problems: [problem(found, parsed)] };
   }
   const replaced = withoutReferences(given.text, setting, answers);
   if (!replaced.ok) {
-    const { reference = given.text, ...parsed } = replaced;
-    return { parsed, found: showFound(reference, false) + where };
+    const problems = replaced.failed.map((one) => problem(showFound(one.text, false) + where, one));
+    return { ok: false, problems };
   }
-  const behind = `, which holds ${showFound(replaced.value, true)}`;
-  return { parsed: setting.parse(replaced.value), found: found + behind };
+  const parsed = setting.parse(replaced.text);
+  if (parsed.ok) return parsed;
+  return {
+    ok: false,
+    problems: [problem(`${found}, which holds ${showFound(replaced.text, true)}`, parsed)],
+  };
+}
+
+const MISPLACED = refuse(
+  'is a reference, which only secret settings may be',
+  'write the value itself; it is no secret',
+);
+
+/** A reference where none is understood. A part of a key may begin like one. */
+function isMisplaced(text: string, setting: Setting<unknown>): boolean {
+  const mayBe = setting.isSecret === true || setting.mayRefer === true || setting.keepsSpaces === true;
+  return !mayBe && isSecretReference(text);
 }
 
 function aliasConflict(setting: Setting<unknown>, given: Given): ConfigProblem | null {

@@ -68,7 +68,7 @@ export interface MessageQueue {
     request: { readonly max: number; readonly waitSec: number; readonly visibilitySec: number },
     signal: AbortSignal,
   ): Promise<readonly ReceivedMessage[]>;
-  /** Takes up to MESSAGES_PER_CALL; answers those that were not deleted. A message that is gone is no failure. */
+  /** Takes up to MESSAGES_PER_CALL; answers those that were not deleted. One that is gone is no failure, or a stale one. */
   delete(
     messages: readonly Pick<ReceivedMessage, 'id' | 'receipt'>[],
     signal: AbortSignal,

@@ -1,5 +1,5 @@
 // What a look of the doctor ends with, and the one way from a fault to a failed check.
-import { Fault, type FaultCode } from '../core/faults.ts';
+import { Fault } from '../core/faults.ts';
 import { fixOfFault } from './fix-of-fault.ts';
 
 /**
@@ -13,8 +13,8 @@ interface Verdict {
   readonly detail: string;
   /** What to do; null where nothing has to be done. */
   readonly fix: string | null;
-  /** The fault behind a failure; null where it has none. */
-  readonly code: FaultCode | null;
+  /** The code of the fault behind a failure, or of what the service answered; null where it has none. */
+  readonly code: string | null;
 }
 
 /** What is looked at, and which permission or call it takes; null where it takes none. */
@@ -33,7 +33,7 @@ export function warning(detail: string, fix: string): Verdict {
   return { state: 'warning', detail, fix, code: null };
 }
 
-export function failed(detail: string, fix: string, code: FaultCode | null = null): Verdict {
+export function failed(detail: string, fix: string, code: string | null = null): Verdict {
   return { state: 'failed', detail, fix, code };
 }
 

@@ -43,7 +43,6 @@ export function judgeNotification(
   const needed = reachOfRule(rule);
   const created = { ...needed, events: CREATED };
   const whole = document.entries.filter((entry) => reachCovers(reachOf(entry), created));
-  const parts = document.entries.filter((entry) => reachesOverlap(reachOf(entry), created));
   const ours = whole.find(({ arn }) => arn === queueArn) ?? whole.find(({ kind }) => kind === 'topic');
   const entry = ours ?? whole[0];
   if (entry === undefined) {
@@ -51,7 +50,7 @@ export function judgeNotification(
       return ok(
         'EventBridge gets every event of the bucket; whether a rule there sends them on shows --canary',
       );
-    const [part] = parts;
+    const part = document.entries.find((one) => reachesOverlap(reachOf(one), created));
     return part === undefined
       ? failed('New objects are not announced to anybody', SEE_PLAN)
       : warning(`Only some of the objects are announced: ${nameOf(part)}`, SEE_PLAN);
@@ -59,11 +58,11 @@ export function judgeNotification(
   if (queueArn !== null && ours === undefined)
     return warning(`New objects are announced to ${nameOf(entry)}, not to ${queueArn}`, SEE_PLAN);
   const missing = needed.events.filter(
-    (event) => !whole.some((one) => reachCovers(reachOf(one), { ...needed, events: [event] })),
+    (event) => !document.entries.some((one) => reachCovers(reachOf(one), { ...needed, events: [event] })),
   );
   if (missing.length > 0)
     return warning(
-      `${missing.join(', ')} not announced by ${nameOf(entry)}: such changes are found only by the next reconcile`,
+      `${missing.join(', ')} not announced beside what goes to ${nameOf(entry)}: such changes are found only by the next reconcile`,
       SEE_PLAN,
     );
   const isDirect = entry.arn === queueArn;

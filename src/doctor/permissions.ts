@@ -87,9 +87,9 @@ export const AWS_PERMISSIONS: readonly AwsPermission[] = [
   {
     action: 'sqs:ChangeMessageVisibility',
     resource: 'queue',
-    call: 'ChangeMessageVisibilityBatch, while a message is worked on',
-    shells: ['service_sqs', 'worker'],
-    unless: null,
+    call: 'ChangeMessageVisibilityBatch: to keep a message while it is worked on, or to give it back at once',
+    shells: ['service_sqs', 'worker', 'lambda_replicate'],
+    unless: NO_QUEUE_BEFORE,
   },
   {
     action: 'sqs:GetQueueAttributes',

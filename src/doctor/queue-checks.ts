@@ -66,7 +66,7 @@ function judgeFacts(facts: MessageQueueFacts): ReturnType<typeof ok> {
       'Set maxReceiveCount to 5: with fewer a short trouble moves good messages there.',
     );
   if (retentionSec !== null && retentionSec < DAY_SEC)
-    return warning(`${seen}`, 'Raise the retention to days: after an outage older messages are lost.');
+    return warning(seen, 'Raise the retention to days: after an outage older messages are lost.');
   return ok(`${seen}, dead letters after ${maxReceiveCount} receipts`);
 }
 

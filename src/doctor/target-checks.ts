@@ -108,7 +108,7 @@ async function tellFacts({ parts, bucket, signal }: TargetLook): Promise<{
 
 /** Writes, looks, updates, lists and deletes; whatever fails, what was written is deleted at the end. */
 async function tryCanary(look: TargetLook): Promise<readonly CheckResult[]> {
-  const { parts, bucket, prefix, signal } = look;
+  const { parts, bucket, prefix } = look;
   const { objects } = parts.target;
   const start = prefix.startsWith(RESERVED_PREFIX) ? '' : prefix;
   const location = { bucket, key: `${start}${CANARY_FOLDER}${parts.newId()}` };
@@ -118,7 +118,8 @@ async function tryCanary(look: TargetLook): Promise<readonly CheckResult[]> {
     const insert = { location, metadata: METADATA, body: BODY, crc32c: crc32cToBase64(crc32c(BODY)) };
     const written = await check(about('writing to', bucket, 'create (insert)'), async () => {
       const request = { ...insert, ...DEFAULT_PLACE, deadlineMs: DEADLINE_MS };
-      token = tokenAfter(await objects.insert({ ...request, condition: 'absent' }, signal), location);
+      const answer = await objects.insert({ ...request, condition: 'absent' }, untilDeadline());
+      token = tokenAfter(answer, location);
       return ok(`wrote gs://${bucket}/${location.key}`);
     });
     results.push(written);
@@ -151,7 +152,7 @@ async function useCanary(
     await check(about('updating metadata in', bucket, 'update (patch)'), async () => {
       const metadata = { ...METADATA, cacheControl: 'no-cache' };
       const request = { location, token, metadata, deadlineMs: DEADLINE_MS };
-      onToken(tokenAfter(await objects.updateMetadata(request, signal), location));
+      onToken(tokenAfter(await objects.updateMetadata(request, untilDeadline()), location));
       return ok('metadata can be written without the bytes');
     }),
     await check(about('listing', bucket, 'list'), async () => {
@@ -159,6 +160,11 @@ async function useCanary(
       return ok('can be listed');
     }),
   ];
+}
+
+/** For effects, which an interrupt does not end: what was written has to be known, to be taken away. */
+function untilDeadline(): AbortSignal {
+  return AbortSignal.timeout(DEADLINE_MS);
 }
 
 function about(
@@ -193,7 +199,7 @@ async function removeCanary(
     subject,
     async () => {
       const request = { location, token, deadlineMs: DEADLINE_MS };
-      const answer = await parts.target.objects.remove(request, AbortSignal.timeout(DEADLINE_MS));
+      const answer = await parts.target.objects.remove(request, untilDeadline());
       if (answer.kind === 'unanswered') return leftOver(answer.fault);
       return answer.kind === 'committed'
         ? ok('deleted what was written, and nothing else')

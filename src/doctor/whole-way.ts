@@ -9,16 +9,22 @@ import { type CheckResult, check, failed, ok } from './check-result.ts';
 import { CANARY_FOLDER, type DoctorParts } from './doctor-parts.ts';
 
 const BETWEEN_LOOKS_MS = 1_000;
-/** For taking things away again, also after an interrupt. */
-const CLEAN_UP_MS = 30_000;
+/** For putting one object, and for taking everything away again, also after an interrupt. */
+const REQUEST_MS = 30_000;
 
 export interface WholeWay {
   readonly rule: Rule;
   readonly bucket: string;
   /** How long the object may take, in milliseconds. */
   readonly waitMs: number;
-  /** What a running service says of the object; null where there is none, or it says nothing. */
-  readonly explain: (source: ObjectLocation) => Promise<string | null>;
+  /** What a running service says of the object; null where there is none. */
+  readonly explain: (source: ObjectLocation) => Promise<ServiceStory | null>;
+}
+
+/** `isFinal`: it will not go on by itself, so that waiting is of no use. */
+export interface ServiceStory {
+  readonly said: string;
+  readonly isFinal: boolean;
 }
 
 /** Three checks at most: put, arrived, taken away. */
@@ -28,6 +34,7 @@ export async function sendCanary(
   signal: AbortSignal,
 ): Promise<readonly CheckResult[]> {
   const { rule, bucket } = way;
+  signal.throwIfAborted();
   const id = parts.newId();
   const source = { bucket, key: `${rule.source.prefix}${CANARY_FOLDER}${id}${rule.source.suffix}` };
   const body = Buffer.from(`Put by "replicator doctor", which takes it away again: ${id}\n`);
@@ -36,7 +43,8 @@ export async function sendCanary(
   const put = await check(
     { name: `whole way: ${rule.name}`, call: 's3:PutObject' },
     async () => {
-      versionId = await parts.source.buckets.put(source, body, signal);
+      // Not ended by an interrupt: what was put has to be known, to be taken away.
+      versionId = await parts.source.buckets.put(source, body, AbortSignal.timeout(REQUEST_MS));
       return ok(`put s3://${bucket}/${source.key}`);
     },
     (fault) =>
@@ -88,12 +96,13 @@ async function waitForArrival(
       const places = targets.map(placeOf).join(' and ');
       if (missing.length === 0)
         return ok(`at ${places} after ${(elapsedMs / 1000).toFixed(1)} s; size, CRC32C and stamp agree`);
-      if (elapsedMs >= waitMs) break;
+      const story = await explain(source);
+      if (elapsedMs >= waitMs || story?.isFinal === true) {
+        const late = `${missing.map(placeOf).join(' and ')} did not appear within ${Math.round(elapsedMs / 1000)} s`;
+        return failed(story === null ? late : `${late}; the service says: ${story.said}`, GO_ALONG);
+      }
       await clock.sleep(Math.min(BETWEEN_LOOKS_MS, waitMs - elapsedMs), signal);
     }
-    const said = await explain(source);
-    const late = `${missing.map(placeOf).join(' and ')} did not appear within ${Math.round(waitMs / 1000)} s`;
-    return failed(said === null ? late : `${late}; the service says: ${said}`, GO_ALONG);
   });
 }
 
@@ -128,7 +137,7 @@ async function takeAway(
   const { source, versionId, targets } = sent;
   const permission = versionId === null ? 's3:DeleteObject' : 's3:DeleteObjectVersion';
   const subject = { name: 'whole way: clean up', call: `${permission}, storage.objects.delete` };
-  const signal = AbortSignal.timeout(CLEAN_UP_MS);
+  const signal = AbortSignal.timeout(REQUEST_MS);
   return check(
     subject,
     async () => {
@@ -154,7 +163,7 @@ async function removeAtTarget(
   for (let tries = 0; tries < 3; tries += 1) {
     const seen = await objects.look(location, signal);
     if (seen.kind === 'absent') return;
-    const request = { location, token: seen.object.token, deadlineMs: CLEAN_UP_MS };
+    const request = { location, token: seen.object.token, deadlineMs: REQUEST_MS };
     const answer = await objects.remove(request, signal);
     if (answer.kind === 'unanswered') throw answer.fault;
     if (answer.kind === 'committed') return;

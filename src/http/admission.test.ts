@@ -255,6 +255,29 @@ test('a caller that hangs up while its changes wait for the disk gives nothing b
   await untilIdle(gate);
 });
 
+test('of what comes at once in one turn only so much is begun, the rest is told to come again', async (t) => {
+  const api = await openTestApi(t, { limits: { intakeTurnMs: 0.5 } });
+  const sockets = Array.from({ length: 20 }, () => connect(api.port, '127.0.0.1').setEncoding('utf8'));
+  t.after(() => sockets.forEach((socket) => socket.destroy()));
+  const answerTo = async (socket: Socket, bytes: string): Promise<string> => {
+    const answered = once(socket, 'data');
+    socket.write(bytes);
+    const [text] = (await answered) as [string];
+    return text;
+  };
+  // Known connections: each has been answered before.
+  for (const socket of sockets)
+    assert.match(await answerTo(socket, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'), / 200 /);
+  const body = '{"bucket":"photos","key":"a"}';
+  const post = `POST /v1/replicate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const answers = await Promise.all(sockets.map(async (socket) => answerTo(socket, post)));
+  const later = answers.filter((answer) => !answer.startsWith('HTTP/1.1 202 '));
+  assert.ok(later.length > 0 && later.length < answers.length, `${later.length} of ${answers.length}`);
+  for (const answer of later)
+    assert.match(answer, /^HTTP\/1\.1 503 [\s\S]*retry-after: 5\r\n[\s\S]*"code":"overloaded"/i);
+  assert.equal((await api.call('POST', '/v1/replicate', { json: JSON.parse(body) })).status, 202);
+});
+
 test('health, readiness, metrics and status are answered when nothing else is', async (t) => {
   const { api, gate, openDisk, untilWaiting } = await openSlowApi(t, { requests: 1 });
   const first = api.call('POST', '/v1/events', { json: recordsOf(['first']) });

@@ -1,11 +1,13 @@
 // Lets requests in as long as the gate has room, before anything of their bodies is read where their length is
 // announced, and while it is read where it is not. Refused requests are told to come again; nothing of them is kept.
+import type { Socket } from 'node:net';
 import { Transform } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { CallerQuota } from '../replication/caller-quota.ts';
 import type { IntakeGate, Refusal } from '../replication/intake-gate.ts';
-import { shareConnections } from './connection-shares.ts';
-import type { HttpApp } from './http-deps.ts';
+import { ConnectionShares } from './connection-shares.ts';
+import type { HttpApp, RouteDeps } from './http-deps.ts';
+import { IntakePressure } from './intake-pressure.ts';
 import { RequestProblem } from './problem.ts';
 
 const RETRY_AFTER_SEC = 5;
@@ -14,9 +16,14 @@ const DISK_RETRY_AFTER_SEC = 30;
 const FREE_IDLE_MS = 1_000;
 
 /** Adds the hooks. To be called after the guards: who is calling is asked first, which costs no memory. */
-export function registerAdmission(app: HttpApp, gate: IntakeGate): void {
+export function registerAdmission(app: HttpApp, { gate, limits }: Pick<RouteDeps, 'gate' | 'limits'>): void {
   app.decorateRequest('bodyHold', null);
-  app.addHook('onRequest', async (request, reply) => admit(gate, request, reply));
+  const pressure = new IntakePressure(limits.intakeTurnMs);
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.config.isIntake === true && pressure.mustRefuse())
+      refuseIf(gate.tooManyAtOnce());
+    admit(gate, request, reply);
+  });
   app.addHook('preParsing', async (request, _reply, payload) => {
     const { bodyHold } = request;
     if (bodyHold === null || request.headers['transfer-encoding'] === undefined) return payload;
@@ -30,8 +37,8 @@ export function registerAdmission(app: HttpApp, gate: IntakeGate): void {
     payload.on('error', (error) => counter.destroy(error));
     return payload.pipe(counter);
   });
-  giveWayToNewConnections(app, gate);
-  shareConnections(app.server, gate);
+  shareConnections(app, gate, limits.connections);
+  app.server.on('connection', () => pressure.connectionCame());
 }
 
 function admit(gate: IntakeGate, request: FastifyRequest, reply: FastifyReply): void {
@@ -83,12 +90,18 @@ function problemOf({ reason, detail }: Refusal): RequestProblem {
 }
 
 /** Where all connections are taken, those that only wait for a next request are closed for others. */
-function giveWayToNewConnections(app: HttpApp, gate: IntakeGate): void {
+function shareConnections(app: HttpApp, gate: IntakeGate, limit: number | null): void {
+  const shares = new ConnectionShares(limit ?? Number.POSITIVE_INFINITY);
   let freedMs = Number.NEGATIVE_INFINITY;
-  app.server.on('drop', () => {
-    gate.connectionDropped();
+  app.server.prependListener('connection', (socket: Socket) => {
+    const bound = shares.take(socket);
+    if (bound === null) return;
+    socket.destroy();
+    gate.connectionDropped(
+      `All connections that ${bound === 'all' ? 'may be' : 'one address may have'} open are open.`,
+    );
     const nowMs = performance.now();
-    if (nowMs - freedMs < FREE_IDLE_MS) return;
+    if (bound !== 'all' || nowMs - freedMs < FREE_IDLE_MS) return;
     freedMs = nowMs;
     app.server.closeIdleConnections();
   });

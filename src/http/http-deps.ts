@@ -63,6 +63,11 @@ export interface HttpLimits {
   readonly keepAliveTimeoutMs: number;
   /** Open connections; null for no limit. */
   readonly connections: number | null;
+  /**
+   * What may be spent on new changes in one turn of the event loop. All callers whose requests are there at its
+   * beginning wait for its end, so that beyond this the rest is refused, which takes little time.
+   */
+  readonly intakeTurnMs: number;
   /** How long a look at both stores may take for /v1/objects/explain. */
   readonly explainTimeoutMs: number;
 }
@@ -77,6 +82,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   requestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 75_000,
   connections: 10_000,
+  intakeTurnMs: 300,
   explainTimeoutMs: 20_000,
 };
 

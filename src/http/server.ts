@@ -77,7 +77,6 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
       connectionsCheckingInterval: Math.min(1000, limits.requestTimeoutMs),
     },
   }).withTypeProvider<ZodTypeProvider>();
-  if (limits.connections !== null) app.server.maxConnections = limits.connections;
 
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -107,7 +106,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
   // Plugins come first, so that their headers are on refusals too and the document sees every route.
   void app.after(() => {
     addGuards(app, routeDeps, routeTable);
-    registerAdmission(app, deps.gate);
+    registerAdmission(app, routeDeps);
     registerRoutes(app, routeDeps);
   });
   registerDocsPages(app);

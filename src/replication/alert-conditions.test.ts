@@ -96,6 +96,17 @@ test('a store that is down is told with its fault and since when', () => {
   assert.equal(found?.sinceMs, NOW_MS - 5_000);
 });
 
+test('a message queue that cannot be used is one trouble, with its fault and since when', () => {
+  const fault = { code: 'queue_missing', message: 'no', details: {}, atMs: NOW_MS } as const;
+  const [found] = findConditions({ ...QUIET, messageQueue: { sinceMs: NOW_MS - HOUR_MS, fault } });
+  assert.equal(found?.key, 'message_queue');
+  assert.equal(found.kind, 'message_queue');
+  assert.equal(found.faultCode, 'queue_missing');
+  assert.equal(found.sinceMs, NOW_MS - HOUR_MS);
+  assert.match(found.title, /from SQS: the message queue does not exist/);
+  assert.match(found.remedy, /SQS_QUEUE_URL/);
+});
+
 test('replication is late when the oldest change is older than the objective, and not before', () => {
   const withOldest = (ageMs: number) =>
     findConditions({

@@ -4,7 +4,7 @@
 import type { Clock } from '../core/clock.ts';
 
 /** What a caller did not use within this time may come at once. */
-const SAVED_SEC = 60;
+const SAVED_SEC = 20;
 /** An allowance that is full again is forgotten; more than so many callers are looked through for such. */
 const MANY_CALLERS = 1_000;
 

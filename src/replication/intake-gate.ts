@@ -20,14 +20,14 @@ export interface IntakeLimits {
   readonly requests: number;
   /** Bytes of request bodies that have arrived or are announced, until their requests are answered. */
   readonly bodyBytes: number;
-  /** Changes handed to the queue and not yet on its disk. */
+  /** Changes handed to the queue and not yet on its disk: a good second of it, or senders would wait for longer. */
   readonly waitingChanges: number;
 }
 
 const DEFAULT_INTAKE_LIMITS: IntakeLimits = {
   requests: 2_000,
   bodyBytes: 64 * 1024 * 1024,
-  waitingChanges: 50_000,
+  waitingChanges: 5_000,
 };
 
 /** What callers may hold together that are not known before their body was read: strangers must not take everything. */
@@ -135,8 +135,13 @@ export class IntakeGate {
     this.#waitingChanges -= count;
   }
 
+  /** More requests came at once than can be answered soon: this one is told to come again before any work for it. */
+  tooManyAtOnce(): Refusal {
+    return this.#refuse('requests', 'More requests came at once than can be answered within a second.');
+  }
+
   /** A connection was closed before anything was read from it; `detail` says which bound was reached. */
-  connectionDropped(detail = 'All connections that may be open are open.'): void {
+  connectionDropped(detail: string): void {
     this.#refuse('connections', detail);
   }
 

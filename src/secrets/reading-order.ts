@@ -11,13 +11,13 @@ export interface OrderedReference {
 }
 
 /** Settings that are the credentials of a cloud. */
-export const KEY_SETTINGS: Readonly<Record<Cloud, readonly string[]>> = {
+const KEY_SETTINGS: Readonly<Record<Cloud, readonly string[]>> = {
   aws: ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'],
   google: ['GCP_SA_KEY_B64', 'GCP_SA_KEY'],
 };
 
 /** Whose credentials read a place; null for files, which need none. */
-export function cloudOf(place: SecretPlace): Cloud | null {
+function cloudOf(place: SecretPlace): Cloud | null {
   if (place === 'file') return null;
   return place === 'gcp-sm' ? 'google' : 'aws';
 }

@@ -8,6 +8,7 @@ import {
   unreadable,
 } from '../core/secret-reader.ts';
 import type { SecretReference } from '../core/secret-reference.ts';
+import { untilAborted } from '../core/until-aborted.ts';
 import { emptyWords, fieldWords, troubleWords, type Words } from './trouble-words.ts';
 
 export type ResolvedReference =
@@ -77,7 +78,8 @@ async function readOne(
   let reading = tooLate();
   try {
     for (let tried = 1; ; tried += 1) {
-      reading = await orAborted(reader.read(reference.name, signal), signal);
+      // A library that does not look at the signal must not hold up the start.
+      reading = await untilAborted(reader.read(reference.name, signal), signal);
       if (reading.ok || !reading.trouble.mayPass || tried >= limits.tries) return { reading, region };
       await clock.sleep(limits.pauseMs * 2 ** (tried - 1), signal);
     }
@@ -85,20 +87,6 @@ async function readOne(
     if (!signal.aborted) throw error;
     // What was answered before says more than the silence after it.
     return { reading: reading.ok ? tooLate() : reading, region };
-  }
-}
-
-/** A library that does not look at the signal must not hold up the start. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-    work.catch(() => {});
-    aborted.promise.catch(() => {});
   }
 }
 

@@ -105,12 +105,12 @@ export function unionOfReaches(a: Reach, b: Reach): Reach {
 }
 
 function commonStart(a: string, b: string): string {
-  const charactersA = [...a];
-  const charactersB = [...b];
+  const charactersA = Array.from(a);
+  const charactersB = Array.from(b);
   const differsAt = charactersA.findIndex((character, index) => character !== charactersB[index]);
   return differsAt < 0 ? a : charactersA.slice(0, differsAt).join('');
 }
 
 function reversed(text: string): string {
-  return [...text].toReversed().join('');
+  return Array.from(text).toReversed().join('');
 }

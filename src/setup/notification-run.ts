@@ -14,12 +14,12 @@ import { type Destination, rulesOfBucket, wantedEntries } from './wanted-notific
 
 export interface NotificationRequest {
   readonly buckets: readonly string[];
-  /** All of the configuration, or those that were asked for. */
+  /** All of the configuration: what one of them needs may be in an entry that it shares with others. */
   readonly rules: readonly Rule[];
+  /** Only what these rules need, or what was added for them; null: all. */
+  readonly ruleNames: readonly string[] | null;
   /** Null: what this command added goes. */
   readonly destination: Destination | null;
-  /** For a removal: only of the rules in `rules`, or all that this command ever added. */
-  readonly isByRule: boolean;
   readonly isApplied: boolean;
 }
 
@@ -62,8 +62,12 @@ export async function* runNotifications(
 function planOf(
   before: BucketNotifications,
   rules: readonly Rule[],
-  { destination, isByRule }: NotificationRequest,
+  { destination, ruleNames }: NotificationRequest,
 ): NotificationPlan {
-  if (destination !== null) return planNotifications(before, wantedEntries(rules, destination));
-  return planRemoval(before, isByRule ? rules.map(({ name }) => name) : null);
+  if (destination === null) return planRemoval(before, ruleNames);
+  const wanted = wantedEntries(rules, destination);
+  return planNotifications(
+    before,
+    wanted.filter((one) => ruleNames === null || one.ruleNames.some((name) => ruleNames.includes(name))),
+  );
 }

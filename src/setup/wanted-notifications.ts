@@ -24,7 +24,7 @@ const ALWAYS = ['s3:ObjectCreated:*', 's3:ObjectRestore:Completed'];
 const FOR_MIRRORED_DELETES = ['s3:ObjectRemoved:*', 's3:LifecycleExpiration:*'];
 
 /** The event types that a rule needs. */
-export function eventsOf(rule: Rule): readonly string[] {
+function eventsOf(rule: Rule): readonly string[] {
   return rule.deletes === 'mirror' ? [...ALWAYS, ...FOR_MIRRORED_DELETES] : ALWAYS;
 }
 

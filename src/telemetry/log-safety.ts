@@ -37,7 +37,7 @@ const MAX_DEPTH = 8;
  * The fields of a log line as they may be written: values of secret-looking names and secrets inside of texts masked
  * at every depth, errors as plain objects. The names that operators search for stay as they are.
  */
-export function maskSecretFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function maskSecretFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [
       maskSecretTexts(name),
@@ -70,7 +70,7 @@ function maskInside(value: unknown, depth: number): unknown {
 }
 
 /** An error as plain fields. The stack is a list of lines, so that no line break has to be trusted when it is shown. */
-export function describeError(error: unknown): object {
+function describeError(error: unknown): object {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
   const stack = (error.stack ?? '').split('\n').flatMap((line) => {
     const trimmed = line.trim();

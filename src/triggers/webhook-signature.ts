@@ -3,7 +3,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 /** How far the signed time may be away from the clock of the service, in both directions. */
-export const SIGNATURE_TOLERANCE_SEC = 300;
+const SIGNATURE_TOLERANCE_SEC = 300;
 
 /** As long as an id may be: it is kept with what it brought. */
 const MAX_ID_LENGTH = 128;

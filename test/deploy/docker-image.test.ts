@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import packageJson from '../../package.json' with { type: 'json' };
 import { onlyArgument, readDockerfile, readDockerignore } from './dockerfile.ts';
 import { DOCKERFILE, INSTALL, makeImageFolder } from './image-folder.ts';
+import { startPostgresServer } from '../postgres-server.ts';
 import { useImage } from './use-image.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -56,6 +57,10 @@ test('in a folder that holds only what the image holds, its commands do the whol
   assert.ok(!existsSync(join(folder, 'app/node_modules/typescript')), 'no development package is in it');
   assert.deepEqual(globSync('app/src/**/*.test.ts', { cwd: folder }), []);
   await useImage(t, folder);
+  // As the compose file and the second blueprint run it.
+  const database = await startPostgresServer();
+  t.after(() => database.close());
+  await useImage(t, folder, await database.newSchema());
 });
 
 test('the packages are installed by a command that a test can carry out', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdirSync, statSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
@@ -24,16 +24,24 @@ const [uid = 0, gid = 0] = onlyArgument(image, 'USER').split(':').map(Number);
 const asUser = process.getuid?.() === 0 ? { uid, gid } : {};
 
 /** Its user can write to /data and nowhere else, as an orchestrator may have it. */
-export async function useImage(t: TestContext, folder: string): Promise<void> {
+export async function useImage(
+  t: TestContext,
+  folder: string,
+  /** An address of PostgreSQL; without it the queue lies below /data. */
+  databaseUrl: string | null = null,
+): Promise<void> {
   const data = join(folder, 'data');
-  mkdirSync(data, { recursive: true });
-  if ('uid' in asUser) chownSync(data, uid, gid);
+  rmSync(data, { recursive: true, force: true });
+  mkdirSync(data);
+  // With a database it needs no place to write at all.
+  if ('uid' in asUser) chownSync(data, databaseUrl === null ? uid : 0, gid);
   const clouds = await startTwoClouds({ s3: 0, gcs: 0 });
   t.after(() => clouds.close());
   const env = {
     ...clouds.settings,
     PATH: dirname(process.execPath),
     NODE_ENV: 'production',
+    ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }),
     REPLICATOR_DATA_DIR: join(data, 'queue'),
     REPLICATOR_ADMIN_KEY: ADMIN_KEY,
     PORT: String(await freePort()),
@@ -68,7 +76,8 @@ export async function useImage(t: TestContext, folder: string): Promise<void> {
     if (tries > 100 || service.exitCode !== null) assert.fail(`It does not start:\n${(await log).join('')}`);
     await sleep(50);
   }
-  assert.equal(statSync(join(data, 'queue')).mode & 0o777, 0o700);
+  if (databaseUrl === null) assert.equal(statSync(join(data, 'queue')).mode & 0o777, 0o700);
+  else assert.deepEqual(readdirSync(data), []);
 
   await clouds.s3.putObject(SOURCE_BUCKET, 'from/image.txt', 'bytes');
   // The command on the path of the image, with the key that the environment holds.

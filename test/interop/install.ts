@@ -37,6 +37,13 @@ export interface NodeProgram {
   readonly needs: readonly string[];
 }
 
+export interface JavaProgram {
+  readonly name: string;
+  readonly version: string;
+  readonly groupId: string;
+  readonly artifactId: string;
+}
+
 type Tell = (line: string) => void;
 
 const INSTALL_LIMIT_MS = 20 * 60_000;
@@ -78,14 +85,10 @@ export async function installPythonProgram(program: PythonProgram, tell: Tell): 
   if (python === null)
     return { kind: 'unavailable', reason: `no Python 3.${program.minPythonMinor} or newer was found` };
   tell(`installing ${program.name} ${program.version} with ${python}`);
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  return attempt(folder, async () => {
+  return installAnew(folder, async () => {
     const options = { timeout: INSTALL_LIMIT_MS };
     await run(python, ['-m', 'venv', folder], options);
     await run(join(folder, 'bin', 'pip'), ['install', '--quiet', ...program.requirements], options);
-    // Written last: a folder without it was left half-way and is made again.
-    await writeFile(join(folder, COMPLETE), '');
   });
 }
 
@@ -101,9 +104,7 @@ export async function installNodeProgram(program: NodeProgram, tell: Tell): Prom
         reason: `${command} is not installed, and ${name} compiles itself with it`,
       };
   tell(`installing ${name} ${version} (a minute, once)`);
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  return attempt(folder, async () => {
+  return installAnew(folder, async () => {
     // Newer versions of npm run no install script that is not named.
     await writeFile(
       join(folder, 'package.json'),
@@ -111,6 +112,40 @@ export async function installNodeProgram(program: NodeProgram, tell: Tell): Prom
     );
     const args = ['install', '--no-audit', '--no-fund', '--save-exact', `${name}@${version}`];
     await run('npm', args, { cwd: folder, timeout: INSTALL_LIMIT_MS });
+  });
+}
+
+/** Puts the jars of a Java program and of everything it needs into the folder `lib`. */
+export async function installJavaProgram(program: JavaProgram, tell: Tell): Promise<Installed> {
+  const { name, version, groupId, artifactId } = program;
+  const folder = join(cacheFolder(), `${name}-${version}`);
+  if (existsSync(join(folder, COMPLETE))) return { kind: 'installed', folder };
+  for (const [command, option] of [
+    ['java', '-version'],
+    ['mvn', '--version'],
+  ] as const)
+    if (!(await answers(command, [option])))
+      return { kind: 'unavailable', reason: `${command} is not installed, and ${name} is a Java program` };
+  tell(`installing ${name} ${version} with Maven`);
+  return installAnew(folder, async () => {
+    const needed = `<groupId>${groupId}</groupId><artifactId>${artifactId}</artifactId><version>${version}</version>`;
+    const own =
+      '<modelVersion>4.0.0</modelVersion><groupId>interop</groupId><artifactId>interop</artifactId><version>1</version>';
+    await writeFile(
+      join(folder, 'pom.xml'),
+      `<project>${own}<dependencies><dependency>${needed}</dependency></dependencies></project>`,
+    );
+    const args = ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=lib'];
+    await run('mvn', args, { cwd: folder, timeout: INSTALL_LIMIT_MS });
+  });
+}
+
+/** Into an empty folder, which is marked last: one without the mark was left half-way and is made again. */
+async function installAnew(folder: string, install: () => Promise<void>): Promise<Installed> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  return attempt(folder, async () => {
+    await install();
     await writeFile(join(folder, COMPLETE), '');
   });
 }

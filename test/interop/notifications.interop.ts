@@ -12,10 +12,13 @@ import {
 import type { Change } from '../../src/core/change.ts';
 import { parseChangeDocument } from '../../src/triggers/s3-notification.ts';
 import { serverAddress } from './addresses.ts';
+import { callJson, createQueue } from './aws-calls.ts';
 import type { ServerAddress } from './servers.ts';
 
 const address = serverAddress('localstack');
 const skip = 'reason' in address ? address.reason : false;
+
+type Queue = (action: string, body: object) => Promise<unknown>;
 
 const BUCKET = 'notified';
 const KEYS = [
@@ -38,13 +41,13 @@ test('the keys of real notifications come out as they were put in', { skip }, as
   assert.ok(keys);
   const s3 = new S3Client({ endpoint: url, region: keys.region, credentials: keys, forcePathStyle: true });
   try {
-    const queue = await createQueue(url, 'changes');
+    const { queueUrl, queueArn } = await createQueue(url, 'changes');
+    const queue: Queue = async (action, body) =>
+      callJson(url, 'sqs', `AmazonSQS.${action}`, { QueueUrl: queueUrl, ...body });
     await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
     const events = ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'] as const;
     const NotificationConfiguration = {
-      QueueConfigurations: [
-        { QueueArn: `arn:aws:sqs:${keys.region}:000000000000:changes`, Events: [...events] },
-      ],
+      QueueConfigurations: [{ QueueArn: queueArn, Events: [...events] }],
     };
     await s3.send(
       new PutBucketNotificationConfigurationCommand({ Bucket: BUCKET, NotificationConfiguration }),
@@ -85,34 +88,8 @@ test('the keys of real notifications come out as they were put in', { skip }, as
   }
 });
 
-/** The signature is not checked there; its scope tells which service is meant. */
-const SQS_HEADERS = {
-  'content-type': 'application/x-amz-json-1.0',
-  authorization:
-    'AWS4-HMAC-SHA256 Credential=AKTEST/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=0',
-};
-
-async function callSqs(url: string, action: string, body: object): Promise<Record<string, unknown>> {
-  const answer = await fetch(url, {
-    method: 'POST',
-    headers: { ...SQS_HEADERS, 'x-amz-target': `AmazonSQS.${action}` },
-    body: JSON.stringify(body),
-  });
-  const text = await answer.text();
-  assert.equal(answer.status, 200, `${action}: ${text}`);
-  return JSON.parse(text) as Record<string, unknown>;
-}
-
-async function createQueue(
-  url: string,
-  name: string,
-): Promise<(action: string, body: object) => Promise<unknown>> {
-  const { QueueUrl } = await callSqs(url, 'CreateQueue', { QueueName: name });
-  return async (action, body) => callSqs(url, action, { QueueUrl, ...body });
-}
-
 /** Takes up to ten messages off the queue, waiting up to two seconds for the first. */
-async function receive(queue: (action: string, body: object) => Promise<unknown>): Promise<string[]> {
+async function receive(queue: Queue): Promise<string[]> {
   const answer = (await queue('ReceiveMessage', { MaxNumberOfMessages: 10, WaitTimeSeconds: 2 })) as {
     readonly Messages?: readonly { readonly Body: string; readonly ReceiptHandle: string }[];
   };

@@ -14,6 +14,8 @@ const report: string[] = [];
 const addresses: Addresses = {};
 let hasFailed = false;
 
+// Every server ends with this process, and so does its folder.
+process.setMaxListeners(50);
 // Ended by hand: 'exit' still runs, where each server is ended by its process id.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 

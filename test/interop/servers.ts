@@ -1,15 +1,20 @@
 // The independent servers that the drivers are measured against: which version, how each is started on loopback, and
 // how it shows that it is ready. None of them shares a line with this project.
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Installed, installGoProgram, installPythonProgram } from './install.ts';
+import { type Installed, installGoProgram, installJavaProgram, installPythonProgram } from './install.ts';
 import { freePort } from '../../sandbox/service-process.ts';
 import { openWayIn, ownNetworkProblem, ownNetworkWrapper } from './own-network.ts';
 import { startServerProcess } from './server-process.ts';
 
-export type ServerName = 'versitygw' | 'localstack' | 'fake-gcs-server' | 'gcp-storage-emulator';
+export type ServerName =
+  | 'versitygw'
+  | 'localstack'
+  | 'elasticmq'
+  | 'fake-gcs-server'
+  | 'gcp-storage-emulator';
 
 /** How a test reaches a server. */
 export interface ServerAddress {
@@ -44,6 +49,7 @@ const TEST_KEYS = { accessKeyId: 'AKTEST', secretAccessKey: 'sekretsekret', regi
 export const START_SERVER: Readonly<Record<ServerName, (tell: Tell) => Promise<StartedServer>>> = {
   versitygw: startVersitygw,
   localstack: startLocalStack,
+  elasticmq: startElasticMq,
   'fake-gcs-server': startFakeGcsServer,
   'gcp-storage-emulator': startGcpStorageEmulator,
 };
@@ -122,7 +128,7 @@ async function startGcpStorageEmulator(tell: Tell): Promise<StartedServer> {
 }
 
 /**
- * S3 with every odd key, and its notifications through SQS. It always listens on every address of its machine, so it gets a network of its own that has
+ * S3 with every odd key, and its notifications through SQS, SNS and EventBridge. It always listens on every address of its machine, so it gets a network of its own that has
  * nothing but a loopback, and one way in from here.
  */
 async function startLocalStack(tell: Tell): Promise<StartedServer> {
@@ -151,7 +157,7 @@ async function startLocalStack(tell: Tell): Promise<StartedServer> {
         environment: {
           GATEWAY_LISTEN: `127.0.0.1:${port}`,
           LOCALSTACK_HOST: `127.0.0.1:${port}`,
-          SERVICES: 's3,sqs,sts,ssm,secretsmanager',
+          SERVICES: 's3,sqs,sns,events,sts,ssm,secretsmanager',
           SQS_ENDPOINT_STRATEGY: 'path',
           DISABLE_EVENTS: '1',
           SKIP_SSL_CERT_DOWNLOAD: '1',
@@ -172,6 +178,42 @@ async function startLocalStack(tell: Tell): Promise<StartedServer> {
       await wayIn.close();
       throw error;
     }
+  });
+}
+
+/** SQS that keeps to the limits of the real one and refuses receipts that were overtaken. */
+async function startElasticMq(tell: Tell): Promise<StartedServer> {
+  const installed = await installJavaProgram(
+    { name: 'elasticmq', version: '1.7.1', groupId: 'org.elasticmq', artifactId: 'elasticmq-server_2.13' },
+    tell,
+  );
+  return startWith(installed, async (folder, data, port) => {
+    const own = `host = "127.0.0.1", port = ${port}, context-path = ""`;
+    const bind = `bind-port = ${port}, bind-hostname = "127.0.0.1", sqs-limits = strict`;
+    const configuration = join(data, 'elasticmq.conf');
+    await writeFile(
+      configuration,
+      [
+        'include classpath("application.conf")',
+        `node-address { protocol = http, ${own} }`,
+        `rest-sqs { enabled = true, ${bind} }`,
+        'rest-stats { enabled = false }',
+        'queues { }',
+      ].join('\n'),
+    );
+    const url = `http://127.0.0.1:${port}`;
+    const memory = ['-XX:+UseSerialGC', '-Xmx256m'];
+    const main = ['-cp', join(folder, 'lib', '*'), 'org.elasticmq.server.Main'];
+    const { stop } = await startServerProcess({
+      name: 'elasticmq',
+      file: 'java',
+      args: [...memory, `-Dconfig.file=${configuration}`, ...main],
+      folder: data,
+      isReady: async () => (await fetch(`${url}/?Action=ListQueues`)).ok,
+      readyLimitMs: READY_LIMIT_MS,
+      stopSignal: 'SIGTERM',
+    });
+    return { url, keys: TEST_KEYS, stop };
   });
 }
 

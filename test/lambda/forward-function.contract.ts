@@ -21,7 +21,7 @@ export function testForwardFunction(folder: () => string, runtime: Runtime): voi
     environment: Readonly<Record<string, string>>,
   ): Promise<FunctionProcess> => {
     const started = await startFunction({ folder: folder(), environment, memoryMb: 128, runtime });
-    t.after(started.stop);
+    t.after(async () => started.stop());
     return started;
   };
   const startWith = async (t: TestContext, service: IntakeService) =>

@@ -8,11 +8,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { buildReplicator } from '../../deploy/lambda/build.ts';
 import type { BuiltFunction } from '../../deploy/lambda/bundle-function.ts';
 import { SANDBOX_KEYS } from '../../sandbox/two-clouds.ts';
 import { startSecretServer } from '../../src/secrets/testing/secret-server.ts';
 import { notification } from '../system/service-under-test.ts';
+import { startForgetfulProxy } from './forgetful-proxy.ts';
 import { OWN_RUNTIME } from './function-process.ts';
 import { testReplicateFunction } from './replicate-function.contract.ts';
 import { ReplicateWorld } from './replicate-world.ts';
@@ -41,6 +43,32 @@ test('the archive is far below 5 MB, the same each time, and holds no path of th
 });
 
 testReplicateFunction(() => built.folder, OWN_RUNTIME);
+
+test('after a freeze no connection from before it is used: nothing is retried, no write is left without an answer', async (t) => {
+  const world = await ReplicateWorld.start(t);
+  const ways = await Promise.all([
+    startForgetfulProxy(world.clouds.s3.url),
+    startForgetfulProxy(world.clouds.gcs.url),
+  ]);
+  t.after(async () => Promise.all(ways.map(async (way) => way.close())));
+  const [source, target] = ways;
+  const keys = Array.from({ length: 8 }, (_, n) => `k/${n}`);
+  await world.put(Object.fromEntries(keys.map((key) => [key, key])));
+  const settings = { SQS_QUEUE_URL: '', AWS_ENDPOINT_URL_S3: source.url, STORAGE_EMULATOR_HOST: target.url };
+  const running = await world.function({ folder: built.folder, runtime: OWN_RUNTIME }, { settings });
+  assert.equal((await running.invoke(notification(keys.slice(0, 4)))).kind, 'response');
+  const forgotten = ways.map((way) => way.forget());
+  assert.ok(
+    forgotten.every((count) => count > 0),
+    'nothing was open',
+  );
+  // The pause itself: shorter ones keep their connections.
+  await sleep(3_200);
+  const end = await running.invoke(notification(keys.slice(4)));
+  assert.equal(end.kind, 'response', JSON.stringify(end));
+  assert.doesNotMatch(running.output(), /retrying/);
+  world.assertArrived(keys);
+});
 
 test('what is loaded late is in the bundle: the role of the platform, Parameter Store, Secrets Manager', async (t) => {
   await using kept = await startSecretServer({

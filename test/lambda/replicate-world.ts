@@ -3,9 +3,15 @@
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { type QueueInspection, type SandboxSqs, startSandboxSqs } from '../../sandbox/sqs/sandbox-sqs.ts';
+import type { QueueInspection } from '../../sandbox/sqs/sandbox-sqs.ts';
 import { sqsClient } from '../../sandbox/sqs/sqs-test-client.ts';
-import { SANDBOX_KEYS, SOURCE_BUCKET, startTwoClouds, TARGET_BUCKET } from '../../sandbox/two-clouds.ts';
+import {
+  SANDBOX_KEYS,
+  SOURCE_BUCKET,
+  startTwoClouds,
+  TARGET_BUCKET,
+  type TwoClouds,
+} from '../../sandbox/two-clouds.ts';
 import { notification } from '../system/service-under-test.ts';
 import { type FunctionProcess, type Runtime, startFunction } from './function-process.ts';
 
@@ -21,38 +27,28 @@ export interface PassedMessage {
 }
 
 export class ReplicateWorld {
-  readonly clouds: Awaited<ReturnType<typeof startTwoClouds>>;
-  readonly #sqs: SandboxSqs;
+  readonly clouds: TwoClouds;
   readonly #context: TestContext;
 
-  private constructor(
-    context: TestContext,
-    clouds: Awaited<ReturnType<typeof startTwoClouds>>,
-    sqs: SandboxSqs,
-  ) {
+  private constructor(context: TestContext, clouds: TwoClouds) {
     this.#context = context;
     this.clouds = clouds;
-    this.#sqs = sqs;
-    sqs.createQueue(QUEUE, { VisibilityTimeout: '5400' });
+    clouds.sqs.createQueue(QUEUE, { VisibilityTimeout: '5400' });
   }
 
   /** Everything ends with the test. */
   static async start(context: TestContext): Promise<ReplicateWorld> {
     const clouds = await startTwoClouds({ s3: 0, gcs: 0 });
-    const sqs = await startSandboxSqs(SANDBOX_KEYS);
-    context.after(async () => {
-      await clouds.close();
-      await sqs.close();
-    });
-    return new ReplicateWorld(context, clouds, sqs);
+    context.after(async () => clouds.close());
+    return new ReplicateWorld(context, clouds);
   }
 
   /** The settings of a function that takes from the queue. */
   get settings(): Readonly<Record<string, string>> {
     return {
       ...this.clouds.settings,
-      SQS_QUEUE_URL: this.#sqs.queueUrl(QUEUE),
-      AWS_ENDPOINT_URL_SQS: this.#sqs.url,
+      ...this.clouds.queueSettings,
+      SQS_QUEUE_URL: this.clouds.sqs.queueUrl(QUEUE),
       CHUNK_SIZE_BYTES: '262144',
     };
   }
@@ -68,7 +64,7 @@ export class ReplicateWorld {
       memoryMb,
       environment: Object.fromEntries(environment),
     });
-    this.#context.after(running.stop);
+    this.#context.after(async () => running.stop());
     return running;
   }
 
@@ -90,13 +86,13 @@ export class ReplicateWorld {
 
   /** Sends bodies to the queue and receives them again, as the event source mapping does. */
   async passed(bodies: readonly string[]): Promise<PassedMessage[]> {
-    for (const body of bodies) this.#sqs.send(QUEUE, body);
-    const client = sqsClient(this.#sqs.url, SANDBOX_KEYS);
+    for (const body of bodies) this.clouds.sqs.send(QUEUE, body);
+    const client = sqsClient(this.clouds.sqs.url, SANDBOX_KEYS);
     try {
       const received: PassedMessage[] = [];
       while (received.length < bodies.length) {
         const command = new ReceiveMessageCommand({
-          QueueUrl: this.#sqs.queueUrl(QUEUE),
+          QueueUrl: this.clouds.sqs.queueUrl(QUEUE),
           MaxNumberOfMessages: 10,
           MessageSystemAttributeNames: ['All'],
         });
@@ -122,7 +118,7 @@ export class ReplicateWorld {
   }
 
   get queue(): QueueInspection {
-    return this.#sqs.inspect(QUEUE);
+    return this.clouds.sqs.inspect(QUEUE);
   }
 }
 

@@ -10,8 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildForwarder, buildReplicator } from '../../deploy/lambda/build.ts';
-import { startSandboxSqs } from '../../sandbox/sqs/sandbox-sqs.ts';
-import { SANDBOX_KEYS, SOURCE_BUCKET, startTwoClouds } from '../../sandbox/two-clouds.ts';
+import { SOURCE_BUCKET, startTwoClouds } from '../../sandbox/two-clouds.ts';
 import { clientRuntime, installLambdaClient } from '../interop/lambda-client.ts';
 import { OWN_RUNTIME, type Runtime, startFunction } from '../lambda/function-process.ts';
 import { notification } from '../system/service-under-test.ts';
@@ -30,7 +29,6 @@ const { values } = parseArgs({ options: { starts: { type: 'string', default: '15
 const starts = Number(values.starts);
 const folder = mkdtempSync(join(tmpdir(), 'lambda-start-'));
 const clouds = await startTwoClouds({ s3: 0, gcs: 0 });
-const sqs = await startSandboxSqs(SANDBOX_KEYS);
 const service = createServer((req, res) => {
   req.resume().once('end', () => {
     res.writeHead(202, { 'content-type': 'application/json' });
@@ -48,7 +46,6 @@ try {
   for (const measured of await functions()) await measure(measured, runtime);
 } finally {
   await clouds.close();
-  await sqs.close();
   service.close();
   rmSync(folder, { recursive: true, force: true });
 }
@@ -79,11 +76,7 @@ async function functions(): Promise<readonly Measured[]> {
     {
       ...replicate,
       memoryMb: 512,
-      environment: {
-        ...clouds.settings,
-        SQS_QUEUE_URL: sqs.createQueue('s3-events'),
-        AWS_ENDPOINT_URL_SQS: sqs.url,
-      },
+      environment: { ...clouds.settings, ...clouds.queueSettings },
       event: async (nth) => {
         const key = `object-${nth}`;
         await clouds.s3.putObject(SOURCE_BUCKET, key, 'content');

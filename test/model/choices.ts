@@ -67,7 +67,7 @@ export class Choices {
 
   /** The place of one of the weights, each as likely as it is heavy. The first one is the quiet choice. */
   weighted(weights: readonly number[]): number {
-    if (!this.#isDrawn) return this.pick(weights.length);
+    if (!this.#isDrawn) return this.#weightedAsRead(weights);
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     let left = this.#next(total, this.trace.length);
     let place = 0;
@@ -77,6 +77,13 @@ export class Choices {
       place += 1;
     }
     return this.#note(place);
+  }
+
+  /** What cannot be drawn is not taken from a shortened list either. */
+  #weightedAsRead(weights: readonly number[]): number {
+    const place = this.#next(weights.length, this.trace.length);
+    const isPossible = (weights[place] ?? 0) > 0;
+    return this.#note(isPossible ? place : weights.findIndex((weight) => weight > 0));
   }
 
   /** True in so many of a thousand cases; false is the quiet choice. */

@@ -61,6 +61,8 @@ export class Network implements Wire {
   streamFaultPermille = 0;
   /** Whether requests take different times. */
   hasLatency = false;
+  /** The next effect takes so long, and is answered; null where none is to. */
+  slowsNextEffectMs: number | null = null;
   /** The next effect gets no answer and happens late. */
   makesNextEffectLate = false;
   readonly #inFlight = new Map<Process, Set<InFlight>>();
@@ -148,6 +150,12 @@ class Exchange<Answer> {
     if (this.#call.isEffect && this.#network.makesNextEffectLate) {
       this.#network.makesNextEffectLate = false;
       this.#beLate();
+      return;
+    }
+    if (this.#call.isEffect && this.#network.slowsNextEffectMs !== null) {
+      const ms = this.#network.slowsNextEffectMs;
+      this.#network.slowsNextEffectMs = null;
+      this.#arrive(ms, (deliver) => this.#answer(deliver, 0));
       return;
     }
     if (!choices.chance(this.#network.faultPermille)) {

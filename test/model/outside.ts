@@ -11,6 +11,8 @@ const NEVER = new AbortController().signal;
 /** One size that is sent in one request, one that needs an upload. Equal sizes make mixtures hard to see. */
 const SIZES: [number, number] = [24, 101];
 const FOREIGN_BYTES = 23;
+/** Bytes that nobody put at the source. */
+const REWRITTEN = '!'.charCodeAt(0);
 
 interface Content {
   readonly bytes: Uint8Array;
@@ -47,10 +49,19 @@ export class SourceWriter {
     return this.#poisoned.has(etag);
   }
 
-  /** One mutation; `overwrite`: other bytes of the same kind and size. Returns the size of what is there now; null where nothing is. */
-  async mutate(location: ObjectLocation, kind: 'any' | 'overwrite'): Promise<number | null> {
+  /**
+   * One mutation. `overwrite`: other bytes of the same kind and size; `undo`: the newest version goes, where the bucket
+   * has versions. Returns the size of what is there now; null where nothing is.
+   */
+  async mutate(location: ObjectLocation, kind: 'any' | 'overwrite' | 'undo'): Promise<number | null> {
     const isPresent = (await this.#current(location)) !== null;
-    const what = kind === 'any' ? this.#change(location, isPresent) : this.#overwrite(location);
+    const [newest] = this.#memory.versionIds(location);
+    const what =
+      kind === 'undo' && newest !== undefined && this.#scenario.isVersioned
+        ? this.#undo(location, newest, isPresent)
+        : kind === 'overwrite'
+          ? this.#overwrite(location)
+          : this.#change(location, isPresent);
     const current = await this.#current(location);
     const label = this.#versions.observe(location, current);
     this.#scheduler.note(() => `SOURCE ${location.key}: ${what}; now ${label}`);
@@ -88,10 +99,7 @@ export class SourceWriter {
       this.#memory.remove(location);
       return 'deleted';
     }
-    if (kind === 'version' && newest !== undefined) {
-      this.#memory.removeVersion(location, newest);
-      return isPresent ? 'the newest version removed' : 'the delete marker removed';
-    }
+    if (kind === 'version' && newest !== undefined) return this.#undo(location, newest, isPresent);
     if (kind === 'again' && last !== null) {
       this.#put(location, last);
       return 'bytes from before again';
@@ -102,6 +110,11 @@ export class SourceWriter {
     }
     this.#put(location, this.#newContent());
     return `${this.#poisoned.size > 0 ? 'maybe unreadable, ' : ''}new bytes`;
+  }
+
+  #undo(location: ObjectLocation, versionId: string, isPresent: boolean): string {
+    this.#memory.removeVersion(location, versionId);
+    return isPresent ? 'the newest version removed' : 'the delete marker removed';
   }
 
   #overwrite(location: ObjectLocation): string {
@@ -166,8 +179,9 @@ export async function meddle(
     memory.foreignRemove(location);
     return 'somebody deletes it';
   }
-  if (kind === 2) {
-    memory.foreignWrite(location, Buffer.alloc(bytes.length, '!'), look.object.metadata);
+  // Bytes of somebody else must not lose the stamp that tells so: where equal sizes are enough they would be adopted.
+  if (kind === 2 || bytes[0] === REWRITTEN) {
+    memory.foreignWrite(location, Buffer.alloc(bytes.length, REWRITTEN), look.object.metadata);
     return 'somebody rewrites the bytes and keeps the metadata';
   }
   memory.foreignWrite(location, bytes);

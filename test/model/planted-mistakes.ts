@@ -1,16 +1,19 @@
 // All planted mistakes, and within how many seeds each is found: about twelve times what it took on average over some
 // thousand seeds, so that a search that fails says something about the simulation and not about chance.
 //
-// Safeguards of the protocol that have no mistake here:
-//  3     this service never looks at both sides at the same time, so there is no second look to leave out;
-//  18-23 belong to a mode without a queue (a look after each effect before the message is acknowledged, and what may
-//        join a running attempt), which this version does not have. What they protect, the queue's dirty mark and the
-//        settle look do: 24 to 27.
+// Of the protocol's safeguards only one has no mistake here: 3, because this service never looks at both sides at the
+// same time, so there is no second look to leave out. 18 to 23 are safeguards of workers without a database, 24, 25 and
+// 28 of a queue of transfers; 26 and 27 are both's, and planted in both.
+import { MESSAGE_MISTAKES } from './planted-messages.ts';
 import type { Planted } from './planted.ts';
 import { QUEUE_MISTAKES } from './planted-queue.ts';
 import { STORE_MISTAKES } from './planted-stores.ts';
 
-export const PLANTED_MISTAKES: readonly Planted[] = [...STORE_MISTAKES, ...QUEUE_MISTAKES];
+export const PLANTED_MISTAKES: readonly Planted[] = [
+  ...STORE_MISTAKES,
+  ...QUEUE_MISTAKES,
+  ...MESSAGE_MISTAKES,
+];
 
 const WITHIN_SEEDS: Readonly<Record<string, number>> = {
   'source-first': 3_000,
@@ -42,6 +45,14 @@ const WITHIN_SEEDS: Readonly<Record<string, number>> = {
   'brake-ignored': 1_000,
   'brake-forgets': 10_000,
   'retry-without-bound': 500,
+  'no-look-where-mirrored': 600,
+  'no-look-where-versioned': 14_000,
+  'no-look-after-delete': 14_000,
+  'difference-left': 1_000,
+  'acknowledged-at-commit': 500,
+  'joined-after-first-look': 8_000,
+  'taken-over-forgotten': 35_000,
+  'unanswered-forgotten': 3_000,
 };
 
 /** So many seeds, and the mistake has been found. */

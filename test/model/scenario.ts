@@ -73,3 +73,18 @@ export function drawScenario(choices: Choices): Scenario {
     poisonPermille: choices.oneOf([0, 0, 0, 150]),
   };
 }
+
+/**
+ * The same where workers converge straight from messages: one fleet of two workers at least, no file, no brake that
+ * trips, one rule.
+ */
+export function withoutDatabase(scenario: Scenario): Scenario {
+  return {
+    ...scenario,
+    processCount: scenario.processCount + 1,
+    serviceCount: 1,
+    isQueueInFile: false,
+    brakeLimit: null,
+    changesRules: false,
+  };
+}

@@ -1,7 +1,7 @@
 // Looks for violations: runs seeds one after the other, and shortens the history of one that fails by trying the
 // same choices with fewer and quieter ones.
 import { Choices, type Traces } from './choices.ts';
-import type { Planted } from './planted.ts';
+import type { Mode, Planted } from './planted.ts';
 import { type RunResult, runWorld } from './world.ts';
 
 /** Runs that shortening one history may take, some seconds. */
@@ -17,6 +17,7 @@ const PARTS = [
   'order',
   'jitter',
   'intake',
+  'messages',
   'source',
   'held',
   'meddling',
@@ -38,14 +39,16 @@ export async function searchSeeds(options: {
   readonly firstSeed: number;
   readonly seedCount: number;
   readonly planted: Planted | null;
+  /** That of the planted mistake by default, else through a queue. */
+  readonly mode?: Mode;
   /** Asked after each seed with how many have run; false ends the search. */
   readonly goesOn?: (seedCount: number) => boolean;
 }): Promise<SearchResult> {
-  const { firstSeed, seedCount, planted, goesOn } = options;
+  const { firstSeed, seedCount, planted, mode, goesOn } = options;
   let stepCount = 0;
   for (let place = 0; place < seedCount; place += 1) {
     const seed = firstSeed + place;
-    const result = await runWorld(Choices.ofSeed(seed), planted, false);
+    const result = await runWorld(Choices.ofSeed(seed), planted, false, mode);
     stepCount += result.stepCount;
     const invariant = result.violation?.invariant ?? null;
     if (invariant !== null) return { seedCount: place + 1, stepCount, failedSeed: seed, invariant };
@@ -60,18 +63,19 @@ export async function searchSeeds(options: {
 export async function shortestHistory(
   seed: number,
   planted: Planted | null,
+  mode: Mode = planted?.mode ?? 'queue',
   runLimit = SHORTENING_RUNS,
 ): Promise<RunResult> {
   const drawn = Choices.ofSeed(seed);
-  const { violation } = await runWorld(drawn, planted, false);
+  const { violation } = await runWorld(drawn, planted, false, mode);
   const shortening = new Shortening(drawn.traces(), runLimit, async (traces) => {
     const choices = Choices.ofTraces(traces);
-    const result = await runWorld(choices, planted, false);
+    const result = await runWorld(choices, planted, false, mode);
     const isSame = violation !== null && result.violation?.invariant === violation.invariant;
     return isSame ? choices.traces() : null;
   });
   const best = await shortening.run();
-  return runWorld(Choices.ofTraces(best), planted, true);
+  return runWorld(Choices.ofTraces(best), planted, true, mode);
 }
 
 /** Tries shorter and quieter choices, in large pieces first, as long as they fail in the same way. */

@@ -21,6 +21,7 @@ import { override } from './override.ts';
 import type { Memories, Planted, Ports } from './planted.ts';
 import type { Process } from './scheduler.ts';
 import { Ledger, simulateQueue } from './simulated-queue.ts';
+import type { SimulatedService } from './simulated-service.ts';
 import { simulateSource } from './simulated-source.ts';
 import { type EffectWitness, simulateTarget } from './simulated-target.ts';
 
@@ -56,6 +57,8 @@ export interface Surroundings {
   readonly isPoisoned: (etag: string) => boolean;
   /** True while the source refuses everything for want of a permission. */
   readonly isDenied: () => boolean;
+  /** False once nothing goes wrong any more. */
+  readonly isTroubled: () => boolean;
   /** Where uploads end up, by their session. */
   readonly locations: Map<string, ObjectLocation>;
   readonly onAccepted: (keys: readonly string[]) => void;
@@ -74,7 +77,7 @@ interface RunningProcess {
 }
 
 /** A source that answers 403 for as long as it is told to. */
-function deniable(source: ObjectSource, isDenied: () => boolean): ObjectSource {
+export function deniable(source: ObjectSource, isDenied: () => boolean): ObjectSource {
   const check = (): void => {
     if (isDenied()) throw new Fault('access_denied', 's3:GetObject is denied');
   };
@@ -90,7 +93,7 @@ function deniable(source: ObjectSource, isDenied: () => boolean): ObjectSource {
   });
 }
 
-export class Service {
+export class Service implements SimulatedService {
   readonly ledger: Ledger;
   /** The queue in memory as it is, without the mistakes planted at it. */
   readonly queue: MemoryTransferQueue;

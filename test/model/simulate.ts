@@ -1,10 +1,11 @@
-// npm run simulate -- --seeds N [--seed S] [--plant NAME], or --exhaustive: searches for violations of the invariants in a simulated
-// world. A failing seed prints its history, shortened, and is run again with --seed. With --planted, every planted
-// mistake must be found. With --exhaustive, every history of some small worlds is gone through.
+// npm run simulate -- --seeds N [--seed S] [--mode queue|stateless] [--plant NAME], or --exhaustive: searches for
+// violations of the invariants in a simulated world, in both modes unless one is named. A failing seed prints its
+// history, shortened, and is run again with --seed. With --planted, every planted mistake must be found. With
+// --exhaustive, every history of some small worlds is gone through.
 import { parseArgs } from 'node:util';
 import { explore, NOT_EXPLORED } from './exhaustive.ts';
 import { PLANTED_MISTAKES, withinSeeds } from './planted-mistakes.ts';
-import type { Planted } from './planted.ts';
+import type { Mode, Planted } from './planted.ts';
 import { searchSeeds, shortestHistory } from './search.ts';
 import { describeWorld, SMALL_WORLDS } from './small-worlds.ts';
 
@@ -14,6 +15,8 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1000' },
     /** The first seed; alone, the only one. */
     seed: { type: 'string' },
+    /** `queue`: through a queue of transfers; `stateless`: straight from messages; both without it. */
+    mode: { type: 'string' },
     plant: { type: 'string' },
     planted: { type: 'boolean', default: false },
     exhaustive: { type: 'boolean', default: false },
@@ -26,20 +29,25 @@ function seconds(sinceMs: number): string {
   return `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
 }
 
-async function search(firstSeed: number, seedCount: number, planted: Planted | null): Promise<boolean> {
+async function search(
+  firstSeed: number,
+  seedCount: number,
+  mode: Mode,
+  planted: Planted | null,
+): Promise<boolean> {
   const startedAtMs = performance.now();
-  const found = await searchSeeds({ firstSeed, seedCount, planted });
+  const found = await searchSeeds({ firstSeed, seedCount, planted, mode });
   const lastSeed = firstSeed + found.seedCount - 1;
   console.log(
-    `Seeds ${firstSeed} to ${lastSeed}: ${found.seedCount} runs, ${found.stepCount} steps, ${seconds(startedAtMs)}`,
+    `Mode ${mode}, seeds ${firstSeed} to ${lastSeed}: ${found.seedCount} runs, ${found.stepCount} steps, ${seconds(startedAtMs)}`,
   );
   if (found.failedSeed === null) return true;
-  const { history, violation } = await shortestHistory(found.failedSeed, planted);
-  // Claims that find nothing are most of a history and say nothing.
-  console.log(history.filter((line) => !line.endsWith('claims: nothing')).join('\n'));
+  const { history, violation } = await shortestHistory(found.failedSeed, planted, mode);
+  // Claims and receives that find nothing are most of a history and say nothing.
+  console.log(history.filter((line) => !/(claims|receives): nothing$/.test(line)).join('\n'));
   const plant = planted === null ? '' : ` --plant ${planted.name}`;
   console.log(
-    `Violated: ${violation?.message ?? ''}\nAgain: npm run simulate -- --seed ${found.failedSeed}${plant}`,
+    `Violated: ${violation?.message ?? ''}\nAgain: npm run simulate -- --seed ${found.failedSeed} --mode ${mode}${plant}`,
   );
   return false;
 }
@@ -97,7 +105,18 @@ async function run(): Promise<boolean> {
   }
   if (values.exhaustive) return exhaust(planted);
   const isSingle = values.seed !== undefined && !process.argv.includes('--seeds');
-  return search(firstSeed, isSingle ? 1 : Number(values.seeds), planted);
+  const seedCount = isSingle ? 1 : Number(values.seeds);
+  for (const mode of modesOf(planted)) {
+    if (!(await search(firstSeed, seedCount, mode, planted))) return false;
+  }
+  return true;
+}
+
+function modesOf(planted: Planted | null): readonly Mode[] {
+  if (planted !== null) return [planted.mode ?? 'queue'];
+  if (values.mode === undefined) return ['queue', 'stateless'];
+  if (values.mode === 'queue' || values.mode === 'stateless') return [values.mode];
+  throw new Error(`There is no mode "${values.mode}": queue or stateless`);
 }
 
 if (!(await run())) process.exitCode = 1;

@@ -18,7 +18,8 @@ import type { TargetSnapshot } from './versions.ts';
 
 /** Told of every effect that a process wanted, and of what it changed. */
 export interface EffectWitness {
-  sent(process: Process, location: ObjectLocation): void;
+  /** `isEffect` false: an upload is opened, which changes nothing yet. */
+  sent(process: Process, location: ObjectLocation, isEffect: boolean): void;
   /** An upload begins to send. Returns for how many milliseconds it stands still in the middle; null: not at all. */
   sending(process: Process, location: ObjectLocation): number | null;
   /** `examined` is the token a delete was conditioned on; null for every other effect. */
@@ -88,7 +89,7 @@ function simulateEffects(options: TargetOptions): Partial<ObjectTarget> {
     examined: TargetToken | null,
     run: () => Promise<EffectAnswer>,
   ): Promise<EffectAnswer> => {
-    witness.sent(process, location);
+    witness.sent(process, location, true);
     return network.send<EffectAnswer>({
       process,
       op: 'effect',
@@ -137,7 +138,7 @@ function simulateUploads(options: TargetOptions): Partial<ObjectTarget> {
   const base = { process, isEffect: false, troubled: lookTroubled };
   return {
     openUpload: (request, signal) => {
-      witness.sent(process, request.location);
+      witness.sent(process, request.location, false);
       return network.send({
         ...base,
         op: 'openUpload',

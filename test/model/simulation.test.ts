@@ -10,27 +10,32 @@ import { runWorld } from './world.ts';
 const SEARCH_MS = 3_000;
 const firstSeed = Date.now() % 1_000_000_000;
 
-test('no invariant breaks in any history of the new seeds', async (context) => {
-  const endAtMs = performance.now() + SEARCH_MS;
-  const found = await searchSeeds({
-    firstSeed,
-    seedCount: 2_000,
-    planted: null,
-    goesOn: () => performance.now() < endAtMs,
+for (const mode of ['queue', 'stateless'] as const) {
+  test(`no invariant breaks in any history of the new seeds, mode ${mode}`, async (context) => {
+    const endAtMs = performance.now() + SEARCH_MS;
+    const found = await searchSeeds({
+      firstSeed,
+      seedCount: 2_000,
+      planted: null,
+      mode,
+      goesOn: () => performance.now() < endAtMs,
+    });
+    context.diagnostic(`seeds ${firstSeed} to ${firstSeed + found.seedCount - 1}: ${found.stepCount} steps`);
+    if (found.failedSeed === null) return;
+    const { history } = await shortestHistory(found.failedSeed, null, mode);
+    assert.fail(
+      `Again with: npm run simulate -- --seed ${found.failedSeed} --mode ${mode}\n${history.join('\n')}`,
+    );
   });
-  context.diagnostic(`seeds ${firstSeed} to ${firstSeed + found.seedCount - 1}: ${found.stepCount} steps`);
-  if (found.failedSeed === null) return;
-  const { history } = await shortestHistory(found.failedSeed, null);
-  assert.fail(`Again with: npm run simulate -- --seed ${found.failedSeed}\n${history.join('\n')}`);
-});
 
-test('a seed gives the same history each time', async () => {
-  const [one, other] = [
-    await runWorld(Choices.ofSeed(firstSeed), null, true),
-    await runWorld(Choices.ofSeed(firstSeed), null, true),
-  ];
-  assert.deepEqual(one.history, other.history);
-});
+  test(`a seed gives the same history each time, mode ${mode}`, async () => {
+    const [one, other] = [
+      await runWorld(Choices.ofSeed(firstSeed), null, true, mode),
+      await runWorld(Choices.ofSeed(firstSeed), null, true, mode),
+    ];
+    assert.deepEqual(one.history, other.history);
+  });
+}
 
 for (const name of [
   'delete-no-metageneration',
@@ -42,6 +47,9 @@ for (const name of [
   'parking-drops-a-change',
   'answer-before-commit',
   'retry-without-bound',
+  'no-look-where-mirrored',
+  'acknowledged-at-commit',
+  'unanswered-forgotten',
 ]) {
   test(`the planted mistake ${name} is found`, async (context) => {
     const planted = PLANTED_MISTAKES.find((known) => known.name === name);
@@ -59,7 +67,7 @@ test('a shortened history still fails, and is no longer than the one it was made
   const { failedSeed, invariant } = await searchSeeds({ firstSeed: 1, seedCount: 500, planted });
   assert.ok(failedSeed !== null);
   const whole = await runWorld(Choices.ofSeed(failedSeed), planted, true);
-  const shortened = await shortestHistory(failedSeed, planted, 200);
+  const shortened = await shortestHistory(failedSeed, planted, 'queue', 200);
   assert.equal(shortened.violation?.invariant, invariant);
   assert.ok(shortened.history.length <= whole.history.length);
 });

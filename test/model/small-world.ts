@@ -216,6 +216,7 @@ export class SmallWorld {
       maxConcurrency: 1,
       isPoisoned: () => false,
       isDenied: () => false,
+      isTroubled: () => false,
       locations: new Map(),
       judge: (check) => this.#referee.judge(check),
       witness: {

@@ -3,21 +3,27 @@
 // hurt most; the source then often changes at the same moment.
 import type { Network } from './network.ts';
 import type { Process } from './scheduler.ts';
-import type { Service } from './service.ts';
+import type { SimulatedService } from './simulated-service.ts';
 
 /** How likely each trouble is, in the order of `#strike`. */
 const WEIGHTS = [2, 2, 8, 8, 4, 6, 2, 2, 8, 2, 2, 2, 1, 2, 3];
 const UPLOAD_WEIGHTS = [1, 1, 1, 1, 1, 1, 1, 1, 1, 12, 1, 1, 0, 1, 0];
+/** The last trouble is only where nothing serializes attempts, and the likeliest there. */
+const DUEL_WEIGHT = 16;
 
-type MutationKind = 'any' | 'overwrite';
-type Trap = 'crash' | 'pause' | 'late';
+/** Long enough for another attempt from its receipt to its end. */
+const SLOW_MS = 800;
+
+type MutationKind = 'any' | 'overwrite' | 'undo';
+type Trap = 'crash' | 'pause' | 'late' | 'slow';
 
 export class Troubles {
   readonly #network: Network;
-  readonly #services: readonly Service[];
+  readonly #services: readonly SimulatedService[];
   readonly #mutate: (key: string, kind: MutationKind) => void;
   readonly #meddle: () => Promise<void>;
   readonly #expireUploads: () => void;
+  readonly #hasDuels: boolean;
   /** Wait for the next effect. */
   #traps: Trap[] = [];
   /** Wait for the next upload in the middle of its bytes. */
@@ -28,16 +34,19 @@ export class Troubles {
 
   constructor(options: {
     readonly network: Network;
-    readonly services: readonly Service[];
+    readonly services: readonly SimulatedService[];
     readonly mutate: (key: string, kind: MutationKind) => void;
     readonly meddle: () => Promise<void>;
     readonly expireUploads: () => void;
+    /** True where attempts at one object run side by side: then some effects take long, while the source goes back. */
+    readonly hasDuels: boolean;
   }) {
     this.#network = options.network;
     this.#services = options.services;
     this.#mutate = options.mutate;
     this.#meddle = options.meddle;
     this.#expireUploads = options.expireUploads;
+    this.#hasDuels = options.hasDuels;
   }
 
   /** True while the source refuses everything for want of a permission. */
@@ -47,7 +56,8 @@ export class Troubles {
 
   /** Lets so many troubles come at random moments. */
   schedule(count: number, isAboutUploads: boolean): void {
-    this.#weights = isAboutUploads ? UPLOAD_WEIGHTS : WEIGHTS;
+    const weights = isAboutUploads ? UPLOAD_WEIGHTS : WEIGHTS;
+    this.#weights = [...weights, this.#hasDuels ? DUEL_WEIGHT : 0];
     const { scheduler } = this.#network;
     for (let place = 0; place < count; place += 1) {
       const delayMs =
@@ -65,10 +75,17 @@ export class Troubles {
   }
 
   /** An effect has been sent: what waited for it happens while the request is on its way. */
-  spring(process: Process, key: string): void {
+  spring(process: Process, key: string, isEffect: boolean): void {
     const { scheduler } = this.#network;
+    // Opening an upload changes nothing yet: a slow effect waits for one that does.
+    if (this.#traps[0] === 'slow' && !isEffect) return;
     const trap = this.#traps.shift();
     if (trap === undefined) return;
+    if (trap === 'slow') {
+      this.#network.slowsNextEffectMs = SLOW_MS + scheduler.choices.part('troubles').pick(4) * 400;
+      this.#maybeMutate(key, 'undo', [0, 100]);
+      return;
+    }
     if (trap === 'late') {
       this.#network.makesNextEffectLate = true;
     } else {
@@ -135,8 +152,10 @@ export class Troubles {
         return void service?.redrive('class');
       case 13:
         return void service?.prune();
-      default:
+      case 14:
         return void service?.decideHeld();
+      default:
+        return void this.#traps.push('slow');
     }
   }
 

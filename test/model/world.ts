@@ -10,11 +10,13 @@ import { BRAKE_WINDOW_MS } from './brake-judge.ts';
 import type { Choices } from './choices.ts';
 import { DEADLINE_MS, Network, REQUEST_LIFE_MS } from './network.ts';
 import { meddle, SourceWriter } from './outside.ts';
-import type { Planted } from './planted.ts';
+import type { Mode, Planted } from './planted.ts';
 import { Referee, sourceOf, targetOf } from './referee.ts';
-import { drawScenario, type Scenario } from './scenario.ts';
+import { drawScenario, type Scenario, withoutDatabase } from './scenario.ts';
 import { Scheduler } from './scheduler.ts';
+import { Fleet } from './fleet.ts';
 import { Service, type Spans, type Surroundings } from './service.ts';
+import type { SimulatedService } from './simulated-service.ts';
 import { Troubles } from './troubles.ts';
 import { Versions, Violation } from './versions.ts';
 
@@ -40,8 +42,9 @@ export async function runWorld(
   choices: Choices,
   planted: Planted | null,
   keepsHistory: boolean,
+  mode: Mode = planted?.mode ?? 'queue',
 ): Promise<RunResult> {
-  const world = new World(choices, planted, keepsHistory);
+  const world = new World(choices, planted, keepsHistory, mode);
   const violation = await world.run();
   const { stepCount, history } = world.scheduler;
   return { violation, stepCount, history: history ?? [] };
@@ -56,7 +59,7 @@ class World {
   readonly #target: MemoryTarget;
   readonly #versions = new Versions();
   readonly #writer: SourceWriter;
-  readonly #services: Service[];
+  readonly #services: SimulatedService[];
   readonly #troubles: Troubles;
   readonly #rule: Rule;
   readonly #referee: Referee;
@@ -64,10 +67,11 @@ class World {
   readonly #effectCounts = new Map<string, number>();
   #isCalm = false;
 
-  constructor(choices: Choices, planted: Planted | null, keepsHistory: boolean) {
+  constructor(choices: Choices, planted: Planted | null, keepsHistory: boolean, mode: Mode) {
     this.#choices = choices.part('events');
     this.scheduler = new Scheduler(choices, keepsHistory);
-    const scenario = drawScenario(choices.part('scenario'));
+    const drawn = drawScenario(choices.part('scenario'));
+    const scenario = mode === 'queue' ? drawn : withoutDatabase(drawn);
     this.#scenario = scenario;
     const { sameNameIntervalMs } = scenario;
     this.#target = new MemoryTarget({ buckets: ['to'], blockBytes: 8, sameNameIntervalMs });
@@ -95,15 +99,17 @@ class World {
       scenario,
     });
     const surroundings = this.#surroundings(planted);
-    this.#services = ['A', 'B']
-      .slice(0, scenario.serviceCount)
-      .map((name) => new Service(name, surroundings));
+    this.#services =
+      mode === 'stateless'
+        ? [new Fleet(surroundings)]
+        : ['A', 'B'].slice(0, scenario.serviceCount).map((name) => new Service(name, surroundings));
     this.#troubles = new Troubles({
       network: this.#network,
       services: this.#services,
       mutate: (key, kind) => void this.#mutate(key, kind),
       meddle: () => this.#meddle(this.#anyKey()),
       expireUploads: () => this.#target.expireUploads(),
+      hasDuels: mode === 'stateless',
     });
   }
 
@@ -147,12 +153,13 @@ class World {
       maxConcurrency: this.#scenario.maxConcurrency,
       isPoisoned: (etag) => this.#writer.isPoisoned(etag),
       isDenied: () => this.#troubles.isDenied,
+      isTroubled: () => !this.#isCalm,
       locations: new Map(),
       judge: (check) => this.#referee.judge(check),
       witness: {
-        sent: (process, { key }) => {
+        sent: (process, { key }, isEffect) => {
           this.#effectCounts.set(key, (this.#effectCounts.get(key) ?? 0) + 1);
-          this.#troubles.spring(process, key);
+          this.#troubles.spring(process, key, isEffect);
         },
         sending: (process, { key }) => this.#troubles.springUpload(process, key),
         landed: ({ key }, before, after, examined) => this.#referee.landed(key, before, after, examined),
@@ -209,7 +216,7 @@ class World {
     this.scheduler.schedule({ receiver: null, delayMs: delayMs + 8_000, run: () => this.#calmDown() });
   }
 
-  async #mutate(key: string, kind: 'any' | 'overwrite'): Promise<void> {
+  async #mutate(key: string, kind: 'any' | 'overwrite' | 'undo'): Promise<void> {
     const sizeBytes = await this.#writer.mutate(sourceOf(key), kind);
     for (const service of this.#services) {
       const isLost = this.#choices.chance(this.#scenario.lossPermille);
@@ -229,13 +236,13 @@ class World {
     this.scheduler.note(() => `TARGET ${key}: ${what}`);
   }
 
-  #deliverLater(service: Service, key: string, sizeBytes: number | null, delayMs: number): void {
+  #deliverLater(service: SimulatedService, key: string, sizeBytes: number | null, delayMs: number): void {
     const run = (): void => this.#deliver(service, key, sizeBytes);
     this.scheduler.schedule({ receiver: null, delayMs, run });
   }
 
   /** Gives a change to the service, again and again until it is answered with success. */
-  #deliver(service: Service, key: string, sizeBytes: number | null): void {
+  #deliver(service: SimulatedService, key: string, sizeBytes: number | null): void {
     const intake = service.anyIntake();
     if (intake === null) {
       this.#deliverLater(service, key, sizeBytes, 500);

@@ -116,10 +116,11 @@ test('every reference that cannot be read is told at once, with its reason and t
   });
   assert.equal(exitCode, 2, err);
   assert.equal(out, '');
-  assert.match(err, /has 8 problems/);
+  assert.match(err, /has 9 problems/);
   const told = [
     /S3_BUCKET: /,
     /REPLICATOR_API_KEYS: names a parameter that these credentials may not read.*\n +found: "ssm:\/denied"\n +fix: +allow ssm:GetParameter on \/denied in eu-central-1/,
+    /REPLICATOR_API_KEYS: names a parameter that does not exist in eu-central-1.*\n +found: "ssm:\/gone"/,
     /DATABASE_URL: names a parameter whose encryption key.*\n +found: "ssm:\/encrypted"\n +fix: +allow kms:Decrypt/,
     /REPLICATOR_ENCRYPTION_KEY: names the field "encryptionKey", which the secret does not have/,
     /ALERT_WEBHOOK_URL: names a parameter that is empty/,

@@ -46,7 +46,8 @@ export function passMessagesTo(sqs: SandboxSqs, queue: string, called: FunctionP
       const failed = new Set(batchItemFailures.map(({ itemIdentifier }) => itemIdentifier));
       const Entries = messages
         .filter(({ MessageId = '' }) => !failed.has(MessageId))
-        .map(({ MessageId = '', ReceiptHandle }) => ({ Id: MessageId, ReceiptHandle }));
+        // One message can be in a batch twice.
+        .map(({ ReceiptHandle }, place) => ({ Id: String(place), ReceiptHandle }));
       if (Entries.length > 0) await client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }));
     }
   };

@@ -3,7 +3,7 @@ import type { ObjectLocation } from '../../core/object.ts';
 import { type CheckResult, failed, ok, skipped, warning } from '../../doctor/check-result.ts';
 import type { DoctorParts } from '../../doctor/doctor-parts.ts';
 import { examine, examinedBuckets } from '../../doctor/examine.ts';
-import { sendCanary } from '../../doctor/whole-way.ts';
+import { sendCanary, type ServiceStory } from '../../doctor/whole-way.ts';
 import type { CliDeps, ConfigReport, EndWith } from '../cli-deps.ts';
 import { CliFailure, EXIT, type ExitCode, exitCodeOfFault } from '../exit-codes.ts';
 import { printJson, printLine, safeText } from '../output.ts';
@@ -98,7 +98,9 @@ async function* wholeWay(
     yield { ...subject, ...skipped('Not tried: what failed above is in its way') };
     return;
   }
-  const explain = async (source: ObjectLocation): Promise<string | null> => askForStory(deps, source);
+  const isServiceThere = options.results.some(({ name, state }) => name === 'service' && state === 'ok');
+  const explain = async (source: ObjectLocation): Promise<ServiceStory | null> =>
+    isServiceThere ? askForStory(deps, source) : null;
   for (const { bucket, rules } of examinedBuckets(parts.rules, options.bucket ?? null))
     for (const rule of rules) {
       printLine(deps.stderr, `whole way: an object of ${safeText(rule.name)} is on its way`);

@@ -16,6 +16,7 @@ interface NotificationOptions {
   readonly function?: string | undefined;
   readonly queue?: string | undefined;
   readonly topic?: string | undefined;
+  readonly profile?: string | undefined;
   readonly remove: boolean;
   readonly apply: boolean;
   readonly json: boolean;
@@ -28,15 +29,14 @@ export async function setupNotification(
   endWith: EndWith,
 ): Promise<void> {
   const { config } = await readOwnConfig(deps);
-  const rules = chosenRules(config.rules, options);
   const request = {
-    rules,
-    buckets: chosenBuckets(rules, options.bucket),
+    rules: config.rules,
+    ruleNames: options.rule ?? null,
+    buckets: chosenBuckets(chosenRules(config.rules, options), options.bucket),
     destination: chosenDestination(config, options),
-    isByRule: options.rule !== undefined,
     isApplied: options.apply,
   };
-  using parts = await deps.openSetup();
+  using parts = await deps.openSetup(options.profile ?? null);
   const runs: BucketRun[] = [];
   const shown: object[] = [];
   for await (const run of runNotifications(parts, request, deps.signal)) {
@@ -102,7 +102,7 @@ function chosenDestination(config: ShownConfig, options: NotificationOptions): D
 /** The one code of all buckets; where some went well and others did not, partial. */
 function exitCodeOfRuns(runs: readonly BucketRun[]): ExitCode {
   const codes = new Set(runs.map(exitCodeOfRun));
-  const [first = EXIT.ok] = [...codes].filter((code) => code !== EXIT.ok);
+  const first = [...codes].find((code) => code !== EXIT.ok) ?? EXIT.ok;
   return codes.size > 1 && codes.has(EXIT.ok) ? EXIT.partial : first;
 }
 

@@ -49,7 +49,7 @@ export function registerEventsRoute(app: HttpApp, deps: RouteDeps): void {
       tags: ['intake'],
       summary: 'Take a document of S3 changes',
       description:
-        'Everything that is accepted is stored in one transaction before the answer. Unreadable records go to the quarantine and never fail the request.',
+        'Everything that is accepted is stored in one transaction before the answer. Unreadable records go to the quarantine and never fail the request. Deliveries of Amazon SNS over HTTPS need no key: they are proved by their signature and the list of topics, and answered 200.',
       body: EventsBody,
       response: {
         200: EventsAnswer.describe(

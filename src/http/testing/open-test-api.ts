@@ -121,12 +121,12 @@ export async function openTestApi(t: TestContext, deps: ReplacedDeps = {}): Prom
     version: '0.1.0',
     isReady: async () => ({ ready: true, checks: [{ name: 'queue', isOk: true, detail: null }] }),
     gate: loggingGate(clock, write('error')),
-    checkSignature: null,
-    sns: null,
     quota: new CallerQuota(null, clock),
     ...ALL_WELL,
     logger: { info: write('info'), warn: write('warn'), error: write('error') },
     ...deps,
+    // The test itself runs in the turns of the server: it would be taken for a flood on a slow machine.
+    limits: { intakeTurnMs: Number.POSITIVE_INFINITY, ...deps.limits },
     rules,
     queue,
     runs: { backfill: NO_RUNS, reconcile: NO_RUNS, ...deps.runs },
@@ -180,8 +180,10 @@ function loggingGate(clock: ManualClock, log: (facts: object, message: string) =
   return new IntakeGate({ clock, happenings: { ...SILENT_OVERLOAD, overloadBegan } });
 }
 
-/** A service that has nothing to tell of itself. */
+/** A service that has nothing to tell of itself, and believes keys only. */
 const ALL_WELL = {
+  checkSignature: null,
+  sns: null,
   alerts: { active: () => [], receiver: () => null, sendTest: async () => null },
   hostState: () => ({ freeDiskBytes: 1_000_000_000, loopLagMs: 0 }),
   storeStates: () => [],

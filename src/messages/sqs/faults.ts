@@ -24,7 +24,7 @@ type QueueFaultCode = Extract<
   | 'credentials_expired'
 >;
 
-/** Codes without what stands before the last dot, which is the name of a service. */
+/** Codes without `AWS.SimpleQueueService.`, which only some answers put before them. */
 const BY_CODE: Readonly<Record<string, QueueFaultCode>> = {
   AccessDenied: 'queue_denied',
   AccessDeniedException: 'queue_denied',

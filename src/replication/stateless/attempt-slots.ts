@@ -1,6 +1,7 @@
 // Who may begin an attempt, and when: as many side by side as both stores take, in two lanes by size, so that a few
 // huge objects never hold back small ones. While a store is down one attempt at a time is let through as a probe.
 import type { Clock } from '../../core/clock.ts';
+import { Fault } from '../../core/faults.ts';
 import type { Lane } from '../../core/transfer-queue.ts';
 import type { StoresHealth } from '../store-health.ts';
 
@@ -82,6 +83,42 @@ export class AttemptSlots {
       this.#waiting.push(waiting);
       this.serve();
     });
+  }
+
+  /**
+   * As `acquire`, but resolves with the latest fault of a store that has let nobody begin for `longestMs` and still is
+   * down. A wait for other attempts has no end but the signal's.
+   */
+  async acquireUnlessDown(lane: Lane, signal: AbortSignal, longestMs: number): Promise<Slot | Fault> {
+    const over = new AbortController();
+    const done = new AbortController();
+    const watching = this.#abortWhileDown(over, longestMs, done.signal);
+    try {
+      return await this.acquire(lane, AbortSignal.any([signal, over.signal]));
+    } catch (error) {
+      if (over.signal.aborted && error === over.signal.reason && error instanceof Fault) return error;
+      throw error;
+    } finally {
+      done.abort();
+      await watching;
+    }
+  }
+
+  async #abortWhileDown(over: AbortController, longestMs: number, done: AbortSignal): Promise<void> {
+    const { clock, health } = this.#options;
+    try {
+      for (;;) {
+        await clock.sleep(longestMs, done);
+        const down = health.states().find((state) => state.down !== null)?.down;
+        if (down !== null && down !== undefined) {
+          const { code, message, details } = down.fault;
+          over.abort(new Fault(code, message, { details }));
+          return;
+        }
+      }
+    } catch {
+      // Nobody waits any more.
+    }
   }
 
   /** Lets begin what may: to be called when a store answers again. */

@@ -2,6 +2,7 @@
 // first look of an attempt; who comes later gets an attempt of its own, because what it tells of may be newer than
 // that look (safeguard 23). An end is told only after the last look (22), and after the message that has to follow it
 // is in the queue. What an end needs beside that: end-of-run.ts.
+import { Fault } from '../../core/faults.ts';
 import type { ObjectLocation } from '../../core/object.ts';
 import { mapTarget, type Rule } from '../../core/rule.ts';
 import type { TransferRef } from '../../core/happenings.ts';
@@ -25,6 +26,8 @@ import {
 } from './run-parts.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
+/** Messages of one object held at most while an attempt of others at it goes on, which may take hours. */
+const MOST_LATER = 20;
 /** A large object goes back into the queue for so long where too many others wait for room already. */
 const LANE_FULL_MS = 60_000;
 const INTERRUPTED: PartEnd = { kind: 'interrupted' };
@@ -57,6 +60,11 @@ export class ObjectRun {
     this.#source = source;
     this.#target = mapTarget(rule, source);
     this.#end = new EndOfRun(parts);
+  }
+
+  /** True where so many wait for the next attempt that one more had better not be held until then. */
+  get isCrowded(): boolean {
+    return this.#later.length >= MOST_LATER;
   }
 
   /** True where it shares an attempt, or waits for the one under way. */
@@ -118,9 +126,10 @@ export class ObjectRun {
 
   /** One attempt, from the wait for its slot on. Null: another one follows at once. Throws what cut it short. */
   async #attempt(): Promise<PartEnd | null> {
-    const { slots, stopping, clock, stores } = this.#parts;
+    const { stopping, clock, stores } = this.#parts;
     const mayBegin = AbortSignal.any([this.#alive.signal, stopping]);
-    const slot = await slots.acquire(this.#lane, mayBegin);
+    const slot = await this.#slot(mayBegin);
+    if (slot instanceof Fault) return this.#goOn(await this.#end.badly(this.#ended(), slot, this.#carried));
     const beganMonotonicMs = clock.monotonicMs();
     let attempt: Attempt;
     let result: { readonly end: AttemptEnd } | { readonly error: unknown };
@@ -141,6 +150,14 @@ export class ObjectRun {
     if ('end' in result)
       return this.#end.well(this.#ended(), attempt, result.end, clock.monotonicMs() - beganMonotonicMs);
     return this.#failed(attempt, result.error, beganMonotonicMs);
+  }
+
+  /** A fault: a store is down, and the messages had better wait for it in the queue. */
+  async #slot(mayBegin: AbortSignal): Promise<Slot | Fault> {
+    const { slots, longestWaitMs } = this.#parts;
+    return longestWaitMs === null
+      ? slots.acquire(this.#lane, mayBegin)
+      : slots.acquireUnlessDown(this.#lane, mayBegin, longestWaitMs);
   }
 
   #begin(slot: Slot): Attempt {

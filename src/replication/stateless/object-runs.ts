@@ -1,13 +1,16 @@
 // Messages of one object and rule meet here: within a process there is never more than one attempt at an object at a
 // time, and whoever comes in time shares it.
-import type { Rule } from '../../core/rule.ts';
+import { mapTarget, type Rule } from '../../core/rule.ts';
 import type { ObjectLocation } from '../../core/object.ts';
 import type { Change } from '../../core/change.ts';
 import type { Carried } from './carried.ts';
 import type { HeldMessage } from './held-message.ts';
 import { ObjectRun } from './object-run.ts';
-import type { PartEnd } from './run-parts.ts';
+import { EndOfRun } from './end-of-run.ts';
+import type { PartEnd, RunPart } from './run-parts.ts';
 import type { RunnerParts } from './runner-parts.ts';
+
+const CROWDED_MS = 60_000;
 
 export class ObjectRuns {
   readonly #parts: RunnerParts;
@@ -28,8 +31,12 @@ export class ObjectRuns {
     const { rule, change, onJoined, ...part } = request;
     const source: ObjectLocation = { bucket: change.bucket, key: change.key };
     const name = JSON.stringify([rule.name, source.bucket, source.key]);
+    const known = this.#runs.get(name);
+    if (known?.isCrowded === true) {
+      onJoined(true);
+      return this.#later(rule, { ...part, change, resolve: () => {} });
+    }
     return new Promise((resolve) => {
-      const known = this.#runs.get(name);
       if (known !== undefined) {
         onJoined(known.join({ ...part, change, resolve }));
         return;
@@ -39,5 +46,18 @@ export class ObjectRuns {
       onJoined(run.join({ ...part, change, resolve }));
       void run.run(() => void this.#runs.delete(name));
     });
+  }
+
+  /** A copy of the message waits in the queue instead of here. */
+  async #later(rule: Rule, part: RunPart): Promise<PartEnd> {
+    const source: ObjectLocation = { bucket: part.change.bucket, key: part.change.key };
+    const ref = { transferId: part.message.id, ruleName: rule.name, source, target: mapTarget(rule, source) };
+    const sent = await new EndOfRun(this.#parts).later(
+      { ref, joined: [part] },
+      CROWDED_MS,
+      part.carried,
+      null,
+    );
+    return typeof sent === 'number' ? { kind: 'settled' } : sent;
   }
 }

@@ -51,6 +51,11 @@ export interface RunnerOptions {
   readonly graceMs: number;
   /** Objects larger than this are handed over without a try; null where only time decides. */
   readonly maxCarriedBytes: number | null;
+  /**
+   * For shells that are paid for by the time they wait: while a store is down a message is held for so long only to wait
+   * for it, then a copy of it waits in the queue. Left out: as long as it is held.
+   */
+  readonly longestWaitMs?: number;
   /** Told whenever an attempt may begin that could not before. */
   readonly onFree?: () => void;
   /** Replaces the policy of the looks after effects, for whoever wants to see what a wrong one leads to. */
@@ -110,6 +115,7 @@ export function openRunner(options: RunnerOptions): Runner {
       slots,
       policy: { random, health, maxAttempts: options.maxAttempts, backoff },
       graceMs: graceOfMessages(options.graceMs),
+      longestWaitMs: options.longestWaitMs ?? null,
       maxCarriedBytes: options.maxCarriedBytes,
       stopping: stopping.signal,
     },

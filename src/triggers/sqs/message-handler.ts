@@ -11,7 +11,7 @@ import type { TransferQueue } from '../../core/transfer-queue.ts';
 import { untilAborted } from '../../core/until-aborted.ts';
 import type { AcceptChanges } from '../../replication/accept-change.ts';
 import type { IntakeGate } from '../../replication/intake-gate.ts';
-import type { QueueTrouble } from './queue-trouble.ts';
+import type { QueueTrouble } from '../../replication/queue-trouble.ts';
 import { joinChanges, readMessage } from './read-message.ts';
 
 /** Hidden for so long at a time; a process that dies delays its messages by this. */
@@ -20,6 +20,8 @@ export const VISIBILITY_SEC = 30;
 const EXTEND_MS = 10_000;
 /** What could not be stored can be received again after this, by whoever can store. */
 const RETURN_SEC = 5;
+/** Receipts of a message that cannot be stored although others can, after which it is kept in the quarantine. */
+const POISON_RECEIPTS = 3;
 const ROOM_MS = 100;
 const GIVE_BACK_MS = 2_000;
 /** Messages remembered as stored though they could not be deleted; a forgotten one costs a look. */
@@ -108,6 +110,8 @@ export class MessageHandler {
       this.#tell(this.#resultOf(one), 1);
       return true;
     }
+    // A store that fails now and then must make no waste of a good message.
+    if (one.message.receiveCount < POISON_RECEIPTS) return false;
     const reason = `the service cannot store what the message says: ${describe(problem.error)}`;
     const malformed = [{ reason, raw: one.message.body }];
     const isKept = (await this.#accept({ changes: [], ignored: [], malformed })) === null;

@@ -154,14 +154,14 @@ test('a batch that is stored slowly holds no other back, and its messages stay h
 test('messages in hand are bounded, and the rest stays in the queue', async () => {
   const inserts = heldInserts();
   const world = openPollerWorld({ accept: inserts.accept });
-  await world.send(...Array.from({ length: 600 }, (_, index) => notificationOf(`k${index}`)));
-  await world.until('enough in hand', () => world.poller.state().inHand >= 200);
+  await world.send(...Array.from({ length: 900 }, (_, index) => notificationOf(`k${index}`)));
+  await world.until('enough in hand', () => world.poller.state().inHand >= 400);
   await world.settle();
-  assert.ok(world.poller.state().inHand <= 200 + 4 * 10);
+  assert.ok(world.poller.state().inHand <= 400 + 8 * 10);
   inserts.letGo();
   await world.until('the deletes', () => world.messages.size === 0);
   await world.stop();
-  assert.equal((await world.keys()).length, 600);
+  assert.equal((await world.keys()).length, 900);
 });
 
 test('large bodies are bounded by their bytes', async () => {
@@ -169,11 +169,11 @@ test('large bodies are bounded by their bytes', async () => {
   const world = openPollerWorld({ accept: inserts.accept });
   const filler = 'x'.repeat(900 * 1024);
   await world.send(
-    ...Array.from({ length: 80 }, (_, index) => ({ Records: [keyRecord(`k${index}`)], filler })),
+    ...Array.from({ length: 160 }, (_, index) => ({ Records: [keyRecord(`k${index}`)], filler })),
   );
   await world.until('enough in hand', () => world.poller.state().inHand >= 20);
   await world.settle();
-  assert.ok(world.poller.state().inHand <= 60, `${world.poller.state().inHand} messages of 900 KiB`);
+  assert.ok(world.poller.state().inHand <= 100, `${world.poller.state().inHand} messages of 900 KiB`);
   inserts.letGo();
   await world.until('the deletes', () => world.messages.size === 0);
   await world.stop();
@@ -221,11 +221,16 @@ test('the state tells how many messages wait and when the last one came', async 
   await world.stop();
 });
 
-test('stopping ends the long poll at once', async () => {
+test('stopping ends the long poll within a second, and takes what the queue has just given', async () => {
   const world = openPollerWorld();
   await world.settle();
-  await world.stop(60_000);
+  const stopped = world.poller.stop(60_000);
+  await world.send(notificationOf('last'));
+  await world.until('the delete', () => world.messages.size === 0);
+  await pass(world, 1_000);
+  await stopped;
   assert.equal(world.clock.sleeperCount, 0);
+  assert.deepEqual(await world.keys(), ['last']);
 });
 
 test('stopping stores and deletes what was received before, within the grace', async () => {
@@ -233,7 +238,7 @@ test('stopping stores and deletes what was received before, within the grace', a
   const world = openPollerWorld({ accept: inserts.accept });
   await world.send(notificationOf('a'), notificationOf('b'));
   await world.until('the insert', () => inserts.held.length === 1);
-  const stopped = world.stop(20_000);
+  const stopped = world.poller.stop(20_000);
   await pass(world, 10_000);
   inserts.letGo();
   await stopped;
@@ -247,7 +252,7 @@ test('what could not be stored within the grace is given back at once, and nothi
   await world.send(notificationOf('a'));
   await world.until('the insert', () => inserts.held.length === 1);
   let hasStopped = false;
-  const stopped = world.stop(20_000).finally(() => {
+  const stopped = world.poller.stop(20_000).finally(() => {
     hasStopped = true;
   });
   await pass(world, 17_000);

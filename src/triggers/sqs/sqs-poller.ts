@@ -1,26 +1,18 @@
 // Asks a message queue for changes without a pause: one long poll always, more beside it while messages keep coming,
 // and none while nothing could be stored. What was received is handled beside the polls, so that nothing slow holds
 // the next messages back.
-import type { Clock, Random } from '../../core/clock.ts';
+import type { Random } from '../../core/clock.ts';
 import { toFault } from '../../core/faults.ts';
-import type { MessageIntakeHappenings, MessageIntakeState, PauseReason } from '../../core/message-intake.ts';
-import {
-  LONGEST_WAIT_SEC,
-  type MessageQueue,
-  MESSAGES_PER_CALL,
-  type ReceivedMessage,
-} from '../../core/message-queue.ts';
-import type { Rule } from '../../core/rule.ts';
-import type { TransferQueue } from '../../core/transfer-queue.ts';
-import type { AcceptChanges } from '../../replication/accept-change.ts';
+import type { MessageIntakeState, PauseReason } from '../../core/message-intake.ts';
+import { LONGEST_WAIT_SEC, MESSAGES_PER_CALL, type ReceivedMessage } from '../../core/message-queue.ts';
 import type { IntakeGate } from '../../replication/intake-gate.ts';
-import { MessageHandler, VISIBILITY_SEC } from './message-handler.ts';
-import { QueueTrouble } from './queue-trouble.ts';
+import { MessageHandler, type MessageHandlerOptions, VISIBILITY_SEC } from './message-handler.ts';
+import { QueueTrouble } from '../../replication/queue-trouble.ts';
 
-/** Receives side by side while there is much to receive. */
-export const MOST_RECEIVERS = 4;
+/** Receives side by side while there is much to receive: what a queue gives at once, over a network that takes its time. */
+export const MOST_RECEIVERS = 8;
 /** Messages in hand above which no more are asked for; what was asked for already may come on top. */
-const MOST_IN_HAND = 200;
+const MOST_IN_HAND = 400;
 /** The same for the bytes of their bodies. */
 const MOST_BYTES_IN_HAND = 16 * 1024 * 1024;
 /** A receiver beside the first one ends when nothing came for so long. */
@@ -28,19 +20,15 @@ const HELPER_WAIT_SEC = 1;
 const PAUSE_LOOK_MS = 1_000;
 const PROBE_STORE_MS = 5_000;
 const ASK_FACTS_MS = 60_000;
+/** At the end a receive may bring what the queue has given to it already: otherwise that would stay hidden. */
+const LAST_ANSWER_MS = 500;
 /** Kept of the grace of a shutdown for giving back what was not stored. */
 const GIVE_BACK_SHARE_MS = 2_000;
 
-export interface SqsPollerOptions {
+export interface SqsPollerOptions extends Omit<MessageHandlerOptions, 'gate' | 'trouble' | 'cut'> {
   readonly queueUrl: string;
-  readonly messages: MessageQueue;
-  readonly acceptChanges: AcceptChanges;
-  readonly queue: Pick<TransferQueue, 'checkWritable'>;
-  readonly gate: Pick<IntakeGate, 'hasRoomFor' | 'holdChanges' | 'changesStored' | 'hostTroubles'>;
-  readonly rules: readonly Rule[];
-  readonly clock: Clock;
+  readonly gate: MessageHandlerOptions['gate'] & Pick<IntakeGate, 'hostTroubles'>;
   readonly random: Random;
-  readonly happenings: MessageIntakeHappenings;
 }
 
 interface Pause {
@@ -92,20 +80,21 @@ export class SqsPoller {
     };
   }
 
-  /** Asks for nothing more at once; what was received is stored and deleted within the grace, or given back. */
+  /** Begins no receive any more; what was received is stored and deleted within the grace, or given back. */
   async stop(graceMs: number): Promise<void> {
     const { clock } = this.#options;
     this.#stopping.abort();
     const isDone = new AbortController();
-    const cutAfterMs = graceMs - Math.min(GIVE_BACK_SHARE_MS, graceMs / 2);
-    const timer = clock.sleep(cutAfterMs, isDone.signal).then(
-      () => this.#cut.abort(),
-      () => {},
-    );
+    const after = async (ms: number, end: () => void): Promise<void> =>
+      clock.sleep(ms, isDone.signal).then(end, () => {});
+    const timers = [
+      after(Math.min(LAST_ANSWER_MS, graceMs / 4), () => this.#endReceives()),
+      after(graceMs - Math.min(GIVE_BACK_SHARE_MS, graceMs / 2), () => this.#cut.abort()),
+    ];
     await Promise.all([...this.#receivers, this.#asking]);
     await Promise.all(this.#running);
     isDone.abort();
-    await timer;
+    await Promise.all(timers);
   }
 
   #add(kind: 'first' | 'helper'): void {
@@ -119,7 +108,7 @@ export class SqsPoller {
     while (!signal.aborted) {
       const isClear = await this.#untilClear(kind, signal);
       if (!isClear) return;
-      const messages = await this.#ask(kind === 'first' ? LONGEST_WAIT_SEC : HELPER_WAIT_SEC, signal);
+      const messages = await this.#ask(kind === 'first' ? LONGEST_WAIT_SEC : HELPER_WAIT_SEC);
       if (messages.length === 0 && kind === 'helper') return;
       if (messages.length > 0) this.#begin(messages);
       // A queue gives fewer than it could, also while thousands wait.
@@ -175,16 +164,16 @@ export class SqsPoller {
     await this.#handler.probeStore();
   }
 
-  async #ask(waitSec: number, signal: AbortSignal): Promise<readonly ReceivedMessage[]> {
+  async #ask(waitSec: number): Promise<readonly ReceivedMessage[]> {
     const { messages } = this.#options;
     const request = { max: MESSAGES_PER_CALL, waitSec, visibilitySec: VISIBILITY_SEC };
-    const either = AbortSignal.any([signal, this.#interrupt.signal]);
+    const { signal } = this.#interrupt;
     try {
-      const received = await messages.receive(request, either);
+      const received = await messages.receive(request, signal);
       this.#trouble.succeeded('receive');
       return received;
     } catch (error) {
-      if (!either.aborted) this.#trouble.failed('receive', toFault(error));
+      if (!signal.aborted) this.#trouble.failed('receive', toFault(error));
       return [];
     }
   }
@@ -202,10 +191,14 @@ export class SqsPoller {
       this.#roomMade = Promise.withResolvers();
       if (this.#handler.storeProblem === null) return;
       // A long poll that is under way would be given the same messages again and again.
-      this.#interrupt.abort();
-      this.#interrupt = new AbortController();
+      this.#endReceives();
     });
     this.#running.add(handled);
+  }
+
+  #endReceives(): void {
+    this.#interrupt.abort();
+    this.#interrupt = new AbortController();
   }
 
   /** Asks now and then how many messages wait. That may be forbidden without any harm to the intake. */

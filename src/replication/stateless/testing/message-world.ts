@@ -17,7 +17,14 @@ const NEVER = new AbortController().signal;
 interface WorldOptions extends Partial<
   Pick<
     RunnerOptions,
-    'handOver' | 'send' | 'maxConcurrency' | 'maxAttempts' | 'maxCarriedBytes' | 'recheck' | 'backoffMs'
+    | 'handOver'
+    | 'send'
+    | 'maxConcurrency'
+    | 'maxAttempts'
+    | 'maxCarriedBytes'
+    | 'recheck'
+    | 'backoffMs'
+    | 'longestWaitMs'
   >
 > {
   readonly rules?: readonly Rule[];

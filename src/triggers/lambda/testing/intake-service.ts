@@ -1,5 +1,5 @@
 // A stand-in for the service's intake over real HTTP: it takes, refuses or cuts what is posted, and remembers it.
-import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
@@ -26,25 +26,21 @@ export async function startIntakeService(
   judge: (post: PostedDocument, nth: number) => Verdict = () => 202,
 ): Promise<IntakeService> {
   const posts: PostedDocument[] = [];
-  const server = createServer((req, res) => {
-    void buffer(req).then((bytes) => {
-      const document = JSON.parse(bytes.toString()) as { readonly Records?: readonly unknown[] };
-      const post = {
-        path: req.url ?? '',
-        headers: req.headers,
-        bytes,
-        records: document.Records ?? [document],
-      };
-      posts.push(post);
-      const status = judge(post, posts.length);
-      if (status === null) return;
-      if (status === 0) return void res.destroy();
-      const taken = { accepted: post.records.length, ignored: 0, quarantined: 0, transfers: post.records };
-      const problem = { code: 'refused', detail: `because of ${post.records.length} records` };
-      res.writeHead(status, { 'content-type': 'application/json' });
-      res.end(JSON.stringify(status === 202 ? taken : problem));
-    });
-  });
+  const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const bytes = await buffer(req);
+    const document = JSON.parse(bytes.toString()) as { readonly Records?: readonly unknown[] };
+    const records = document.Records ?? [document];
+    const post = { path: req.url ?? '', headers: req.headers, bytes, records };
+    posts.push(post);
+    const status = judge(post, posts.length);
+    if (status === null) return;
+    if (status === 0) return void res.destroy();
+    const taken = { accepted: records.length, ignored: 0, quarantined: 0, transfers: records };
+    const problem = { code: 'refused', detail: `because of ${records.length} records` };
+    res.writeHead(status, { 'content-type': 'application/json' });
+    res.end(JSON.stringify(status === 202 ? taken : problem));
+  };
+  const server = createServer((req, res) => void answer(req, res));
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });

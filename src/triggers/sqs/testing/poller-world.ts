@@ -37,7 +37,8 @@ export interface PollerWorld {
   until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void>;
   /** Lets everything run that does not wait for the clock. */
   settle(): Promise<void>;
-  stop(graceMs?: number): Promise<void>;
+  /** Stops the poller, and lets time pass meanwhile. */
+  stop(): Promise<void>;
 }
 
 /** The body of an S3 notification about these keys of the bucket that the rule covers. */
@@ -115,7 +116,7 @@ function handles(parts: {
   readonly queue: TransferQueue;
   readonly poller: SqsPoller;
 }): Pick<PollerWorld, 'send' | 'keys' | 'until' | 'settle' | 'stop'> {
-  const { messages, queue, poller } = parts;
+  const { clock, messages, queue, poller } = parts;
   const turn = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   return {
     async send(...bodies) {
@@ -139,7 +140,15 @@ function handles(parts: {
     async settle() {
       for (let turns = 0; turns < QUIET_TURNS; turns += 1) await turn();
     },
-    stop: async (graceMs = 25_000) => poller.stop(graceMs),
+    async stop() {
+      const hasStopped = new AbortController();
+      const stopped = poller.stop(25_000).finally(() => hasStopped.abort());
+      for (let passedMs = 0; !hasStopped.signal.aborted && passedMs < 25_000; passedMs += 100) {
+        for (let turns = 0; turns < QUIET_TURNS; turns += 1) await turn();
+        clock.advance(100);
+      }
+      await stopped;
+    },
   };
 }
 

@@ -1,13 +1,15 @@
 // Decides from the answers of a message queue whether it can be used, and when it is asked again where it cannot.
-import { backoffMs } from '../../core/backoff.ts';
-import type { Clock, Random } from '../../core/clock.ts';
-import { type Fault, recordOfFault } from '../../core/faults.ts';
-import type { MessageIntakeHappenings, MessageQueueTrouble } from '../../core/message-intake.ts';
+import { backoffMs } from '../core/backoff.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { type Fault, recordOfFault } from '../core/faults.ts';
+import type { MessageIntakeHappenings, MessageQueueTrouble } from '../core/message-intake.ts';
 
 /** A request that is denied may be one of two kinds; each has to succeed again by itself. */
 export type QueueCall = 'receive' | 'delete';
 
 const BACKOFF = { baseMs: 1_000, capMs: 30_000 };
+/** Chance must not make it none at all: then a queue that refuses at once would be asked without a pause. */
+const SHORTEST_WAIT_MS = 500;
 /** A single refusal that passes by itself is no trouble yet. */
 const FAILURES_TO_TELL = 2;
 /** Without another failure for so long, nothing is left to delete. */
@@ -57,13 +59,16 @@ export class QueueTrouble {
 
   failed(call: QueueCall, fault: Fault): void {
     const nowMs = this.#clock.monotonicMs();
-    const streak = this.#streaks.get(call) ?? { beganMs: nowMs, failures: 0, lastMs: nowMs };
+    const known = this.#streaks.get(call);
+    const streak = known ?? { beganMs: nowMs, failures: 0, lastMs: nowMs };
     this.#streaks.set(call, streak);
-    streak.failures += 1;
     streak.lastMs = nowMs;
-    // The full wait at least once in a while, and never none at all: this is asked by everybody who polls.
-    const jittered = backoffMs(BACKOFF, streak.failures, this.#random.next(), fault.retryAfterMs);
-    this.#notBeforeMs = nowMs + Math.max(BACKOFF.baseMs / 2, jittered);
+    // Several requests were under way when the queue went: that is one failure.
+    if (known === undefined || this.waitMs === 0) {
+      streak.failures += 1;
+      const jittered = backoffMs(BACKOFF, streak.failures, this.#random.next(), fault.retryAfterMs);
+      this.#notBeforeMs = nowMs + Math.max(SHORTEST_WAIT_MS, jittered);
+    }
     if (this.#told === null && fault.disposition === 'wait_for_store' && streak.failures < FAILURES_TO_TELL)
       return;
     const wallMs = this.#clock.nowMs();
