@@ -1,4 +1,4 @@
-// The composition root: the only file that picks drivers. It opens everything in order, hands each part its slice of
+// The composition root of the service: it opens everything in order, hands each part its slice of
 // the configuration, and closes in reverse.
 import { randomUUID } from 'node:crypto';
 import { openChecksumEngine } from './checksums/native-checksums.ts';
@@ -12,12 +12,12 @@ import type { TransferQueue } from './core/transfer-queue.ts';
 import { ApiPort } from './http/api-port.ts';
 import type { HttpApp } from './http/http-deps.ts';
 import { createHttpServer } from './http/server.ts';
-import { openAlerts } from './open-alerts.ts';
-import { openBodyProofs } from './open-body-proofs.ts';
-import { openOverload, type Overload } from './open-overload.ts';
-import { openQueue } from './open-queue.ts';
-import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './open-stores.ts';
-import { openSqsIntake, type SqsIntake } from './open-sqs-intake.ts';
+import { openAlerts } from './composition/open-alerts.ts';
+import { openBodyProofs } from './composition/open-body-proofs.ts';
+import { openOverload, type Overload } from './composition/open-overload.ts';
+import { openQueue } from './composition/open-queue.ts';
+import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './composition/open-stores.ts';
+import { openSqsIntake, type SqsIntake } from './composition/open-sqs-intake.ts';
 import type { Alerts } from './replication/alerts.ts';
 import { type AcceptChanges, createIntake } from './replication/accept-change.ts';
 import { CallerQuota } from './replication/caller-quota.ts';

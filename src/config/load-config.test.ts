@@ -82,7 +82,13 @@ test('three settings are enough, and everything else has its documented default'
       maxConnections: 10_000,
       maxBodyBytes: 128 * 1024 ** 2,
     },
-    intake: { sqs: null, snsTopicArns: [], snsEndpoint: null, callerRatePerSec: 5_000 },
+    intake: {
+      sqs: null,
+      sqsVisibilitySec: 120,
+      snsTopicArns: [],
+      snsEndpoint: null,
+      callerRatePerSec: 5_000,
+    },
     retry: { attempts: 8, backoffMs: 1000, backoffCapMs: 300_000 },
     transfer: {
       chunkBytes: 8_388_608,

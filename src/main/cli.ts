@@ -6,7 +6,7 @@ import { runCli } from '../cli/cli.ts';
 import { createApiKey } from '../config/api-keys.ts';
 import { CLIENT_SETTINGS, loadClientConfig, loadConfig } from '../config/load-config.ts';
 import { formatProblems } from '../config/problem.ts';
-import { resolveSecrets } from '../resolve-secrets.ts';
+import { resolveSecrets } from '../composition/resolve-secrets.ts';
 import { SYSTEM_CLOCK } from '../system-clock.ts';
 import { readMachine } from './machine.ts';
 
@@ -29,8 +29,9 @@ const exitCode = await runCli({
   loadClient: async () => loadClientConfig(await resolveSecrets(readMachine(), CLIENT_SETTINGS)),
   formatProblems,
   createApiKey: (request) => createApiKey({ ...request, randomBytes: randomBytes(32) }),
-  openSetup: async (profile) => (await import('../open-setup.ts')).openSetup(await ownParts(), profile),
-  openDoctor: async () => (await import('../open-doctor.ts')).openDoctor(await ownParts()),
+  openSetup: async (profile) =>
+    (await import('../composition/open-setup.ts')).openSetup(await ownParts(), profile),
+  openDoctor: async () => (await import('../composition/open-doctor.ts')).openDoctor(await ownParts()),
   serve: async (part) => (await import('./run-service.ts')).runService(part),
   work: async () => (await import('./run-worker.ts')).runWorker(),
 });

@@ -1,8 +1,8 @@
 // The entry of the replicating Lambda function: its environment, its log, and what it remembers between invocations.
 import { formatProblems } from '../config/problem.ts';
 import { loadShellConfig } from '../config/shell-config.ts';
-import { openReplicateFunction } from '../open-replicate-function.ts';
-import { resolveSecrets } from '../resolve-secrets.ts';
+import { openReplicateFunction } from '../composition/open-replicate-function.ts';
+import { resolveSecrets } from '../composition/resolve-secrets.ts';
 import type { InvocationContext } from '../triggers/lambda/post-to-intake.ts';
 import { ReplicateError } from '../triggers/lambda/replicate.ts';
 import { readMachine } from './machine.ts';

@@ -3,7 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { openApp, type ServicePart } from '../app.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { formatProblems, formatWarnings } from '../config/problem.ts';
-import { resolveSecrets } from '../resolve-secrets.ts';
+import { resolveSecrets } from '../composition/resolve-secrets.ts';
 import { readMachine } from './machine.ts';
 import { runUntilStopped } from './run-until-stopped.ts';
 

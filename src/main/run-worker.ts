@@ -2,8 +2,8 @@
 import packageJson from '../../package.json' with { type: 'json' };
 import { formatProblems, formatWarnings } from '../config/problem.ts';
 import { loadShellConfig } from '../config/shell-config.ts';
-import { openStatelessWorker } from '../open-stateless-worker.ts';
-import { resolveSecrets } from '../resolve-secrets.ts';
+import { openStatelessWorker } from '../composition/open-stateless-worker.ts';
+import { resolveSecrets } from '../composition/resolve-secrets.ts';
 import { readMachine } from './machine.ts';
 import { runUntilStopped } from './run-until-stopped.ts';
 

@@ -9,7 +9,7 @@ import {
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { formatProblems } from '../../src/config/problem.ts';
-import { resolveSecrets } from '../../src/resolve-secrets.ts';
+import { resolveSecrets } from '../../src/composition/resolve-secrets.ts';
 import { serverAddress } from './addresses.ts';
 import type { ServerAddress } from './servers.ts';
 

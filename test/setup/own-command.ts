@@ -1,8 +1,8 @@
 // A command that runs on its own, in this process, with its real drivers and the settings of a test.
 import { runCommand } from '../../src/cli/testing/run-command.ts';
 import { loadClientConfig, loadConfig } from '../../src/config/load-config.ts';
-import { openDoctor } from '../../src/open-doctor.ts';
-import { openSetup } from '../../src/open-setup.ts';
+import { openDoctor } from '../../src/composition/open-doctor.ts';
+import { openSetup } from '../../src/composition/open-setup.ts';
 import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 
 /** An address where nobody listens. */

@@ -1,19 +1,19 @@
 // The step before a configuration is read: secrets that are kept elsewhere are fetched, with the credentials that the
 // settings or the platform give. Nothing of it is loaded where no setting is a reference.
 import { awsCredentialsOf, googleCredentialsOf } from './cloud-credentials.ts';
-import { buildConfig, type Config, type Secrets } from './config/config.ts';
-import { readEnvFile } from './config/env-file.ts';
-import { Findings } from './config/findings.ts';
-import type { SecretAnswer } from './config/given-value.ts';
-import type { ConfigSources } from './config/load-config.ts';
-import type { MachineFacts } from './config/machine-facts.ts';
-import { readSettings, type SettingsReading } from './config/read-settings.ts';
-import { findReferences, type FoundReference, secretEndpoint } from './config/secret-access.ts';
-import { Secret } from './config/secrets.ts';
-import { type SecretReader, type SecretTrouble, unreadable } from './core/secret-reader.ts';
-import type { SecretReference } from './core/secret-reference.ts';
-import { SYSTEM_CLOCK as clock } from './system-clock.ts';
-import type { ReadingOrder } from './secrets/reading-order.ts';
+import { buildConfig, type Config, type Secrets } from '../config/config.ts';
+import { readEnvFile } from '../config/env-file.ts';
+import { Findings } from '../config/findings.ts';
+import type { SecretAnswer } from '../config/given-value.ts';
+import type { ConfigSources } from '../config/load-config.ts';
+import type { MachineFacts } from '../config/machine-facts.ts';
+import { readSettings, type SettingsReading } from '../config/read-settings.ts';
+import { findReferences, type FoundReference, secretEndpoint } from '../config/secret-access.ts';
+import { Secret } from '../config/secrets.ts';
+import { type SecretReader, type SecretTrouble, unreadable } from '../core/secret-reader.ts';
+import type { SecretReference } from '../core/secret-reference.ts';
+import { SYSTEM_CLOCK as clock } from '../system-clock.ts';
+import type { ReadingOrder } from '../secrets/reading-order.ts';
 
 type Machine = ConfigSources & MachineFacts;
 
@@ -28,8 +28,8 @@ export async function resolveSecrets<Sources extends Machine>(
   const found = findReferences(sources, null);
   const isWanted = ({ setting }: FoundReference): boolean => only?.has(setting) ?? true;
   if (!found.some(isWanted)) return sources;
-  const { resolveReferences } = await import('./secrets/resolve-references.ts');
-  const { readingOrder } = await import('./secrets/reading-order.ts');
+  const { resolveReferences } = await import('../secrets/resolve-references.ts');
+  const { readingOrder } = await import('../secrets/reading-order.ts');
   const answers = new Map<string, SecretAnswer>();
   const order = readingOrder(found, isWanted);
   for (const { text } of order.circular) answers.set(text, CIRCULAR);
@@ -80,7 +80,7 @@ interface Access {
 async function openReader({ place, region }: SecretReference, access: Access): Promise<Opened> {
   const { machine, reading } = access;
   if (place === 'file') {
-    const { fileSecrets } = await import('./secrets/file-secret.ts');
+    const { fileSecrets } = await import('../secrets/file-secret.ts');
     return { reader: fileSecrets(machine.readFile), region: null };
   }
   const endpoint = secretEndpoint(place, reading);
@@ -108,10 +108,10 @@ async function openAws(
   });
   const options = { region, endpoint, credentials };
   if (place === 'ssm') {
-    const { openSsmParameters } = await import('./aws/ssm-parameters.ts');
+    const { openSsmParameters } = await import('../aws/ssm-parameters.ts');
     return { reader: await openSsmParameters(options), region };
   }
-  const { openManagedSecrets } = await import('./aws/managed-secrets.ts');
+  const { openManagedSecrets } = await import('../aws/managed-secrets.ts');
   return { reader: await openManagedSecrets(options), region };
 }
 
@@ -120,8 +120,8 @@ async function openGoogle(
   endpoint: string | null,
   { order, secrets }: Access,
 ): Promise<Opened> {
-  const { googleAccessToken } = await import('./google/access-token.ts');
-  const { openSecretVersions, SECRETS_SCOPE } = await import('./google/secret-versions.ts');
+  const { googleAccessToken } = await import('../google/access-token.ts');
+  const { openSecretVersions, SECRETS_SCOPE } = await import('../google/secret-versions.ts');
   const credentials = googleCredentialsOf(
     order.platformOnly.has('google') ? { ...secrets, google: null } : secrets,
   );

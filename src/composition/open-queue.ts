@@ -1,11 +1,11 @@
 // Which home the queue has: the database that DATABASE_URL names, or a file in the data folder.
-import type { Config, Secrets } from './config/config.ts';
-import type { Clock } from './core/clock.ts';
-import type { QueueStorage } from './core/queue-storage.ts';
-import { openCheckpointSealer } from './queues/checkpoint-sealer.ts';
-import { openPostgresQueue } from './queues/postgres/open-postgres-queue.ts';
-import { openSqliteQueue } from './queues/sqlite/sqlite-queue.ts';
-import type { Logger } from './telemetry/logger.ts';
+import type { Config, Secrets } from '../config/config.ts';
+import type { Clock } from '../core/clock.ts';
+import type { QueueStorage } from '../core/queue-storage.ts';
+import { openCheckpointSealer } from '../queues/checkpoint-sealer.ts';
+import { openPostgresQueue } from '../queues/postgres/open-postgres-queue.ts';
+import { openSqliteQueue } from '../queues/sqlite/sqlite-queue.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 /** Opens it. Rejects with an Error that names it, the reason and the remedy where it cannot be used. */
 export function openQueue(request: {

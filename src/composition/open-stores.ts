@@ -1,13 +1,13 @@
 // Opens what the configuration says of both stores: credentials, the source, the target. For everything that works
 // with them: the service, and the commands that run on their own.
-import type { CredentialsProvider } from './aws/credentials.ts';
+import type { CredentialsProvider } from '../aws/credentials.ts';
 import { awsCredentialsOf, googleCredentialsOf } from './cloud-credentials.ts';
-import type { Config, Secrets } from './config/config.ts';
-import type { Clock } from './core/clock.ts';
-import { expectedOwnerOf } from './core/rule.ts';
-import { type AccessTokens, googleAccessToken } from './google/access-token.ts';
-import { type GcsTargetOptions, openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { openS3Source, type OpenSource } from './stores/s3/s3-source.ts';
+import type { Config, Secrets } from '../config/config.ts';
+import type { Clock } from '../core/clock.ts';
+import { expectedOwnerOf } from '../core/rule.ts';
+import { type AccessTokens, googleAccessToken } from '../google/access-token.ts';
+import { type GcsTargetOptions, openGcsTarget } from '../stores/gcs/gcs-target.ts';
+import { openS3Source, type OpenSource } from '../stores/s3/s3-source.ts';
 
 const TARGET_TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 

@@ -1,16 +1,16 @@
 // The intake from SQS put together: the queue, who may ask it, and where its changes go.
-import type { CredentialsProvider } from './aws/credentials.ts';
-import type { Config } from './config/config.ts';
-import type { MessageIntakeState } from './core/message-intake.ts';
-import type { TransferQueue } from './core/transfer-queue.ts';
-import { openSqsMessageQueue } from './messages/sqs/sqs-message-queue.ts';
-import type { AcceptChanges } from './replication/accept-change.ts';
-import type { IntakeGate } from './replication/intake-gate.ts';
-import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
-import type { Logger } from './telemetry/logger.ts';
-import { createMessageIntakeHappenings } from './telemetry/message-intake-happenings.ts';
-import type { Metrics } from './telemetry/metrics.ts';
-import { MOST_RECEIVERS, SqsPoller } from './triggers/sqs/sqs-poller.ts';
+import type { CredentialsProvider } from '../aws/credentials.ts';
+import type { Config } from '../config/config.ts';
+import type { MessageIntakeState } from '../core/message-intake.ts';
+import type { TransferQueue } from '../core/transfer-queue.ts';
+import { openSqsMessageQueue } from '../messages/sqs/sqs-message-queue.ts';
+import type { AcceptChanges } from '../replication/accept-change.ts';
+import type { IntakeGate } from '../replication/intake-gate.ts';
+import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from '../system-clock.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { createMessageIntakeHappenings } from '../telemetry/message-intake-happenings.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { MOST_RECEIVERS, SqsPoller } from '../triggers/sqs/sqs-poller.ts';
 
 /** What acknowledges, extends and asks for facts beside the receives. */
 const OTHER_CONNECTIONS = 8;

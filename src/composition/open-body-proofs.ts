@@ -1,10 +1,10 @@
 // What proves who calls beside API keys, put together: the secrets of signed calls, and SNS with its certificates.
-import { fetchDocument } from './aws/fetch-document.ts';
-import type { Config, Secrets } from './config/config.ts';
-import type { HttpServerDeps } from './http/http-deps.ts';
-import { SYSTEM_CLOCK as clock } from './system-clock.ts';
-import { createSnsIntake } from './triggers/sns/sns-intake.ts';
-import { verifyWebhook } from './triggers/webhook-signature.ts';
+import { fetchDocument } from '../aws/fetch-document.ts';
+import type { Config, Secrets } from '../config/config.ts';
+import type { HttpServerDeps } from '../http/http-deps.ts';
+import { SYSTEM_CLOCK as clock } from '../system-clock.ts';
+import { createSnsIntake } from '../triggers/sns/sns-intake.ts';
+import { verifyWebhook } from '../triggers/webhook-signature.ts';
 
 /** Both, as the API needs them; null where the configuration does not ask for them. */
 export function openBodyProofs(

@@ -1,14 +1,14 @@
 // The bounds of intake put together: the gate, the watch over disk and process that closes it, and readiness.
-import type { Config } from './config/config.ts';
-import type { TransferQueue } from './core/transfer-queue.ts';
-import type { Readiness } from './http/http-deps.ts';
-import { type HostWatch, startHostWatch } from './replication/host-watch.ts';
-import { IntakeGate } from './replication/intake-gate.ts';
-import { SYSTEM_CLOCK as clock } from './system-clock.ts';
-import { openHostSensors } from './telemetry/host-sensors.ts';
-import type { Logger } from './telemetry/logger.ts';
-import type { Metrics } from './telemetry/metrics.ts';
-import { createOverloadHappenings } from './telemetry/overload-metrics.ts';
+import type { Config } from '../config/config.ts';
+import type { TransferQueue } from '../core/transfer-queue.ts';
+import type { Readiness } from '../http/http-deps.ts';
+import { type HostWatch, startHostWatch } from '../replication/host-watch.ts';
+import { IntakeGate } from '../replication/intake-gate.ts';
+import { SYSTEM_CLOCK as clock } from '../system-clock.ts';
+import { openHostSensors } from '../telemetry/host-sensors.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { createOverloadHappenings } from '../telemetry/overload-metrics.ts';
 
 const READINESS_MS = 2_000;
 

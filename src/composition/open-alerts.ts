@@ -1,17 +1,17 @@
 // Alerting put together: what is looked at, who is told, and the counts that it rests on.
-import type { Config, Secrets } from './config/config.ts';
-import type { MessageQueueTrouble } from './core/message-intake.ts';
-import type { QueueStorage } from './core/queue-storage.ts';
-import type { StoreSeen } from './replication/alert-conditions.ts';
-import { type Alerts, startAlerts } from './replication/alerts.ts';
-import type { HeldDeletes } from './replication/held-deletes.ts';
-import type { IntakeGate } from './replication/intake-gate.ts';
-import type { LagTally } from './replication/lag-tally.ts';
-import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
-import { createAlertHappenings } from './telemetry/alert-happenings.ts';
-import { openAlertWebhook } from './telemetry/alert-webhook.ts';
-import type { Logger } from './telemetry/logger.ts';
-import type { Metrics } from './telemetry/metrics.ts';
+import type { Config, Secrets } from '../config/config.ts';
+import type { MessageQueueTrouble } from '../core/message-intake.ts';
+import type { QueueStorage } from '../core/queue-storage.ts';
+import type { StoreSeen } from '../replication/alert-conditions.ts';
+import { type Alerts, startAlerts } from '../replication/alerts.ts';
+import type { HeldDeletes } from '../replication/held-deletes.ts';
+import type { IntakeGate } from '../replication/intake-gate.ts';
+import type { LagTally } from '../replication/lag-tally.ts';
+import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from '../system-clock.ts';
+import { createAlertHappenings } from '../telemetry/alert-happenings.ts';
+import { openAlertWebhook } from '../telemetry/alert-webhook.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 
 interface AlertParts {
   readonly config: Config;

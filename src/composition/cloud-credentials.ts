@@ -1,8 +1,8 @@
 // The credentials of both clouds as the settings give them, in the words of their libraries.
-import { awsCredentials, type AwsCredentialsOptions, type CredentialsProvider } from './aws/credentials.ts';
-import type { Config, Secrets } from './config/config.ts';
-import type { GoogleCredentials } from './google/access-token.ts';
-import { SYSTEM_CLOCK as clock } from './system-clock.ts';
+import { awsCredentials, type AwsCredentialsOptions, type CredentialsProvider } from '../aws/credentials.ts';
+import type { Config, Secrets } from '../config/config.ts';
+import type { GoogleCredentials } from '../google/access-token.ts';
+import { SYSTEM_CLOCK as clock } from '../system-clock.ts';
 
 /** For every call to AWS: given keys, else the platform's own; with the role that was asked for. */
 export function awsCredentialsOf(

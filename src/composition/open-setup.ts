@@ -1,9 +1,9 @@
 // What the command `setup` works with, opened from the configuration.
-import { awsCredentials } from './aws/credentials.ts';
-import { openNotificationStore } from './aws/notification-store.ts';
+import { awsCredentials } from '../aws/credentials.ts';
+import { openNotificationStore } from '../aws/notification-store.ts';
 import { openS3Calls } from './open-s3-calls.ts';
 import { openAwsCredentials, type StoresRequest } from './open-stores.ts';
-import type { ApplyParts } from './setup/apply-notifications.ts';
+import type { ApplyParts } from '../setup/apply-notifications.ts';
 
 /**
  * With the credentials of the settings, or of a profile of the shared configuration files: who may set things up is

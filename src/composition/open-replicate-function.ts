@@ -1,35 +1,35 @@
 // The composition of the replicating Lambda function: what is opened once for the life of its process, and remembered
 // from invocation to invocation. Everything in it is pure, WebAssembly or Node itself, so that one bundle runs on every
 // processor.
-import type { CredentialsProvider } from './aws/credentials.ts';
-import { openWasmChecksumEngine } from './checksums/wasm-checksums.ts';
-import type { Config, Secrets } from './config/config.ts';
-import type { ServiceAccess } from './config/shell-config.ts';
-import type { ChecksumEngine } from './core/checksum.ts';
-import type { Happenings } from './core/happenings.ts';
-import { MESSAGES_PER_CALL, type MessageQueue } from './core/message-queue.ts';
-import type { AccessTokens } from './google/access-token.ts';
-import { openSqsMessageQueue } from './messages/sqs/sqs-message-queue.ts';
+import type { CredentialsProvider } from '../aws/credentials.ts';
+import { openWasmChecksumEngine } from '../checksums/wasm-checksums.ts';
+import type { Config, Secrets } from '../config/config.ts';
+import type { ServiceAccess } from '../config/shell-config.ts';
+import type { ChecksumEngine } from '../core/checksum.ts';
+import type { Happenings } from '../core/happenings.ts';
+import { MESSAGES_PER_CALL, type MessageQueue } from '../core/message-queue.ts';
+import type { AccessTokens } from '../google/access-token.ts';
+import { openSqsMessageQueue } from '../messages/sqs/sqs-message-queue.ts';
 import { openShellBrake } from './open-shell-brake.ts';
 import { openAwsCredentials, openGoogleTokens, openSource, openTarget } from './open-stores.ts';
-import { ByteBudget } from './replication/byte-budget.ts';
-import type { Stores } from './replication/copy-object.ts';
-import { openRunner, type Runner, type RunnerOptions } from './replication/stateless/open-runner.ts';
-import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
-import { createHappenings } from './telemetry/happenings.ts';
-import { createJsonLogger } from './telemetry/json-logger.ts';
-import type { Logger } from './telemetry/logger.ts';
-import { createMessageHappenings } from './telemetry/message-happenings.ts';
-import { SILENT_METRICS } from './telemetry/silent-metrics.ts';
-import { openHandOver } from './triggers/hand-over.ts';
-import { renewAfterPause } from './triggers/lambda/renew-after-pause.ts';
+import { ByteBudget } from '../replication/byte-budget.ts';
+import type { Stores } from '../replication/copy-object.ts';
+import { openRunner, type Runner, type RunnerOptions } from '../replication/stateless/open-runner.ts';
+import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from '../system-clock.ts';
+import { createHappenings } from '../telemetry/happenings.ts';
+import { createJsonLogger } from '../telemetry/json-logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { createMessageHappenings } from '../telemetry/message-happenings.ts';
+import { SILENT_METRICS } from '../telemetry/silent-metrics.ts';
+import { openHandOver } from '../triggers/hand-over.ts';
+import { renewAfterPause } from '../triggers/lambda/renew-after-pause.ts';
 import {
   type BatchQueue,
   type BatchReport,
   createReplicator,
   LONGEST_INVOCATION_MS,
-} from './triggers/lambda/replicate.ts';
-import { MESSAGE_DOCUMENTS } from './triggers/message-documents.ts';
+} from '../triggers/lambda/replicate.ts';
+import { MESSAGE_DOCUMENTS } from '../triggers/message-documents.ts';
 
 /** No request that writes lives longer than this, whatever the grace. */
 const MAX_EFFECT_MS = 60_000;

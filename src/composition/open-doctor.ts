@@ -1,21 +1,21 @@
 // What the command `doctor` asks, opened from the configuration: the drivers of the service, and the few calls beside
 // the data path.
 import { randomUUID } from 'node:crypto';
-import { askCallerIdentity } from './aws/caller-identity.ts';
-import { openNotificationStore } from './aws/notification-store.ts';
-import { openSourceBucketAccess } from './aws/source-bucket.ts';
-import type { CredentialsProvider } from './aws/credentials.ts';
-import type { Config } from './config/config.ts';
-import type { CallerIdentity } from './core/bucket-access.ts';
-import { Fault } from './core/faults.ts';
-import type { DoctorParts } from './doctor/doctor-parts.ts';
-import { openSqsMessageQueue } from './messages/sqs/sqs-message-queue.ts';
+import { askCallerIdentity } from '../aws/caller-identity.ts';
+import { openNotificationStore } from '../aws/notification-store.ts';
+import { openSourceBucketAccess } from '../aws/source-bucket.ts';
+import type { CredentialsProvider } from '../aws/credentials.ts';
+import type { Config } from '../config/config.ts';
+import type { CallerIdentity } from '../core/bucket-access.ts';
+import { Fault } from '../core/faults.ts';
+import type { DoctorParts } from '../doctor/doctor-parts.ts';
+import { openSqsMessageQueue } from '../messages/sqs/sqs-message-queue.ts';
 import { openS3Calls } from './open-s3-calls.ts';
 import { openAwsCredentials, openSource, type StoresRequest, targetOptions } from './open-stores.ts';
-import { arnOfQueueUrl } from './setup/destination.ts';
-import { openTargetBucketAccess } from './stores/gcs/bucket-access.ts';
-import { openGcsTarget } from './stores/gcs/gcs-target.ts';
-import { s3Origin } from './stores/s3/addressing.ts';
+import { arnOfQueueUrl } from '../setup/destination.ts';
+import { openTargetBucketAccess } from '../stores/gcs/bucket-access.ts';
+import { openGcsTarget } from '../stores/gcs/gcs-target.ts';
+import { s3Origin } from '../stores/s3/addressing.ts';
 
 const CONNECTIONS = 4;
 const GOOGLE = 'https://storage.googleapis.com';

@@ -1,27 +1,27 @@
 // The composition of the worker without a database: the queue that messages come from, both stores, and nothing that
 // would have to be kept.
-import { openChecksumEngine } from './checksums/native-checksums.ts';
-import type { Config, Secrets } from './config/config.ts';
-import { isLoopbackHost } from './config/setting-parsers.ts';
-import type { ServiceAccess } from './config/shell-config.ts';
-import { Fault } from './core/faults.ts';
-import type { MessageQueue, MessageQueueFacts } from './core/message-queue.ts';
-import { openWatchServer } from './http/watch-server.ts';
-import { openSqsMessageQueue } from './messages/sqs/sqs-message-queue.ts';
+import { openChecksumEngine } from '../checksums/native-checksums.ts';
+import type { Config, Secrets } from '../config/config.ts';
+import { isLoopbackHost } from '../config/setting-parsers.ts';
+import type { ServiceAccess } from '../config/shell-config.ts';
+import { Fault } from '../core/faults.ts';
+import type { MessageQueue, MessageQueueFacts } from '../core/message-queue.ts';
+import { openWatchServer } from '../http/watch-server.ts';
+import { openSqsMessageQueue } from '../messages/sqs/sqs-message-queue.ts';
 import { openShellBrake } from './open-shell-brake.ts';
 import { openAwsCredentials, openSource, openTarget } from './open-stores.ts';
-import { ByteBudget } from './replication/byte-budget.ts';
-import type { Stores } from './replication/copy-object.ts';
-import { graceOfMessages, openRunner, type RunnerOptions } from './replication/stateless/open-runner.ts';
-import { StatelessWorker, type StatelessWorkerOptions } from './replication/stateless/stateless-worker.ts';
-import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
-import { createHappenings } from './telemetry/happenings.ts';
-import { createLogger, type Logger } from './telemetry/logger.ts';
-import { createMessageHappenings } from './telemetry/message-happenings.ts';
-import { createMessageIntakeHappenings } from './telemetry/message-intake-happenings.ts';
-import { createMetrics, type Metrics } from './telemetry/metrics.ts';
-import { openHandOver } from './triggers/hand-over.ts';
-import { MESSAGE_DOCUMENTS } from './triggers/message-documents.ts';
+import { ByteBudget } from '../replication/byte-budget.ts';
+import type { Stores } from '../replication/copy-object.ts';
+import { graceOfMessages, openRunner, type RunnerOptions } from '../replication/stateless/open-runner.ts';
+import { StatelessWorker, type StatelessWorkerOptions } from '../replication/stateless/stateless-worker.ts';
+import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from '../system-clock.ts';
+import { createHappenings } from '../telemetry/happenings.ts';
+import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { createMessageHappenings } from '../telemetry/message-happenings.ts';
+import { createMessageIntakeHappenings } from '../telemetry/message-intake-happenings.ts';
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
+import { openHandOver } from '../triggers/hand-over.ts';
+import { MESSAGE_DOCUMENTS } from '../triggers/message-documents.ts';
 
 /** The longest that a receive waits, and what part of the visibility it may be: that is counted from before it. */
 const LONG_POLL_SEC = 20;
