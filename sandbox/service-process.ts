@@ -78,9 +78,12 @@ export async function startService(options: {
   readonly onSpawned?: (pid: number) => void;
   /** A program that starts the service in its turn, and its arguments; `pid` is then that program's. */
   readonly startedBy?: readonly string[];
+  /** Arguments of the command `replicator` that start it, instead of what `npm start` runs. */
+  readonly command?: readonly string[];
 }): Promise<ServiceProcess> {
-  const { settings, port, apiKey, folder, onLog, onSpawned, startedBy = [] } = options;
-  const [command = process.execPath, ...args] = [...startedBy, process.execPath, ...startArguments()];
+  const { settings, port, apiKey, folder, onLog, onSpawned, startedBy = [], command: asked } = options;
+  const own = asked === undefined ? startArguments() : [join(ROOT, 'src/main/cli.ts'), ...asked];
+  const [command = process.execPath, ...args] = [...startedBy, process.execPath, ...own];
   const child = spawn(command, args, {
     cwd: folder,
     env: { PATH: process.env['PATH'], PORT: String(port), ...settings },
@@ -94,7 +97,6 @@ export async function startService(options: {
       onLog(line);
     });
   }
-  const headers = { authorization: `Bearer ${apiKey}` };
   const exited = once(child, 'exit').then(([code]) => code as number | null);
   const url = await readyAddress(port, exited, logLines).catch((error: unknown) => {
     // A process that nobody holds would outlive whoever wanted it.
@@ -104,6 +106,23 @@ export async function startService(options: {
   return {
     url,
     logLines,
+    ...callsOf(url, apiKey),
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill('SIGTERM');
+      return exited;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+/** The API as its callers see it. */
+function callsOf(url: string, apiKey: string): Pick<ServiceProcess, 'newest' | 'post' | 'get'> {
+  const headers = { authorization: `Bearer ${apiKey}` };
+  return {
     async newest(bucket, key) {
       const query = new URLSearchParams({ bucket, key, limit: '1' });
       const answer = await fetch(`${url}/v1/transfers?${query.toString()}`, { headers });
@@ -122,15 +141,6 @@ export async function startService(options: {
     async get(path) {
       const answer = await fetch(url + path, { headers });
       return { status: answer.status, body: await answer.json() };
-    },
-    pid: child.pid ?? 0,
-    async stop() {
-      child.kill('SIGTERM');
-      return exited;
-    },
-    async kill() {
-      child.kill('SIGKILL');
-      await exited;
     },
   };
 }

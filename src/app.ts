@@ -56,16 +56,23 @@ export interface App {
   close(): Promise<void>;
 }
 
+/**
+ * What a process does of the service: everything; `intake`: it takes changes, answers the API and leaves the attempts
+ * to others on the same database; `attempts`: it works, and polls no message queue.
+ */
+export type ServicePart = 'all' | 'intake' | 'attempts';
+
 /** Opens the service. Throws, with everything closed again, where a part cannot be opened; the message says which. */
 export async function openApp(options: {
   readonly config: Config;
   readonly secrets: Secrets;
+  readonly part: ServicePart;
   readonly version: string;
   /** Takes finished log lines. */
   readonly write: (text: string) => unknown;
   readonly isColored: boolean;
 }): Promise<App> {
-  const { config, secrets, version, write, isColored } = options;
+  const { config, secrets, part, version, write, isColored } = options;
   const logger = createLogger({ ...config.log, write, isColored });
   const metrics = createMetrics({ version, clock });
   const tally = new LagTally({ clock, objectiveMs: config.lagObjectiveMs });
@@ -97,10 +104,13 @@ export async function openApp(options: {
   metrics.watchStores(storeStates);
   const told = { ...parts, ...overload, config, secrets, version, tally, heldDeletes };
   const acceptChanges = createIntake({ rules, queue, happenings });
-  const sqs = await openSqsIntake({ ...told, credentials, acceptChanges }, opened);
+  const sqs = await openSqsIntake(
+    { ...told, credentials, acceptChanges, isPolled: part !== 'attempts' },
+    opened,
+  );
   const messageQueueTrouble = () => sqs.state()?.trouble ?? null;
   const alerts = openAlerts({ ...told, storeStates, messageQueueTrouble }, opened);
-  worker.start();
+  if (part !== 'intake') worker.start();
   const port = new ApiPort(createServer(config, { ...told, runs, alerts, storeStates, sqs, acceptChanges }));
   // Side by side: a caller that never finishes its request must not keep transfers from being given back.
   opened.defer(async () => {
@@ -110,7 +120,7 @@ export async function openApp(options: {
   const url = await port.open(config.http);
   sqs.start();
   logger.info(
-    { url, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
+    { url, part, auth: config.http.auth.kind, rules: rules.map(describeRule), version },
     'ready: the service accepts changes',
   );
   return runningApp({ url, logger, graceMs: config.shutdownGraceMs, opened: opened.move() });

@@ -16,7 +16,7 @@ import { MOST_RECEIVERS, SqsPoller } from './triggers/sqs/sqs-poller.ts';
 const OTHER_CONNECTIONS = 8;
 
 export interface SqsIntake {
-  /** Null where no queue is configured. */
+  /** Null where no queue is configured, or this process does not ask it. */
   state(): MessageIntakeState | null;
   /** Begins to ask. Call once. */
   start(): void;
@@ -31,6 +31,8 @@ export interface SqsIntake {
 export async function openSqsIntake(
   parts: {
     readonly config: Config;
+    /** False where other processes do it. */
+    readonly isPolled: boolean;
     readonly credentials: CredentialsProvider;
     readonly acceptChanges: AcceptChanges;
     readonly queue: TransferQueue;
@@ -40,9 +42,9 @@ export async function openSqsIntake(
   },
   opened: AsyncDisposableStack,
 ): Promise<SqsIntake> {
-  const { config, credentials, acceptChanges, queue, gate, logger, metrics } = parts;
+  const { config, isPolled, credentials, acceptChanges, queue, gate, logger, metrics } = parts;
   const { sqs } = config.intake;
-  if (sqs === null) return { state: () => null, start() {}, stop: async () => {} };
+  if (sqs === null || !isPolled) return { state: () => null, start() {}, stop: async () => {} };
   const { queueUrl, region } = sqs;
   const connections = MOST_RECEIVERS + OTHER_CONNECTIONS;
   const messages = opened.adopt(

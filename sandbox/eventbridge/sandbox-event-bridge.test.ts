@@ -43,17 +43,23 @@ test('an API destination is posted to with its connection’s header, again afte
   assert.deepEqual(bus.undelivered, []);
 });
 
-test('a destination that refuses is not tried again, and one that is too slow is', async (t) => {
-  const bus = startSandboxEventBridge({ retryDelaysMs: [1, 1], answerWithinMs: 20 });
+test('a destination that refuses is not tried again', async (t) => {
+  const bus = startSandboxEventBridge({ retryDelaysMs: [1, 1] });
   t.after(() => bus.close());
   const refusing = await listen(t, () => 404);
   const auth = { kind: 'basic', user: 'u', password: 'p' } as const;
-  const remove = bus.addRule({ target: { kind: 'api_destination', url: refusing.url, auth } });
+  bus.addRule({ target: { kind: 'api_destination', url: refusing.url, auth } });
   bus.putEvent(event);
   await bus.idle();
   assert.equal(refusing.posts.length, 1);
   assert.equal(refusing.posts[0]?.headers.authorization, 'Basic dTpw');
-  remove();
+  assert.deepEqual(bus.undelivered, [event]);
+});
+
+test('a destination that is too slow is tried again', async (t) => {
+  // Long enough for each try to arrive on a busy machine.
+  const bus = startSandboxEventBridge({ retryDelaysMs: [1, 1], answerWithinMs: 500 });
+  t.after(() => bus.close());
   let requests = 0;
   const slow = createServer(() => {
     requests += 1;
@@ -68,7 +74,7 @@ test('a destination that refuses is not tried again, and one that is too slow is
   bus.putEvent(event);
   await bus.idle();
   assert.equal(requests, 3);
-  assert.deepEqual(bus.undelivered, [event, event]);
+  assert.deepEqual(bus.undelivered, [event]);
 });
 
 test('a rule takes the events of its bucket, its types and its prefix, and a queue gets them as they are', async (t) => {

@@ -82,8 +82,10 @@ export interface CliDeps {
   readonly openSetup: (profile: string | null) => Promise<ApplyParts & Disposable>;
   /** Opens what `doctor` asks. The configuration has to be valid. */
   readonly openDoctor: () => Promise<DoctorParts & AsyncDisposable>;
-  /** Runs the service until it is stopped. */
-  readonly serve: () => Promise<unknown>;
+  /** Runs the service, or one part of it beside others on one database, until it is stopped. */
+  readonly serve: (part: 'all' | 'intake' | 'attempts') => Promise<unknown>;
+  /** Runs a worker without a database until it is stopped. */
+  readonly work: () => Promise<unknown>;
 }
 
 /** A command tells by this how it ended; without it, it ended well. */

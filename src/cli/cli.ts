@@ -61,12 +61,33 @@ function buildProgram(deps: CliDeps, endWith: EndWith) {
   program
     .command('serve')
     .description('run the service until it is stopped')
+    .addOption(
+      new Option(
+        '--only <part>',
+        'with DATABASE_URL: intake takes changes and answers the API, and leaves the copying to others',
+      ).choices(['intake']),
+    )
     .addHelpText(
       'after',
       '\nIt is set up by the environment and .env: "replicator config print" shows every setting.',
     )
-    .action(async () => {
-      await deps.serve();
+    .action(async ({ only }) => {
+      await deps.serve(only === 'intake' ? 'intake' : 'all');
+    });
+  program
+    .command('worker')
+    .description('copy what others have announced, until it is stopped')
+    .addOption(
+      new Option(
+        '--from <queue>',
+        'sqs: straight from the messages of SQS_QUEUE_URL, without a database; database: what services have taken into DATABASE_URL',
+      )
+        .choices(['sqs', 'database'])
+        .makeOptionMandatory(),
+    )
+    .addHelpText('after', '\nAny number of them may share one queue. Set PORT for health and metrics.')
+    .action(async ({ from }) => {
+      await (from === 'sqs' ? deps.work() : deps.serve('attempts'));
     });
   const config = program.command('config').description('look at the configuration');
   config

@@ -15,6 +15,8 @@ export interface SqsConfig {
 export interface IntakeConfig {
   /** Null: no queue is polled. */
   readonly sqs: SqsConfig | null;
+  /** For so long a worker without a database hides a message at a time. */
+  readonly sqsVisibilitySec: number;
   /** Empty: SNS deliveries are refused. */
   readonly snsTopicArns: readonly string[];
   /** Scheme, host and port of what speaks for SNS; null for Amazon SNS. */
@@ -28,6 +30,7 @@ export function intakeConfig(reading: SettingsReading, region: string, findings:
   const { values } = reading;
   return {
     sqs: sqsConfig(reading, region, findings),
+    sqsVisibilitySec: values.SQS_VISIBILITY_SEC,
     snsTopicArns: values.SNS_TOPIC_ARNS,
     snsEndpoint: snsEndpoint(reading, findings),
     callerRatePerSec: values.CALLER_RATE_LIMIT === 0 ? null : values.CALLER_RATE_LIMIT,

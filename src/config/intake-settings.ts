@@ -80,6 +80,12 @@ export const INTAKE_SETTINGS = {
     example: 'http://127.0.0.1:9002',
     isUrl: true,
   }),
+  SQS_VISIBILITY_SEC: withDefault(wholeNumber(12, 3600), 120, {
+    section: 'intake',
+    help: 'Seconds for which "replicator worker --from sqs" hides a message, again and again while it works on it. So long after a worker died its messages are received by others.',
+    defaultText: '120',
+    example: '120',
+  }),
   SNS_TOPIC_ARNS: withDefault(topicArns, [], {
     section: 'intake',
     help: 'Topics of Amazon SNS whose HTTPS deliveries to /v1/events are accepted, each after its signature was checked. A list, separated by commas. Subscriptions of these topics are confirmed, of no others.',

@@ -20,20 +20,25 @@ export interface ServiceAccess {
   readonly webhookSecret: Secret<Uint8Array> | null;
 }
 
-/** `service`: null where none is named. */
+/** `service`: null where none is named. `isPortGiven`: somebody wants to ask the process for its health. */
 export type LoadedShellConfig =
-  | (Extract<LoadedConfig, { kind: 'ok' }> & { readonly service: ServiceAccess | null })
+  | (Extract<LoadedConfig, { kind: 'ok' }> & {
+      readonly service: ServiceAccess | null;
+      readonly isPortGiven: boolean;
+    })
   | Extract<LoadedConfig, { kind: 'invalid' }>;
 
 /** As `loadConfig`, with the further checks of these shells. */
 export function loadShellConfig(request: ConfigSources & MachineFacts): LoadedShellConfig {
   let service: ServiceAccess | null = null;
+  let isPortGiven = false;
   const loaded = loadConfig(request, (reading, config, findings) => {
     service = serviceAccess(reading, findings);
+    isPortGiven = isGiven(reading, 'PORT');
     refuseFifo(config, findings);
     refuseMirror(config, reading, findings);
   });
-  return loaded.kind === 'invalid' ? loaded : { ...loaded, service };
+  return loaded.kind === 'invalid' ? loaded : { ...loaded, service, isPortGiven };
 }
 
 /** Only a service that was named takes anything over: the default of the commands is this very machine. */

@@ -31,7 +31,8 @@ const exitCode = await runCli({
   createApiKey: (request) => createApiKey({ ...request, randomBytes: randomBytes(32) }),
   openSetup: async (profile) => (await import('../open-setup.ts')).openSetup(await ownParts(), profile),
   openDoctor: async () => (await import('../open-doctor.ts')).openDoctor(await ownParts()),
-  serve: async () => (await import('./run-service.ts')).runService(),
+  serve: async (part) => (await import('./run-service.ts')).runService(part),
+  work: async () => (await import('./run-worker.ts')).runWorker(),
 });
 // The service sets its own.
 process.exitCode ??= exitCode;

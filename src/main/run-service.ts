@@ -1,13 +1,21 @@
 // One service process: configuration in, signals in, exit code out. `npm start` and `replicator serve` are both this.
 import packageJson from '../../package.json' with { type: 'json' };
-import { openApp } from '../app.ts';
+import { openApp, type ServicePart } from '../app.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { formatProblems, formatWarnings } from '../config/problem.ts';
 import { resolveSecrets } from '../resolve-secrets.ts';
 import { readMachine } from './machine.ts';
+import { runUntilStopped } from './run-until-stopped.ts';
 
-/** Runs the service until a signal; sets the exit code: 2 for a wrong configuration, 1 where it cannot start. */
-export async function runService(): Promise<void> {
+const NO_DATABASE = {
+  setting: 'DATABASE_URL',
+  found: null,
+  reason: 'is not set, and a part of the service alone works with a database that the other parts share',
+  fix: 'set it to the address of the PostgreSQL database, or run the whole service: "replicator serve"',
+};
+
+/** Runs the service, or a part of it, until a signal; sets the exit code: 2 for a wrong configuration, 1 where it cannot start. */
+export async function runService(part: ServicePart = 'all'): Promise<void> {
   const loaded = loadConfig(await resolveSecrets(readMachine()));
   if (loaded.warnings.length > 0) process.stderr.write(`${formatWarnings(loaded.warnings)}\n`);
   if (loaded.kind === 'invalid') {
@@ -15,29 +23,20 @@ export async function runService(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const stopped = new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
-  try {
-    const { config, secrets } = loaded;
-    const app = await openApp({
+  const { config, secrets } = loaded;
+  if (part !== 'all' && config.storage.kind !== 'postgres') {
+    process.stderr.write(`${formatProblems([NO_DATABASE])}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  await runUntilStopped('service', () =>
+    openApp({
       config,
       secrets,
+      part,
       version: packageJson.version,
       write: (text) => process.stdout.write(text),
       isColored: process.stdout.isTTY,
-    });
-    await stopped;
-    await app.close();
-  } catch (error) {
-    process.stderr.write(`The service cannot run: ${whatFailed(error)}\n`);
-    process.exitCode = 1;
-  }
-}
-
-function whatFailed(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const isTaken = 'code' in error && error.code === 'EADDRINUSE';
-  return isTaken ? `${error.message}. Another process listens there: stop it, or set PORT` : error.message;
+    }),
+  );
 }

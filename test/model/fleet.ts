@@ -12,7 +12,10 @@ import { ByteBudget } from '../../src/replication/byte-budget.ts';
 import { DeleteBrake } from '../../src/replication/delete-brake.ts';
 import { NOTHING_CARRIED } from '../../src/replication/stateless/carried.ts';
 import { openRunner, type RunnerOptions } from '../../src/replication/stateless/open-runner.ts';
-import { StatelessWorker } from '../../src/replication/stateless/stateless-worker.ts';
+import {
+  StatelessWorker,
+  type StatelessWorkerOptions,
+} from '../../src/replication/stateless/stateless-worker.ts';
 import { MESSAGE_DOCUMENTS } from '../../src/triggers/message-documents.ts';
 import type { Process } from './scheduler.ts';
 import { deniable, type Surroundings } from './service.ts';
@@ -40,6 +43,8 @@ interface RunningProcess {
   readonly death: AbortController;
   isLeaving: boolean;
 }
+
+type FleetHappenings = RunnerOptions['happenings'] & StatelessWorkerOptions['happenings'];
 
 /** The ends by which a worker lets go of a message that is not done. */
 const GIVEN_UP = new Set(['transferLeft', 'transferGivenBack', 'leaseLost']);
@@ -101,6 +106,8 @@ export class Fleet implements SimulatedService {
     const rule = planted?.rule?.(ruleOfStart()) ?? ruleOfStart();
     const worker = new StatelessWorker({
       queue: ports.messages,
+      queueUrl: 'queue',
+      random: { next: () => network.scheduler.choices.part('jitter').pick(4) / 4 },
       clock: network.scheduler.clockOf(process),
       happenings,
       openRunner: (own) => openRunner({ ...this.#runnerOptions(process, rule, ports, happenings), ...own }),
@@ -214,7 +221,7 @@ export class Fleet implements SimulatedService {
       readonly target: RunnerOptions['stores']['target'];
       readonly messages: MessageQueue;
     },
-    happenings: RunnerOptions['happenings'],
+    happenings: FleetHappenings,
   ): Omit<RunnerOptions, 'send' | 'onFree'> {
     const { network, spans, planted, maxConcurrency } = this.#surroundings;
     const clock = network.scheduler.clockOf(process);
@@ -246,10 +253,10 @@ export class Fleet implements SimulatedService {
     };
   }
 
-  #happeningsOf(process: Process, givenUp: readonly ((key: string) => void)[]): RunnerOptions['happenings'] {
+  #happeningsOf(process: Process, givenUp: readonly ((key: string) => void)[]): FleetHappenings {
     const { network, onHappening } = this.#surroundings;
     const told = new Set([...GIVEN_UP, 'lookAgainSent', 'workerTroubled']);
-    return new Proxy({} as RunnerOptions['happenings'], {
+    return new Proxy({} as FleetHappenings, {
       get: (_, name) => (event: { readonly source: { readonly key: string } }) => {
         if (told.has(String(name))) network.scheduler.note(() => `${process.name}: ${String(name)}`);
         if (GIVEN_UP.has(String(name))) for (const listener of givenUp) listener(event.source.key);

@@ -25,6 +25,7 @@ export async function runCommand(
     openSetup: async () => assert.fail('nothing is to be set up'),
     openDoctor: async () => assert.fail('nothing is to be examined'),
     serve: async () => assert.fail('nobody asked to serve'),
+    work: async () => assert.fail('nobody asked to work'),
     ...more,
   });
   return { exitCode, out: out.join(''), err: err.join('') };

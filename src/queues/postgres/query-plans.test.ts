@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type pg from 'pg';
+import { fillPostgres } from '../../../test/contract/fill-postgres.ts';
 import { openSharedQueue } from '../../../test/contract/open-shared-queue.ts';
-import { receiptOf } from '../../../test/contract/transfer-queue-samples.ts';
 import { startPostgresServer } from '../../../test/postgres-server.ts';
 import type { TransferFilter } from '../../core/transfer-queue.ts';
 import { openSession, readDatabaseUrl } from './connect.ts';
@@ -14,10 +14,8 @@ import { LOOKUPS } from './lookups.ts';
 import { PRUNE_QUARANTINE, QUARANTINE_PAGE } from './quarantine.ts';
 import { WRITES } from './rows.ts';
 import { COUNTS, PARKED_CLASSES } from './tallies.ts';
-import { PULL_IN } from './wrong-times.ts';
+import { LAST_TIMES } from './wrong-times.ts';
 
-const LIVE_ROWS = 30_000;
-const HISTORY_ROWS = 60_000;
 const server = await startPostgresServer();
 const url = await server.newSchema();
 let session: pg.Client;
@@ -25,7 +23,7 @@ let session: pg.Client;
 before(async () => {
   const queue = await openSharedQueue(url);
   await queue.close();
-  await server.run(FILL, url);
+  await server.run(fillPostgres({ liveRows: 30_000, historyRows: 60_000 }), url);
   session = await openSession(readDatabaseUrl(url));
 });
 
@@ -33,29 +31,6 @@ after(async () => {
   await session.end();
   await server.close();
 });
-
-/** Most queued, a few of everything else, and a longer history. */
-const FILL = `
-  ALTER TABLE replicator_transfers SET (autovacuum_enabled = off);
-  ALTER TABLE replicator_history SET (autovacuum_enabled = off);
-  WITH numbers AS (SELECT n, CASE WHEN n % 1001 = 0 THEN 'copying' WHEN n % 1003 = 0 THEN 'settling'
-    WHEN n % 107 = 0 THEN 'parked' ELSE 'queued' END AS status FROM generate_series(1, ${LIVE_ROWS}) AS n)
-  INSERT INTO replicator_transfers (seq, id, rule_name, source_bucket, source_key, target_bucket, target_key, created_at,
-    status, attempt_count, owed, is_settling, lease_token, wake_at, change_at, lane, priority, dirty_id, bytes_done,
-    fault_code, fault, updated_at, checkpoint)
-  SELECT nextval('replicator_transfer_seq'), gen_random_uuid(), 'default', 'source', 'key/' || n, 'target', 'key/' || n, n,
-    status, 0, false, false, 1, CASE WHEN status <> 'parked' THEN n END, n, CASE WHEN n % 10 = 0 THEN 'large' ELSE 'small' END,
-    CASE WHEN n % 3 = 0 THEN 'background' ELSE 'live' END, CASE WHEN status = 'copying' THEN gen_random_uuid() END, 0,
-    CASE WHEN status = 'parked' THEN 'too_large' END, CASE WHEN status = 'parked' THEN '{"code":"too_large"}' END, n,
-    CASE WHEN n % 5000 = 0 THEN '\\x00'::bytea END FROM numbers;
-  INSERT INTO replicator_history (seq, id, rule_name, source_bucket, source_key, target_bucket, target_key, created_at,
-    attempt_count, change_at, bytes_done, outcome, receipt, finished_at)
-  SELECT nextval('replicator_transfer_seq'), gen_random_uuid(), 'default', 'source', 'key/' || n % 20000, 'target',
-    'key/' || n, n, 0, n, 0, 'replicated', '${JSON.stringify(receiptOf('1'))}', n FROM generate_series(1, ${HISTORY_ROWS}) AS n;
-  INSERT INTO replicator_deliveries SELECT 'id-' || n, n FROM generate_series(1, 5000) AS n;
-  INSERT INTO replicator_quarantine (id, reason, raw, received_at) SELECT gen_random_uuid(), 'x', '', n FROM generate_series(1, 5000) AS n;
-  INSERT INTO replicator_tallies (rule_name, fault_code, queued, copying, settling, parked, quarantined)
-    VALUES ('default', 'too_large', 0, 0, 0, 300, 0)`;
 
 /** As a plan that is kept for any values, under the settings of our sessions. */
 async function planOf(sql: string): Promise<string[]> {
@@ -175,8 +150,7 @@ for (const state of ['never analysed', 'analysed'] as const) {
       await assertIndexed(LOOKUPS.prune, 'replicator_history_by_finish', 'replicator_history_pkey');
       await assertIndexed(LOOKUPS.forgetDeliveries, 'replicator_deliveries_by_time');
       await assertIndexed(PRUNE_QUARANTINE, 'replicator_quarantine_by_time');
-      await assertIndexed(PULL_IN.leased, 'replicator_transfers_leased');
-      await assertIndexed(PULL_IN.waiting, 'replicator_transfers_waiting');
+      await assertInOrder(LAST_TIMES, 'replicator_transfers_leased', 'replicator_transfers_waiting');
     });
 
     test('every listing walks an index of each table in the order of its page', async () => {

@@ -1,7 +1,9 @@
 // The long-running shell without a queue of its own: receives messages as long as attempts may begin, keeps what it
 // holds hidden, and does with each message what the runner decided. Any number of these on one queue are correct.
-import type { Clock } from '../../core/clock.ts';
+import type { Clock, Random } from '../../core/clock.ts';
+import { toFault } from '../../core/faults.ts';
 import type { Happenings } from '../../core/happenings.ts';
+import type { MessageIntakeHappenings, MessageQueueTrouble } from '../../core/message-intake.ts';
 import {
   type MessageQueue,
   MESSAGES_PER_CALL,
@@ -9,6 +11,7 @@ import {
   type ReceivedMessage,
 } from '../../core/message-queue.ts';
 import type { StoreState } from '../../core/store-state.ts';
+import { QueueTrouble } from '../queue-trouble.ts';
 import { SHUTDOWN } from '../record-end.ts';
 import { GroupedCalls } from './grouped-calls.ts';
 import type { HeldMessage } from './held-message.ts';
@@ -18,8 +21,6 @@ import type { Runner, RunnerOptions } from './open-runner.ts';
 
 /** A receive waits so long for a first message: the longest that queues take. */
 const LONG_POLL_SEC = 20;
-/** A queue that answers with an error is asked again after this. */
-const QUEUE_DOWN_MS = 5_000;
 /** Messages held at most, for each attempt that may run: most of them wait for one at the same object. */
 const HELD_PER_ATTEMPT = 8;
 /** Calls of one kind to the queue at the same time. */
@@ -28,8 +29,12 @@ const NEVER = new AbortController().signal;
 
 export interface StatelessWorkerOptions {
   readonly queue: MessageQueue;
+  /** For people. */
+  readonly queueUrl: string;
   readonly clock: Clock;
-  readonly happenings: Pick<Happenings, 'workerTroubled'>;
+  readonly random: Random;
+  readonly happenings: Pick<Happenings, 'workerTroubled'> &
+    Pick<MessageIntakeHappenings, 'messageQueueDown' | 'messageQueueUp'>;
   /** Opens the runner that this worker drives. */
   readonly openRunner: (own: Required<Pick<RunnerOptions, 'send' | 'onFree'>>) => Runner;
   readonly maxConcurrency: number;
@@ -43,6 +48,7 @@ export class StatelessWorker {
   readonly #options: StatelessWorkerOptions;
   readonly #runner: Runner;
   readonly #holder: MessageHolder;
+  readonly #trouble: QueueTrouble;
   readonly #stopping = new AbortController();
   readonly #deletes: GroupedCalls<ReceivedMessage>;
   readonly #returns: GroupedCalls<ReceivedMessage>;
@@ -50,7 +56,7 @@ export class StatelessWorker {
   /** Messages that receives under way may still bring. */
   #asked = 0;
   #receiveCount = 0;
-  #isQueueDown = false;
+  #receivedAtMs: number | null = null;
   #loops: Promise<unknown> = Promise.resolve();
   #wake: () => void = () => {};
 
@@ -70,6 +76,7 @@ export class StatelessWorker {
         );
       },
     });
+    this.#trouble = new QueueTrouble(options);
     this.#holder = new MessageHolder(options);
     this.#runner = options.openRunner({
       send: (message) => sends.add(message),
@@ -105,9 +112,13 @@ export class StatelessWorker {
     return this.#runner.storeStates();
   }
 
-  /** Messages held now. */
-  get heldCount(): number {
-    return this.#holder.count;
+  /** What is known of the queue, and of what is held of it. */
+  state(): {
+    readonly trouble: MessageQueueTrouble | null;
+    readonly inHand: number;
+    readonly receivedAtMs: number | null;
+  } {
+    return { trouble: this.#trouble.told, inHand: this.#holder.count, receivedAtMs: this.#receivedAtMs };
   }
 
   async #allEnded(): Promise<void> {
@@ -124,9 +135,11 @@ export class StatelessWorker {
   async #receiveForever(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const woken = new Promise<void>((resolve) => (this.#wake = resolve));
-      const max = this.#isQueueDown ? 0 : this.#room();
-      // Beside another receive only a full one: few calls bring as much as many.
-      if (max > 0 && (this.#receiveCount === 0 || max === MESSAGES_PER_CALL)) {
+      const max = this.#trouble.waitMs > 0 ? 0 : this.#room();
+      // Beside another receive only a full one, as few calls bring as much as many; and none beside one that finds out
+      // whether the queue is there again.
+      const mayJoin = max === MESSAGES_PER_CALL && !this.#trouble.isDown;
+      if (max > 0 && (this.#receiveCount === 0 || mayJoin)) {
         this.#track(this.#receive(max, signal));
         continue;
       }
@@ -134,10 +147,10 @@ export class StatelessWorker {
     }
   }
 
-  /** Until somebody wakes, or a store may be asked again. */
+  /** Until somebody wakes, or a store or the queue may be asked again. */
   async #sleepUntil(woken: Promise<void>, signal: AbortSignal): Promise<void> {
-    const ms = this.#runner.untilFreeMs;
-    if (ms === null) return woken;
+    const ms = Math.max(this.#trouble.waitMs, this.#runner.untilFreeMs ?? 0);
+    if (ms === 0) return woken;
     const isWoken = new AbortController();
     const timer = this.#options.clock.sleep(ms, AbortSignal.any([signal, isWoken.signal])).catch(() => {});
     await Promise.race([woken, timer]);
@@ -146,31 +159,22 @@ export class StatelessWorker {
   }
 
   async #receive(max: number, signal: AbortSignal): Promise<void> {
-    const { queue, clock, happenings, visibilitySec, longPollSec = LONG_POLL_SEC } = this.#options;
+    const { queue, clock, visibilitySec, longPollSec = LONG_POLL_SEC } = this.#options;
     this.#asked += max;
     this.#receiveCount += 1;
     const askedMonotonicMs = clock.monotonicMs();
     let received: readonly ReceivedMessage[] = [];
     try {
       received = await queue.receive({ max, waitSec: longPollSec, visibilitySec }, signal);
+      this.#trouble.succeeded('receive');
     } catch (error) {
-      if (!signal.aborted) {
-        happenings.workerTroubled({ doing: 'receiving messages', error });
-        this.#track(this.#waitForQueue(signal));
-      }
+      if (!signal.aborted) this.#trouble.failed('receive', toFault(error));
     } finally {
       this.#asked -= max;
       this.#receiveCount -= 1;
     }
+    if (received.length > 0) this.#receivedAtMs = clock.nowMs();
     for (const message of received) this.#track(this.#work(message, askedMonotonicMs));
-    this.#wake();
-  }
-
-  async #waitForQueue(signal: AbortSignal): Promise<void> {
-    if (this.#isQueueDown) return;
-    this.#isQueueDown = true;
-    await this.#options.clock.sleep(QUEUE_DOWN_MS, signal).catch(() => {});
-    this.#isQueueDown = false;
     this.#wake();
   }
 

@@ -11,7 +11,7 @@ import type { TransferQueue } from '../../core/transfer-queue.ts';
 import { untilAborted } from '../../core/until-aborted.ts';
 import type { AcceptChanges } from '../../replication/accept-change.ts';
 import type { IntakeGate } from '../../replication/intake-gate.ts';
-import type { QueueTrouble } from './queue-trouble.ts';
+import type { QueueTrouble } from '../../replication/queue-trouble.ts';
 import { joinChanges, readMessage } from './read-message.ts';
 
 /** Hidden for so long at a time; a process that dies delays its messages by this. */

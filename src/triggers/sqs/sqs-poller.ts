@@ -7,7 +7,7 @@ import type { MessageIntakeState, PauseReason } from '../../core/message-intake.
 import { LONGEST_WAIT_SEC, MESSAGES_PER_CALL, type ReceivedMessage } from '../../core/message-queue.ts';
 import type { IntakeGate } from '../../replication/intake-gate.ts';
 import { MessageHandler, type MessageHandlerOptions, VISIBILITY_SEC } from './message-handler.ts';
-import { QueueTrouble } from './queue-trouble.ts';
+import { QueueTrouble } from '../../replication/queue-trouble.ts';
 
 /** Receives side by side while there is much to receive: what a queue gives at once, over a network that takes its time. */
 export const MOST_RECEIVERS = 8;

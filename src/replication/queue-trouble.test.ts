@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Fault } from '../../core/faults.ts';
-import { ManualClock } from '../../http/testing/manual-clock.ts';
+import { Fault } from '../core/faults.ts';
+import { ManualClock } from '../http/testing/manual-clock.ts';
 import { QueueTrouble } from './queue-trouble.ts';
 
 const RESET = new Fault('queue_unavailable', 'reset');

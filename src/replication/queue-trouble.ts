@@ -1,8 +1,8 @@
 // Decides from the answers of a message queue whether it can be used, and when it is asked again where it cannot.
-import { backoffMs } from '../../core/backoff.ts';
-import type { Clock, Random } from '../../core/clock.ts';
-import { type Fault, recordOfFault } from '../../core/faults.ts';
-import type { MessageIntakeHappenings, MessageQueueTrouble } from '../../core/message-intake.ts';
+import { backoffMs } from '../core/backoff.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { type Fault, recordOfFault } from '../core/faults.ts';
+import type { MessageIntakeHappenings, MessageQueueTrouble } from '../core/message-intake.ts';
 
 /** A request that is denied may be one of two kinds; each has to succeed again by itself. */
 export type QueueCall = 'receive' | 'delete';
