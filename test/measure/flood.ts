@@ -1,6 +1,7 @@
 // One thread that floods the intake: many connections, each sending the next document as soon as the last is answered.
 // Started by intake.ts; tells at its end what it was answered and when.
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { documentOf } from './documents.ts';
 
@@ -13,6 +14,8 @@ export interface FloodOrder {
   readonly keepsConnections: boolean;
   readonly changesPerDocument: number;
   readonly seconds: number;
+  /** Before that: connections are opened one after the other, and nothing is counted. */
+  readonly warmUpSeconds: number;
   readonly maxDocuments: number;
 }
 
@@ -25,11 +28,18 @@ export interface FloodReport {
 const order = workerData as FloodOrder;
 const answerMs: number[] = [];
 const statuses: Record<string, number> = {};
-const endsAtMs = performance.now() + order.seconds * 1000;
+const countsFromMs = performance.now() + order.warmUpSeconds * 1000;
+const endsAtMs = countsFromMs + order.seconds * 1000;
 const sentAtMs = new WeakMap<Socket, number>();
 let sentCount = 0;
 
-await Promise.all(Array.from({ length: order.connections }, async () => floodOver()));
+const pauseMs = (order.warmUpSeconds * 1000) / 2 / order.connections;
+await Promise.all(
+  Array.from({ length: order.connections }, async (_, index) => {
+    await sleep(index * pauseMs);
+    await floodOver();
+  }),
+);
 const report: FloodReport = { statuses, answerMs: Float64Array.from(answerMs) };
 parentPort?.postMessage(report, [report.answerMs.buffer as ArrayBuffer]);
 
@@ -78,8 +88,8 @@ function readAnswers(socket: Socket): void {
     if (headEnd < 0) return;
     const bodyBytes = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1] ?? 0);
     if (text.length < headEnd + 4 + bodyBytes) return;
-    answerMs.push(performance.now() - (sentAtMs.get(socket) ?? 0));
     count(text.slice(9, 12));
+    if (performance.now() > countsFromMs) answerMs.push(performance.now() - (sentAtMs.get(socket) ?? 0));
     text = text.slice(headEnd + 4 + bodyBytes);
     if (order.keepsConnections) sendNext(socket);
     else socket.end();
@@ -87,5 +97,6 @@ function readAnswers(socket: Socket): void {
 }
 
 function count(status: string): void {
+  if (performance.now() < countsFromMs) return;
   statuses[status] = (statuses[status] ?? 0) + 1;
 }

@@ -1,5 +1,6 @@
-// Measures how long the service takes to answer a pusher while another caller floods it: over kept connections, as proxies
-// have them, and over new ones; without a limit for each caller and with the default one. npm run measure:intake -- [--seconds 15] [--connections 1000] [--changes 10] [--only kept|new]
+// Measures how long the service takes to answer a pusher while another caller floods it: over kept connections, as
+// proxies have them, and over new ones; without a limit for each caller and with the default one.
+// npm run measure:intake -- [--seconds 15] [--connections 1000] [--changes 10] [--only kept|new]
 // Ends with exit code 1 where one of a hundred answers to the pusher took a second or longer.
 //
 // The real service on loopback, its stores unreachable: the whole process is there for the intake. The flood comes from a
@@ -45,6 +46,7 @@ const order = {
   connections: Number(values.connections),
   changesPerDocument: Number(values.changes),
   seconds: Number(values.seconds),
+  warmUpSeconds: 3,
   maxDocuments: MAX_DOCUMENTS,
 };
 
@@ -107,8 +109,7 @@ async function floodAndPush(port: number, keepsConnections: boolean): Promise<nu
   void flooded.finally(() => (isOver = true));
   const pushes: Promise<void>[] = [];
   const pushed = { statuses: {} as Record<string, number>, answerMs: [] as number[] };
-  // The first second is that of the connections, not of the flood.
-  await sleep(1_000);
+  await sleep(order.warmUpSeconds * 1000);
   for (let index = 0; !isDone(); index += 1) {
     pushes.push(push(documentOf('pusher', index, 1), { port, agent }, pushed));
     await sleep(PUSH_EVERY_MS);
