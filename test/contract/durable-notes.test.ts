@@ -1,11 +1,11 @@
 // Every driver of the notes under the contract; and what only a disk can show: notes survive a reopening.
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { openMemoryNotes } from '../../src/queues/memory/memory-notes.ts';
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import { promiseDurableNotes } from './durable-notes.contract.ts';
 import { ManualClock } from './manual-clock.ts';
-import { startPostgresServer } from '../postgres-server.ts';
+import { onPostgres } from '../postgres-server.ts';
 import { openPostgresOnClock } from './postgres-on-clock.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
 import { GRACE_MS, LEASE_MS } from './transfer-queue-samples.ts';
@@ -23,16 +23,15 @@ promiseDurableNotes('SQLite', (body) =>
   }),
 );
 
-const server = await startPostgresServer();
-after(() => server.close());
-
-promiseDurableNotes('PostgreSQL', async (body) => {
-  const storage = await openPostgresOnClock(server, new ManualClock());
-  try {
-    await body(storage.notes);
-  } finally {
-    await storage.close();
-  }
+onPostgres((server) => {
+  promiseDurableNotes('PostgreSQL', async (body) => {
+    const storage = await openPostgresOnClock(server, new ManualClock());
+    try {
+      await body(storage.notes);
+    } finally {
+      await storage.close();
+    }
+  });
 });
 
 test('notes are there after the database was closed and opened again', () =>

@@ -11,7 +11,7 @@ import { openMemoryQueue } from '../../src/queues/memory/memory-queue.ts';
 import { openCheckpointSealer } from '../../src/queues/checkpoint-sealer.ts';
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import { ManualClock } from './manual-clock.ts';
-import { startPostgresServer } from '../postgres-server.ts';
+import { onPostgres } from '../postgres-server.ts';
 import { openPostgresOnClock } from './postgres-on-clock.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
 import { redriveAll } from './transfer-queue-parked.contract.ts';
@@ -340,10 +340,9 @@ test('random histories end alike in the memory queue and in the SQLite queue', a
   });
 });
 
-test('random histories end alike in the memory queue and in the PostgreSQL queue, whatever the clock of its process does', async () => {
-  const server = await startPostgresServer();
-  try {
-    await assertAlike(12, async (steps) => {
+onPostgres((server) => {
+  test('random histories end alike in the memory queue and in the PostgreSQL queue, whatever the clock of its process does', () =>
+    assertAlike(12, async (steps) => {
       const serverClock = new SteadyManualClock();
       const processClock = new ManualClock(Date.UTC(1999, 11, 31));
       const shared = await openPostgresOnClock(server, processClock, serverClock);
@@ -353,8 +352,5 @@ test('random histories end alike in the memory queue and in the PostgreSQL queue
       } finally {
         await shared.close();
       }
-    });
-  } finally {
-    await server.close();
-  }
+    }));
 });

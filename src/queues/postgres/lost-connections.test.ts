@@ -1,7 +1,7 @@
 // What becomes of operations when the connection breaks, the server restarts, or another one takes over: every one of
 // them happens once, or is refused in words; none is lost.
 import assert from 'node:assert/strict';
-import { after, describe, test, type TestContext } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSharedQueue } from '../../../test/contract/open-shared-queue.ts';
 import {
@@ -13,200 +13,202 @@ import {
   roomFor,
   show,
 } from '../../../test/contract/transfer-queue-samples.ts';
-import { startPostgresProxy } from '../../../test/postgres-proxy.ts';
-import { startPostgresServer } from '../../../test/postgres-server.ts';
+import { type PostgresProxy, startPostgresProxy } from '../../../test/postgres-proxy.ts';
+import { onPostgres } from '../../../test/postgres-server.ts';
 import type { QueueStorage } from '../../core/queue-storage.ts';
 
-const server = await startPostgresServer();
-const proxy = await startPostgresProxy(server.url);
-
-after(async () => {
-  await proxy.close();
-  await server.close();
-});
-
-async function openThroughProxy(
-  t: TestContext,
-  troubles: string[] = [],
-): Promise<{ queue: QueueStorage; url: string }> {
-  const url = await server.newSchema();
-  const queue = await openSharedQueue(proxy.through(url), { onTrouble: (trouble) => troubles.push(trouble) });
-  t.after(() => queue.close());
-  return { queue, url };
-}
-
-describe('a commit whose connection breaks', () => {
-  for (const what of ['request', 'answer'] as const) {
-    test(`happens once where the ${what} is lost: accept`, async (t) => {
-      const { queue } = await openThroughProxy(t);
-      const lost = proxy.lostCommits;
-      proxy.loseNextCommit(what);
-      const accepted = await queue.accept({
-        items: [itemOf('a'), itemOf('b')],
-        quarantine: [{ reason: 'no key', raw: '{}' }],
-      });
-      assert.equal(proxy.lostCommits, lost + 1);
-      assert.deepEqual(
-        accepted.map(({ joined }) => joined),
-        [false, false],
-      );
-      const { byStatus, quarantined } = await queue.counts();
-      assert.deepEqual([byStatus.queued, quarantined], [2, 1]);
-    });
-
-    test(`happens once where the ${what} is lost: claim, and its lease holds`, async (t) => {
-      const { queue } = await openThroughProxy(t);
-      await acceptOne(queue, 'a');
-      proxy.loseNextCommit(what);
-      const { lease } = await claimOne(queue);
-      assert.deepEqual(await queue.claim(roomFor(10)), []);
-      assert.deepEqual(await queue.finish(lease, REPLICATED), { kind: 'finished', status: 'done' });
-    });
-
-    test(`happens once where the ${what} is lost: finish`, async (t) => {
-      const { queue } = await openThroughProxy(t);
-      const { transferId } = await acceptOne(queue, 'a');
-      const { lease } = await claimOne(queue);
-      proxy.loseNextCommit(what);
-      assert.deepEqual(await queue.finish(lease, REPLICATED), { kind: 'finished', status: 'done' });
-      assert.equal((await show(queue, transferId)).outcome, 'replicated');
-      assert.deepEqual(await queue.finish(lease, REPLICATED), { kind: 'lease_lost' });
-    });
-
-    test(`happens once where the ${what} is lost: retry and renew`, async (t) => {
-      const { queue } = await openThroughProxy(t);
-      const { transferId } = await acceptOne(queue, 'a');
-      const { lease } = await claimOne(queue);
-      proxy.loseNextCommit(what);
-      assert((await queue.renew(lease)) !== null);
-      proxy.loseNextCommit(what);
-      assert.equal(await queue.retry(lease, retryIn(60_000)), true);
-      assert.equal((await show(queue, transferId)).attemptCount, 1);
-    });
-
-    test(`happens once where the ${what} is lost: a note`, async (t) => {
-      const { queue } = await openThroughProxy(t);
-      proxy.loseNextCommit(what);
-      assert.equal(await queue.notes.write('a', 'one', null), true);
-      const note = await queue.notes.read('a');
-      proxy.loseNextCommit(what);
-      assert.equal(await queue.notes.write('a', 'two', note?.version ?? 0), true);
-      assert.equal((await queue.notes.read('a'))?.value, 'two');
-    });
-  }
-});
-
-test('a backend that is terminated while it waits for a row loses nothing: the operation is done on another', async (t) => {
-  const { queue, url } = await openThroughProxy(t);
-  const { transferId } = await acceptOne(queue, 'a');
-  const { lease } = await claimOne(queue);
-  // Somebody else holds the row for a while.
-  const holding = server.run(
-    'BEGIN; SELECT 1 FROM replicator_transfers FOR UPDATE; SELECT pg_sleep(0.6); COMMIT',
-    url,
-  );
-  await sleep(200);
-  const finishing = queue.finish(lease, REPLICATED);
-  await sleep(100);
-  await server.run(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cross-cloud-replicator'",
-  );
-  assert.deepEqual(await finishing, { kind: 'finished', status: 'done' });
-  await holding;
-  assert.equal((await show(queue, transferId)).status, 'done');
-});
-
-test('a network that is down is waited for; after some seconds it is told, and nothing was taken', async (t) => {
-  const troubles: string[] = [];
-  const { queue } = await openThroughProxy(t, troubles);
-  await acceptOne(queue, 'a');
-  proxy.cutAll(false);
-  const refused = assert.rejects(acceptOne(queue, 'b'), (error: Error) => {
-    assert.match(
-      error.message,
-      /^The queue database 127\.0\.0\.1:\d+\/postgres could not commit \(.+\): nothing was taken$/,
-    );
-    return true;
+onPostgres((server) => {
+  let proxy: PostgresProxy;
+  before(async () => {
+    proxy = await startPostgresProxy(server.url);
   });
-  await assert.rejects(queue.checkWritable(), /could not commit/);
-  await refused;
-  proxy.cutAll(true);
-  const { transferId } = await acceptOne(queue, 'c');
-  assert.equal((await show(queue, transferId)).status, 'queued');
-  assert.equal((await queue.counts()).byStatus.queued, 2);
-  assert.match(troubles[0] ?? '', /cannot be heard .* looked for every second/);
-});
+  after(() => proxy.close());
 
-for (const mode of ['fast', 'immediate'] as const) {
-  test(`a restart of the server (${mode}) in the middle of work loses nothing that was taken`, async (t) => {
+  async function openThroughProxy(
+    t: TestContext,
+    troubles: string[] = [],
+  ): Promise<{ queue: QueueStorage; url: string }> {
     const url = await server.newSchema();
-    const queue = await openSharedQueue(url);
+    const queue = await openSharedQueue(proxy.through(url), {
+      onTrouble: (trouble) => troubles.push(trouble),
+    });
     t.after(() => queue.close());
-    const taken = new Set<string>();
-    const done = new Set<string>();
-    const stopping = new AbortController();
-    const { signal } = stopping;
-    const acceptLoop = async (lane: number): Promise<void> => {
-      for (let index = 0; !signal.aborted; index += 1) {
-        const key = `${lane}/${index}`;
-        // Whoever is refused comes again.
-        await acceptOne(queue, key).then(
-          () => taken.add(key),
-          () => {},
-        );
-      }
-    };
-    const workLoop = async (): Promise<void> => {
-      while (!signal.aborted) {
-        const claimed = await queue.claim(roomFor(20)).catch(() => []);
-        await Promise.all(
-          claimed.map(async ({ lease, source }) => {
-            const answer = await queue.finish(lease, REPLICATED);
-            if (answer.kind === 'finished') done.add(source.key);
-          }),
-        );
-      }
-    };
-    const loops = [acceptLoop(1), acceptLoop(2), workLoop(), workLoop()];
-    await sleep(300);
-    await server.shutDown(mode);
-    await server.start();
-    const takenBefore = taken.size;
-    while (taken.size < takenBefore + 50) await sleep(20);
-    stopping.abort();
-    await Promise.all(loops);
-    const open = await queue.claim(roomFor(100_000));
-    for (const { source } of open) done.add(source.key);
-    const { byStatus } = await queue.counts();
-    const [counted] = await server.run('SELECT count(*)::int AS live FROM replicator_transfers', url);
-    assert.equal(byStatus.queued + byStatus.copying + byStatus.settling, counted?.['live']);
-    // A claim whose answer never came is taken back when its lease expires.
-    const inFlight = await queue.list({ filter: { status: 'copying' }, cursor: null, limit: 1_000 });
-    for (const { source } of inFlight.transfers) done.add(source.key);
-    assert.deepEqual(taken.difference(done), new Set());
-  });
-}
-
-test('a server that may only be read is refused until one that takes writes answers', async (t) => {
-  const { queue } = await openThroughProxy(t);
-  await acceptOne(queue, 'a');
-  await setReadOnly('on');
-  t.after(() => setReadOnly('off'));
-  await assert.rejects(acceptOne(queue, 'b'), /standby, or may only be read.*nothing was taken/);
-  const accepting = acceptOne(queue, 'c');
-  await setReadOnly('off');
-  await accepting;
-  assert.equal((await queue.counts()).byStatus.queued, 2);
-});
-
-/** As a server that was demoted: sessions that are open learn of it too. */
-async function setReadOnly(value: 'on' | 'off'): Promise<void> {
-  await server.run(`ALTER SYSTEM SET default_transaction_read_only = ${value}`);
-  await server.run('SELECT pg_reload_conf()');
-  // The server tells its sessions in its own time.
-  for (;;) {
-    const [row] = await server.run('SHOW default_transaction_read_only');
-    if (row?.['default_transaction_read_only'] === value) return;
-    await sleep(20);
+    return { queue, url };
   }
-}
+
+  describe('a commit whose connection breaks', () => {
+    for (const what of ['request', 'answer'] as const) {
+      test(`happens once where the ${what} is lost: accept`, async (t) => {
+        const { queue } = await openThroughProxy(t);
+        const lost = proxy.lostCommits;
+        proxy.loseNextCommit(what);
+        const accepted = await queue.accept({
+          items: [itemOf('a'), itemOf('b')],
+          quarantine: [{ reason: 'no key', raw: '{}' }],
+        });
+        assert.equal(proxy.lostCommits, lost + 1);
+        assert.deepEqual(
+          accepted.map(({ joined }) => joined),
+          [false, false],
+        );
+        const { byStatus, quarantined } = await queue.counts();
+        assert.deepEqual([byStatus.queued, quarantined], [2, 1]);
+      });
+
+      test(`happens once where the ${what} is lost: claim, and its lease holds`, async (t) => {
+        const { queue } = await openThroughProxy(t);
+        await acceptOne(queue, 'a');
+        proxy.loseNextCommit(what);
+        const { lease } = await claimOne(queue);
+        assert.deepEqual(await queue.claim(roomFor(10)), []);
+        assert.deepEqual(await queue.finish(lease, REPLICATED), { kind: 'finished', status: 'done' });
+      });
+
+      test(`happens once where the ${what} is lost: finish`, async (t) => {
+        const { queue } = await openThroughProxy(t);
+        const { transferId } = await acceptOne(queue, 'a');
+        const { lease } = await claimOne(queue);
+        proxy.loseNextCommit(what);
+        assert.deepEqual(await queue.finish(lease, REPLICATED), { kind: 'finished', status: 'done' });
+        assert.equal((await show(queue, transferId)).outcome, 'replicated');
+        assert.deepEqual(await queue.finish(lease, REPLICATED), { kind: 'lease_lost' });
+      });
+
+      test(`happens once where the ${what} is lost: retry and renew`, async (t) => {
+        const { queue } = await openThroughProxy(t);
+        const { transferId } = await acceptOne(queue, 'a');
+        const { lease } = await claimOne(queue);
+        proxy.loseNextCommit(what);
+        assert((await queue.renew(lease)) !== null);
+        proxy.loseNextCommit(what);
+        assert.equal(await queue.retry(lease, retryIn(60_000)), true);
+        assert.equal((await show(queue, transferId)).attemptCount, 1);
+      });
+
+      test(`happens once where the ${what} is lost: a note`, async (t) => {
+        const { queue } = await openThroughProxy(t);
+        proxy.loseNextCommit(what);
+        assert.equal(await queue.notes.write('a', 'one', null), true);
+        const note = await queue.notes.read('a');
+        proxy.loseNextCommit(what);
+        assert.equal(await queue.notes.write('a', 'two', note?.version ?? 0), true);
+        assert.equal((await queue.notes.read('a'))?.value, 'two');
+      });
+    }
+  });
+
+  test('a backend that is terminated while it waits for a row loses nothing: the operation is done on another', async (t) => {
+    const { queue, url } = await openThroughProxy(t);
+    const { transferId } = await acceptOne(queue, 'a');
+    const { lease } = await claimOne(queue);
+    // Somebody else holds the row for a while.
+    const holding = server.run(
+      'BEGIN; SELECT 1 FROM replicator_transfers FOR UPDATE; SELECT pg_sleep(0.6); COMMIT',
+      url,
+    );
+    await sleep(200);
+    const finishing = queue.finish(lease, REPLICATED);
+    await sleep(100);
+    await server.run(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cross-cloud-replicator'",
+    );
+    assert.deepEqual(await finishing, { kind: 'finished', status: 'done' });
+    await holding;
+    assert.equal((await show(queue, transferId)).status, 'done');
+  });
+
+  test('a network that is down is waited for; after some seconds it is told, and nothing was taken', async (t) => {
+    const troubles: string[] = [];
+    const { queue } = await openThroughProxy(t, troubles);
+    await acceptOne(queue, 'a');
+    proxy.cutAll(false);
+    const refused = assert.rejects(acceptOne(queue, 'b'), (error: Error) => {
+      assert.match(
+        error.message,
+        /^The queue database 127\.0\.0\.1:\d+\/postgres could not commit \(.+\): nothing was taken$/,
+      );
+      return true;
+    });
+    await assert.rejects(queue.checkWritable(), /could not commit/);
+    await refused;
+    proxy.cutAll(true);
+    const { transferId } = await acceptOne(queue, 'c');
+    assert.equal((await show(queue, transferId)).status, 'queued');
+    assert.equal((await queue.counts()).byStatus.queued, 2);
+    assert.match(troubles[0] ?? '', /cannot be heard .* looked for every second/);
+  });
+
+  for (const mode of ['fast', 'immediate'] as const) {
+    test(`a restart of the server (${mode}) in the middle of work loses nothing that was taken`, async (t) => {
+      const url = await server.newSchema();
+      const queue = await openSharedQueue(url);
+      t.after(() => queue.close());
+      const taken = new Set<string>();
+      const done = new Set<string>();
+      const stopping = new AbortController();
+      const { signal } = stopping;
+      const acceptLoop = async (lane: number): Promise<void> => {
+        for (let index = 0; !signal.aborted; index += 1) {
+          const key = `${lane}/${index}`;
+          // Whoever is refused comes again.
+          await acceptOne(queue, key).then(
+            () => taken.add(key),
+            () => {},
+          );
+        }
+      };
+      const workLoop = async (): Promise<void> => {
+        while (!signal.aborted) {
+          const claimed = await queue.claim(roomFor(20)).catch(() => []);
+          await Promise.all(
+            claimed.map(async ({ lease, source }) => {
+              const answer = await queue.finish(lease, REPLICATED);
+              if (answer.kind === 'finished') done.add(source.key);
+            }),
+          );
+        }
+      };
+      const loops = [acceptLoop(1), acceptLoop(2), workLoop(), workLoop()];
+      await sleep(300);
+      await server.shutDown(mode);
+      await server.start();
+      const takenBefore = taken.size;
+      while (taken.size < takenBefore + 50) await sleep(20);
+      stopping.abort();
+      await Promise.all(loops);
+      const open = await queue.claim(roomFor(100_000));
+      for (const { source } of open) done.add(source.key);
+      const { byStatus } = await queue.counts();
+      const [counted] = await server.run('SELECT count(*)::int AS live FROM replicator_transfers', url);
+      assert.equal(byStatus.queued + byStatus.copying + byStatus.settling, counted?.['live']);
+      // A claim whose answer never came is taken back when its lease expires.
+      const inFlight = await queue.list({ filter: { status: 'copying' }, cursor: null, limit: 1_000 });
+      for (const { source } of inFlight.transfers) done.add(source.key);
+      assert.deepEqual(taken.difference(done), new Set());
+    });
+  }
+
+  test('a server that may only be read is refused until one that takes writes answers', async (t) => {
+    const { queue } = await openThroughProxy(t);
+    await acceptOne(queue, 'a');
+    await setReadOnly('on');
+    t.after(() => setReadOnly('off'));
+    await assert.rejects(acceptOne(queue, 'b'), /standby, or may only be read.*nothing was taken/);
+    const accepting = acceptOne(queue, 'c');
+    await setReadOnly('off');
+    await accepting;
+    assert.equal((await queue.counts()).byStatus.queued, 2);
+  });
+
+  /** As a server that was demoted: sessions that are open learn of it too. */
+  async function setReadOnly(value: 'on' | 'off'): Promise<void> {
+    await server.run(`ALTER SYSTEM SET default_transaction_read_only = ${value}`);
+    await server.run('SELECT pg_reload_conf()');
+    // The server tells its sessions in its own time.
+    for (;;) {
+      const [row] = await server.run('SHOW default_transaction_read_only');
+      if (row?.['default_transaction_read_only'] === value) return;
+      await sleep(20);
+    }
+  }
+});
