@@ -10,9 +10,12 @@ import { HeldMessage } from '../held-message.ts';
 import type { MessageFate } from '../message-runner.ts';
 import { openRunner, type Runner, type RunnerOptions } from '../open-runner.ts';
 import { NOTHING_CARRIED } from '../carried.ts';
+import type { StatelessWorkerOptions } from '../stateless-worker.ts';
 
 export const GRACE_MS = 120_000;
 const NEVER = new AbortController().signal;
+
+type AllHappenings = RunnerOptions['happenings'] & StatelessWorkerOptions['happenings'];
 
 interface WorldOptions extends Partial<
   Pick<
@@ -60,9 +63,9 @@ export class MessageWorld extends World {
     });
   }
 
-  allHappenings(): RunnerOptions['happenings'] {
+  allHappenings(): AllHappenings {
     // Any method is told in the same way.
-    return this.happenings() as RunnerOptions['happenings'];
+    return this.happenings() as AllHappenings;
   }
 
   /** A message of a notification of these changes, held for two minutes. */
