@@ -1,6 +1,7 @@
 // What has to happen before the messages of one object may be told an end: the message that has it looked at again
 // after the grace (safeguards 26 and 27) or tried again later, or the service that takes it over. Whatever cannot be
 // done ends as `unsent`, and the messages come back.
+import { backoffMs } from '../../core/backoff.ts';
 import { Fault, toFault } from '../../core/faults.ts';
 import type { TransferRef } from '../../core/happenings.ts';
 import { LONGEST_DELAY_SEC } from '../../core/message-queue.ts';
@@ -75,7 +76,7 @@ export class EndOfRun {
     if (next.kind === 'leave') {
       const receiveCount = receiveCountOf(run.joined);
       happenings.transferLeft({ ...run.ref, fault, attemptCount, receiveCount });
-      const delayMs = this.hasUnanswered ? graceMs : 0;
+      const delayMs = this.hasUnanswered || isTakenOver(run.joined) ? graceMs : 0;
       return {
         kind: 'left',
         fault,
@@ -92,6 +93,19 @@ export class EndOfRun {
     if (typeof delayMs !== 'number') return delayMs;
     happenings.transferRetrying({ ...told, retryInMs: delayMs });
     return SETTLED;
+  }
+
+  /**
+   * No time is left for it here, and nobody failed. Where there is a queue a copy of the message waits in it: the receipt
+   * of one that is given back counts towards the dead letters, and next time there may be no more time than now.
+   */
+  async outOfTime(run: EndedRun, carried: Carried): Promise<PartEnd> {
+    const { send, policy } = this.#parts;
+    if (send === null) return { kind: 'interrupted' };
+    const next: Carried = { ...carried, waitCount: carried.waitCount + 1 };
+    const delayMs = backoffMs(policy.backoff, next.waitCount, policy.random.next(), null);
+    const sent = await this.later(run, delayMs, next, null);
+    return typeof sent === 'number' ? SETTLED : sent;
   }
 
   /** Has a copy of the message wait in the queue. Returns for how long; or the end where the queue did not take it. */
