@@ -30,10 +30,17 @@ export const MESSAGE_DOCUMENTS: MessageDocuments = {
       const record = { reason: `the message ${document.problem}`, raw: body };
       return { parsed: { changes: [], ignored: [], malformed: [record] }, carried: NOTHING_CARRIED };
     }
-    return { parsed: parseChangeDocument(document.value), carried: readCarried(document.value) };
+    const parsed = parseChangeDocument(document.value);
+    const malformed = parsed.malformed.map(({ reason, raw }) => ({ reason, raw: sendable(raw) }));
+    return { parsed: { ...parsed, malformed }, carried: readCarried(document.value) };
   },
-  write: (change, carried, reason) => JSON.stringify(notificationOf(change, carried, reason)),
+  write: (change, carried, reason) => sendable(JSON.stringify(notificationOf(change, carried, reason))),
 };
+
+/** JSON text as SQS takes it: it refuses two characters that JSON allows inside of its texts. */
+function sendable(json: string): string {
+  return json.replaceAll('\uFFFE', String.raw`\ufffe`).replaceAll('\uFFFF', String.raw`\uffff`);
+}
 
 function readCarried(document: unknown): Carried {
   const own = field(document, FIELD);

@@ -58,9 +58,9 @@ export class EndOfRun {
 
   /** The work is done here; one more look follows where an effect may still arrive. */
   async #settle(run: EndedRun): Promise<PartEnd> {
-    const { graceMs, happenings } = this.#parts;
-    const isTaken = isTakenOver(run.joined);
-    if (!this.hasUnanswered && !isTaken) return SETTLED;
+    const { happenings } = this.#parts;
+    const graceMs = this.#owedGraceMs(run);
+    if (graceMs === null) return SETTLED;
     const reason = this.hasUnanswered ? 'unanswered' : 'taken_over';
     const end = await this.#send(run, reason, graceMs, NOTHING_CARRIED, this.#unanswered);
     if (end.kind === 'settled')
@@ -68,15 +68,22 @@ export class EndOfRun {
     return end;
   }
 
+  /** How long something may still arrive that was sent before; null where nothing was, as far as anybody knows. */
+  #owedGraceMs({ joined }: EndedRun): number | null {
+    const { graceMs, takeoverGraceMs } = this.#parts;
+    if (isTakenOver(joined)) return this.hasUnanswered ? Math.max(graceMs, takeoverGraceMs) : takeoverGraceMs;
+    return this.hasUnanswered ? graceMs : null;
+  }
+
   /** An attempt failed. */
   async badly(run: EndedRun, fault: Fault, carried: Carried): Promise<PartEnd | SoonAgain> {
-    const { policy, happenings, graceMs } = this.#parts;
+    const { policy, happenings } = this.#parts;
     const next = afterFailure(policy, fault, carried);
     const { attemptCount } = next.carried;
     if (next.kind === 'leave') {
       const receiveCount = receiveCountOf(run.joined);
       happenings.transferLeft({ ...run.ref, fault, attemptCount, receiveCount });
-      const delayMs = this.hasUnanswered || isTakenOver(run.joined) ? graceMs : 0;
+      const delayMs = this.#owedGraceMs(run) ?? 0;
       return {
         kind: 'left',
         fault,
@@ -116,8 +123,7 @@ export class EndOfRun {
     because: Fault | null,
   ): Promise<number | PartEnd> {
     // The copy is the look after the grace as well where one is due: never two messages for one.
-    const isOwed = this.hasUnanswered || isTakenOver(run.joined);
-    const delayMs = Math.max(wantedMs, isOwed ? this.#parts.graceMs : 0);
+    const delayMs = Math.max(wantedMs, this.#owedGraceMs(run) ?? 0);
     const end = await this.#send(run, 'retry', delayMs, carried, because);
     return end.kind === 'settled' ? delaySecOf(delayMs) * 1000 : end;
   }

@@ -115,3 +115,12 @@ test('what somebody had before waits for the grace also where it is sent on by i
   assert.deepEqual(await world.sent(GRACE_MS / 1000 - 1), []);
   assert.deepEqual((await world.sent(1)).map(({ reason }) => reason).toSorted(), ['left', 'taken_over']);
 });
+
+test('a shell that may work on after its messages became visible again has a longer grace for takeovers alone', async () => {
+  const world = new MessageWorld();
+  world.put('hello');
+  const runner = world.runner({ takeoverGraceMs: 3 * GRACE_MS });
+  assert.deepEqual(await invoke(world, runner, [world.held().body], 2), []);
+  assert.deepEqual(await world.sent((3 * GRACE_MS) / 1000 - 1), []);
+  assert.equal((await world.sent(1)).length, 1);
+});

@@ -25,6 +25,7 @@ interface WorldOptions extends Partial<
     | 'recheck'
     | 'backoffMs'
     | 'longestWaitMs'
+    | 'takeoverGraceMs'
   >
 > {
   readonly rules?: readonly Rule[];
