@@ -6,7 +6,7 @@
 //   leave        it stays as it is, and comes back when its visibility ends: the dead-letter policy of the queue
 //                decides how often. For what a person has to see: faults that would park, records nobody understands.
 //                Where only some objects of a message are such, they are sent on as messages of their own.
-//   give_back    nobody failed, the shell stops or has no time: it may be received again at once
+//   give_back    nobody failed, the shell stops, or has no time and no queue to say so: it may be received again at once
 //   lost         somebody else holds it by now, and does what is to be done
 import type { MalformedRecord, ParsedChanges } from '../../core/change.ts';
 import type { Fault } from '../../core/faults.ts';
