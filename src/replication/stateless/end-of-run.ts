@@ -87,7 +87,12 @@ export class EndOfRun {
       return {
         kind: 'left',
         fault,
-        resend: { change: changeOf(run.joined), carried: next.carried, delayMs },
+        resend: {
+          change: changeOf(run.joined),
+          ruleName: run.ref.ruleName,
+          carried: next.carried,
+          delayMs,
+        },
       };
     }
     const { isSoon, isStoreDown } = next;
@@ -134,7 +139,7 @@ export class EndOfRun {
     if (handOver === null) return this.badly(run, new Fault('time_too_short', reason), carried);
     try {
       // Nothing is held any more where the time is up, and nothing has to be: a hint handed over twice does no harm.
-      await handOver(documents.write(changeOf(run.joined), NOTHING_CARRIED, 'retry'), NEVER);
+      await handOver(documents.write(changeOf(run.joined), NOTHING_CARRIED, 'retry', null), NEVER);
     } catch (error) {
       return this.badly(run, toFault(error), carried);
     }
@@ -153,7 +158,7 @@ export class EndOfRun {
     if (send === null)
       return { kind: 'unsent', fault: because ?? new Fault('unexpected', 'There is no queue to send to') };
     try {
-      const body = documents.write(changeOf(run.joined), carried, reason);
+      const body = documents.write(changeOf(run.joined), carried, reason, run.ref.ruleName);
       // Also where the time is up or the process stops: it is short, and saves others a look.
       await send({ body, delaySec: delaySecOf(delayMs) }, NEVER);
       return SETTLED;

@@ -19,6 +19,7 @@ export type PartEnd =
 /** How the object goes on by itself where the rest of its message is done. */
 export interface Resend {
   readonly change: Change;
+  readonly ruleName: string;
   readonly carried: Carried;
   readonly delayMs: number;
 }
