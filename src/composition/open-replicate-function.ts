@@ -7,13 +7,14 @@ import type { Config, Secrets } from '../config/config.ts';
 import type { ServiceAccess } from '../config/shell-config.ts';
 import type { ChecksumEngine } from '../core/checksum.ts';
 import type { Happenings } from '../core/happenings.ts';
-import { MESSAGES_PER_CALL, type MessageQueue } from '../core/message-queue.ts';
+import { MESSAGES_PER_CALL, type MessageQueue, type MessageToSend } from '../core/message-queue.ts';
 import type { AccessTokens } from '../google/access-token.ts';
 import { openSqsMessageQueue } from '../messages/sqs/sqs-message-queue.ts';
 import { openShellBrake } from './open-shell-brake.ts';
 import { openAwsCredentials, openGoogleTokens, openSource, openTarget } from './open-stores.ts';
 import { ByteBudget } from '../replication/byte-budget.ts';
 import type { Stores } from '../replication/copy-object.ts';
+import { GroupedCalls } from '../replication/stateless/grouped-calls.ts';
 import { openRunner, type Runner, type RunnerOptions } from '../replication/stateless/open-runner.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from '../system-clock.ts';
 import { createHappenings } from '../telemetry/happenings.ts';
@@ -39,8 +40,14 @@ const FASTEST_BYTES_PER_MS = (100 * 1024 * 1024) / 1000;
 const LONGEST_PAUSE_MS = 3_000;
 /** A function that only waits is paid for like one that works. */
 const LONGEST_WAIT_MS = 10_000;
+/** Soon enough for the time that is kept for what follows the last attempt. */
+const QUEUE_ANSWER_MS = 3_000;
+/** Calls that send messages at the same time. */
+const SEND_CALLS = 4;
 /** What giving messages back may take of the time that is kept for the answer. */
 const GIVE_BACK_MS = 3_000;
+
+const NEVER = new AbortController().signal;
 
 type Handler = ReturnType<typeof createReplicator>;
 
@@ -108,7 +115,15 @@ async function connect(lasting: Lasting): Promise<Connected> {
   const target = await openTarget(request, connections, google);
   const { sqs } = config.intake;
   const queue =
-    sqs === null ? null : await openSqsMessageQueue({ ...sqs, credentials: aws, clock, connections });
+    sqs === null
+      ? null
+      : await openSqsMessageQueue({
+          ...sqs,
+          credentials: aws,
+          clock,
+          connections,
+          answerTimeoutMs: QUEUE_ANSWER_MS,
+        });
   let handler: Handler | null = null;
   return {
     handle: async (event, context) => {
@@ -117,7 +132,10 @@ async function connect(lasting: Lasting): Promise<Connected> {
       const runnerWith = (send: RunnerOptions['send']): Runner =>
         functionRunner(lasting, { source, target }, invocationMs, send);
       handler ??= createReplicator({
-        queue: queue === null ? null : batchQueue(queue, happenings, runnerWith),
+        queue:
+          queue === null || sqs === null
+            ? null
+            : { name: queueNameOf(sqs.queueUrl), ...batchQueue(queue, happenings, runnerWith) },
         runner: runnerWith(null),
         clock,
         onPartlyDone: (report) => tellPartlyDone(logger, report),
@@ -137,6 +155,7 @@ function functionRunner(
   send: RunnerOptions['send'],
 ): Runner {
   const { rules, retry, transfer } = config;
+  const effectDeadlineMs = Math.min(MAX_EFFECT_MS, Math.floor(transfer.settleGraceMs / 2));
   return openRunner({
     rules,
     stores: {
@@ -146,7 +165,7 @@ function functionRunner(
       clock,
       byteBudget: new ByteBudget(transfer.maxMemoryBytes),
       chunkBytes: transfer.chunkBytes,
-      effectDeadlineMs: Math.min(MAX_EFFECT_MS, Math.floor(transfer.settleGraceMs / 2)),
+      effectDeadlineMs,
     },
     clock,
     random,
@@ -158,6 +177,9 @@ function functionRunner(
     maxAttempts: retry.attempts,
     backoffMs: retry.backoffMs,
     graceMs: transfer.settleGraceMs,
+    // Lambda may call a function long after it received the messages: whoever had one before works on until its own
+    // deadline, also where the message became visible meanwhile.
+    takeoverGraceMs: Math.max(transfer.settleGraceMs, invocationMs + effectDeadlineMs),
     longestWaitMs: LONGEST_WAIT_MS,
     maxCarriedBytes: Math.floor(invocationMs * FASTEST_BYTES_PER_MS),
   });
@@ -170,13 +192,24 @@ function tellPartlyDone(logger: Logger, { fault, ...counts }: BatchReport): void
   );
 }
 
+/** `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME` */
+function queueNameOf(queueUrl: string): string {
+  return new URL(queueUrl).pathname.split('/').at(-1) ?? '';
+}
+
 function batchQueue(
   queue: MessageQueue,
   happenings: Happenings,
   runnerWith: (send: RunnerOptions['send']) => Runner,
-): BatchQueue {
+): Omit<BatchQueue, 'name'> {
+  // A call that ends with hundreds of objects undone sends a copy for each.
+  const sends = new GroupedCalls<MessageToSend>({
+    call: (messages) => queue.send(messages, NEVER),
+    itemsPerCall: MESSAGES_PER_CALL,
+    calls: SEND_CALLS,
+  });
   return {
-    runner: runnerWith(async (message, signal) => queue.send([message], signal)),
+    runner: runnerWith((message) => sends.add(message)),
     giveBack: async (messages) => {
       const signal = AbortSignal.timeout(GIVE_BACK_MS);
       try {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Change, ChangeKind } from '../core/change.ts';
+import { NOTHING_CARRIED } from '../replication/stateless/carried.ts';
 import { MESSAGE_DOCUMENTS } from './message-documents.ts';
 import { parseChangeDocument } from './s3-notification.ts';
 
@@ -25,9 +26,10 @@ test('a written message is a notification of exactly this object to every reader
       (key, kind) => {
         fc.pre(Buffer.byteLength(key) <= 1024);
         const change = { ...CHANGE, key, kind };
-        const body = MESSAGE_DOCUMENTS.write(change, CARRIED, 'retry');
+        const body = MESSAGE_DOCUMENTS.write(change, CARRIED, 'retry', 'a rule');
         assert.deepEqual(parseChangeDocument(JSON.parse(body)).changes, [change]);
         assert.deepEqual(MESSAGE_DOCUMENTS.read(body).carried, CARRIED);
+        assert.equal(MESSAGE_DOCUMENTS.read(body).ruleName, 'a rule');
       },
     ),
   );
@@ -35,7 +37,7 @@ test('a written message is a notification of exactly this object to every reader
 
 test('what a change does not tell is not made up', () => {
   const change = { ...CHANGE, occurredAtMs: null, sizeBytes: null, versionId: null, sequencer: null };
-  const { parsed } = MESSAGE_DOCUMENTS.read(MESSAGE_DOCUMENTS.write(change, CARRIED, 'left'));
+  const { parsed } = MESSAGE_DOCUMENTS.read(MESSAGE_DOCUMENTS.write(change, CARRIED, 'left', null));
   assert.deepEqual(parsed.changes, [change]);
 });
 
@@ -55,4 +57,17 @@ test('a body that is no JSON is one malformed record, with the body as it came',
   assert.equal(parsed.malformed[0]?.raw, '{"Records": [');
   assert.match(parsed.malformed[0]?.reason ?? '', /^the message /);
   assert.deepEqual(carried, { attemptCount: 0, waitCount: 0 });
+});
+
+test('no body holds a character that SQS refuses, whatever stood in the document', () => {
+  const odd = '\uFFFE\uFFFF\u0001\uD800';
+  const change = { ...CHANGE, versionId: odd, sequencer: odd };
+  const body = MESSAGE_DOCUMENTS.write(change, NOTHING_CARRIED, 'retry', 'a rule');
+  const { malformed } = MESSAGE_DOCUMENTS.read(JSON.stringify({ Records: [{ odd }, { odd }] })).parsed;
+  assert.equal(malformed.length, 2);
+  for (const text of [body, ...malformed.map(({ raw }) => raw)]) {
+    assert.match(text, /^[\t\n\r\u0020-\uD7FF\uE000-\uFFFD]*$/);
+    assert.ok(JSON.stringify(JSON.parse(text)).includes(JSON.stringify(odd).slice(1, -1)));
+  }
+  assert.equal(MESSAGE_DOCUMENTS.read(body).parsed.changes[0]?.versionId, odd);
 });

@@ -2,13 +2,8 @@
 // notification of one object. What our own messages carry beside it stands in a field of its own at the top, which
 // nobody else reads: a service, a function or another tool that gets such a message takes it for a notification.
 import type { Change, ChangeKind } from '../core/change.ts';
-import {
-  type Carried,
-  type LookAgainReason,
-  type MessageDocuments,
-  NOTHING_CARRIED,
-} from '../replication/stateless/carried.ts';
-import { field, parseJson } from './json-value.ts';
+import { type Carried, type MessageDocuments, NOTHING_CARRIED } from '../replication/stateless/carried.ts';
+import { field, parseJson, textField } from './json-value.ts';
 import { parseChangeDocument } from './s3-notification.ts';
 
 const FIELD = 'replicator';
@@ -28,15 +23,36 @@ export const MESSAGE_DOCUMENTS: MessageDocuments = {
     const document = parseJson(body);
     if ('problem' in document) {
       const record = { reason: `the message ${document.problem}`, raw: body };
-      return { parsed: { changes: [], ignored: [], malformed: [record] }, carried: NOTHING_CARRIED };
+      return {
+        parsed: { changes: [], ignored: [], malformed: [record] },
+        carried: NOTHING_CARRIED,
+        ruleName: null,
+      };
     }
-    return { parsed: parseChangeDocument(document.value), carried: readCarried(document.value) };
+    const parsed = parseChangeDocument(document.value);
+    const malformed = parsed.malformed.map(({ reason, raw }) => ({ reason, raw: sendable(raw) }));
+    const own = field(document.value, FIELD);
+    return {
+      parsed: { ...parsed, malformed },
+      carried: readCarried(own),
+      ruleName: textField(own, 'ruleName'),
+    };
   },
-  write: (change, carried, reason) => JSON.stringify(notificationOf(change, carried, reason)),
+  write: (change, carried, reason, ruleName) =>
+    sendable(
+      JSON.stringify({
+        ...notificationOf(change),
+        [FIELD]: { reason, ...carried, ...(ruleName === null ? {} : { ruleName }) },
+      }),
+    ),
 };
 
-function readCarried(document: unknown): Carried {
-  const own = field(document, FIELD);
+/** JSON text as SQS takes it: it refuses two characters that JSON allows inside of its texts. */
+function sendable(json: string): string {
+  return json.replaceAll('\uFFFE', String.raw`\ufffe`).replaceAll('\uFFFF', String.raw`\uffff`);
+}
+
+function readCarried(own: unknown): Carried {
   return {
     attemptCount: countIn(field(own, 'attemptCount')),
     waitCount: countIn(field(own, 'waitCount')),
@@ -49,7 +65,7 @@ function countIn(value: unknown): number {
     : 0;
 }
 
-function notificationOf(change: Change, carried: Carried, reason: LookAgainReason): object {
+function notificationOf(change: Change): object {
   const { bucket, key, kind, occurredAtMs, sizeBytes, versionId, sequencer } = change;
   return {
     Records: [
@@ -72,6 +88,5 @@ function notificationOf(change: Change, carried: Carried, reason: LookAgainReaso
         },
       },
     ],
-    [FIELD]: { reason, ...carried },
   };
 }

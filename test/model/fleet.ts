@@ -85,7 +85,7 @@ export class Fleet implements SimulatedService {
   anyIntake(): AcceptChanges {
     return async ({ changes }) => {
       for (const change of changes) {
-        const body = MESSAGE_DOCUMENTS.write(change, NOTHING_CARRIED, 'retry');
+        const body = MESSAGE_DOCUMENTS.write(change, NOTHING_CARRIED, 'retry', null);
         await this.#queue.send([{ body, delaySec: 0 }], NEVER);
       }
       this.#surroundings.onAccepted(changes.map(({ key }) => key));

@@ -20,7 +20,15 @@ export type LookAgainReason = 'taken_over' | 'unanswered' | 'retry' | 'left';
 /** The bodies of messages: what the shell gives, since the shapes of AWS are known to the triggers alone. */
 export interface MessageDocuments {
   /** Takes a body apart. Never throws: what is not understood is malformed. */
-  read(body: string): { readonly parsed: ParsedChanges; readonly carried: Carried };
-  /** An ordinary S3 notification of one object that every shell accepts. `carried` comes back from `read`. */
-  write(change: Change, carried: Carried, reason: LookAgainReason): string;
+  read(body: string): {
+    readonly parsed: ParsedChanges;
+    readonly carried: Carried;
+    /** The one rule that it is for; null for every rule that covers its objects. */
+    readonly ruleName: string | null;
+  };
+  /**
+   * An ordinary S3 notification of one object that every shell accepts. `carried` and `ruleName` come back from `read`.
+   * Rules that cover the same object each send their own: one for all would multiply with every round.
+   */
+  write(change: Change, carried: Carried, reason: LookAgainReason, ruleName: string | null): string;
 }

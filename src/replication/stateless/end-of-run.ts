@@ -1,6 +1,7 @@
 // What has to happen before the messages of one object may be told an end: the message that has it looked at again
 // after the grace (safeguards 26 and 27) or tried again later, or the service that takes it over. Whatever cannot be
 // done ends as `unsent`, and the messages come back.
+import { backoffMs } from '../../core/backoff.ts';
 import { Fault, toFault } from '../../core/faults.ts';
 import type { TransferRef } from '../../core/happenings.ts';
 import { LONGEST_DELAY_SEC } from '../../core/message-queue.ts';
@@ -57,9 +58,9 @@ export class EndOfRun {
 
   /** The work is done here; one more look follows where an effect may still arrive. */
   async #settle(run: EndedRun): Promise<PartEnd> {
-    const { graceMs, happenings } = this.#parts;
-    const isTaken = isTakenOver(run.joined);
-    if (!this.hasUnanswered && !isTaken) return SETTLED;
+    const { happenings } = this.#parts;
+    const graceMs = this.#owedGraceMs(run);
+    if (graceMs === null) return SETTLED;
     const reason = this.hasUnanswered ? 'unanswered' : 'taken_over';
     const end = await this.#send(run, reason, graceMs, NOTHING_CARRIED, this.#unanswered);
     if (end.kind === 'settled')
@@ -67,19 +68,31 @@ export class EndOfRun {
     return end;
   }
 
+  /** How long something may still arrive that was sent before; null where nothing was, as far as anybody knows. */
+  #owedGraceMs({ joined }: EndedRun): number | null {
+    const { graceMs, takeoverGraceMs } = this.#parts;
+    if (isTakenOver(joined)) return this.hasUnanswered ? Math.max(graceMs, takeoverGraceMs) : takeoverGraceMs;
+    return this.hasUnanswered ? graceMs : null;
+  }
+
   /** An attempt failed. */
   async badly(run: EndedRun, fault: Fault, carried: Carried): Promise<PartEnd | SoonAgain> {
-    const { policy, happenings, graceMs } = this.#parts;
+    const { policy, happenings } = this.#parts;
     const next = afterFailure(policy, fault, carried);
     const { attemptCount } = next.carried;
     if (next.kind === 'leave') {
       const receiveCount = receiveCountOf(run.joined);
       happenings.transferLeft({ ...run.ref, fault, attemptCount, receiveCount });
-      const delayMs = this.hasUnanswered ? graceMs : 0;
+      const delayMs = this.#owedGraceMs(run) ?? 0;
       return {
         kind: 'left',
         fault,
-        resend: { change: changeOf(run.joined), carried: next.carried, delayMs },
+        resend: {
+          change: changeOf(run.joined),
+          ruleName: run.ref.ruleName,
+          carried: next.carried,
+          delayMs,
+        },
       };
     }
     const { isSoon, isStoreDown } = next;
@@ -94,6 +107,19 @@ export class EndOfRun {
     return SETTLED;
   }
 
+  /**
+   * No time is left for it here, and nobody failed. Where there is a queue a copy of the message waits in it: the receipt
+   * of one that is given back counts towards the dead letters, and next time there may be no more time than now.
+   */
+  async outOfTime(run: EndedRun, carried: Carried): Promise<PartEnd> {
+    const { send, policy } = this.#parts;
+    if (send === null) return { kind: 'interrupted' };
+    const next: Carried = { ...carried, waitCount: carried.waitCount + 1 };
+    const delayMs = backoffMs(policy.backoff, next.waitCount, policy.random.next(), null);
+    const sent = await this.later(run, delayMs, next, null);
+    return typeof sent === 'number' ? SETTLED : sent;
+  }
+
   /** Has a copy of the message wait in the queue. Returns for how long; or the end where the queue did not take it. */
   async later(
     run: EndedRun,
@@ -102,8 +128,7 @@ export class EndOfRun {
     because: Fault | null,
   ): Promise<number | PartEnd> {
     // The copy is the look after the grace as well where one is due: never two messages for one.
-    const isOwed = this.hasUnanswered || isTakenOver(run.joined);
-    const delayMs = Math.max(wantedMs, isOwed ? this.#parts.graceMs : 0);
+    const delayMs = Math.max(wantedMs, this.#owedGraceMs(run) ?? 0);
     const end = await this.#send(run, 'retry', delayMs, carried, because);
     return end.kind === 'settled' ? delaySecOf(delayMs) * 1000 : end;
   }
@@ -114,7 +139,7 @@ export class EndOfRun {
     if (handOver === null) return this.badly(run, new Fault('time_too_short', reason), carried);
     try {
       // Nothing is held any more where the time is up, and nothing has to be: a hint handed over twice does no harm.
-      await handOver(documents.write(changeOf(run.joined), NOTHING_CARRIED, 'retry'), NEVER);
+      await handOver(documents.write(changeOf(run.joined), NOTHING_CARRIED, 'retry', null), NEVER);
     } catch (error) {
       return this.badly(run, toFault(error), carried);
     }
@@ -133,7 +158,7 @@ export class EndOfRun {
     if (send === null)
       return { kind: 'unsent', fault: because ?? new Fault('unexpected', 'There is no queue to send to') };
     try {
-      const body = documents.write(changeOf(run.joined), carried, reason);
+      const body = documents.write(changeOf(run.joined), carried, reason, run.ref.ruleName);
       // Also where the time is up or the process stops: it is short, and saves others a look.
       await send({ body, delaySec: delaySecOf(delayMs) }, NEVER);
       return SETTLED;

@@ -6,7 +6,7 @@
 //   leave        it stays as it is, and comes back when its visibility ends: the dead-letter policy of the queue
 //                decides how often. For what a person has to see: faults that would park, records nobody understands.
 //                Where only some objects of a message are such, they are sent on as messages of their own.
-//   give_back    nobody failed, the shell stops or has no time: it may be received again at once
+//   give_back    nobody failed, the shell stops, or has no time and no queue to say so: it may be received again at once
 //   lost         somebody else holds it by now, and does what is to be done
 import type { MalformedRecord, ParsedChanges } from '../../core/change.ts';
 import type { Fault } from '../../core/faults.ts';
@@ -50,9 +50,9 @@ export class MessageRunner {
 
   /** Works on a message until it is decided what becomes of it. Never rejects for anything a store or queue did. */
   async run(message: HeldMessage): Promise<MessageFate> {
-    const { parsed, carried } = this.#options.parts.documents.read(message.body);
+    const { parsed, ...asked } = this.#options.parts.documents.read(message.body);
     this.#tellOthers(message, parsed);
-    return this.#fateOf(message, parsed, await Promise.all(this.#bring(message, parsed, carried)));
+    return this.#fateOf(message, parsed, await Promise.all(this.#bring(message, parsed, asked)));
   }
 
   async #fateOf(
@@ -85,8 +85,8 @@ export class MessageRunner {
     try {
       for (const { raw } of malformed) await send({ body: raw, delaySec: 0 }, NEVER);
       for (const { resend } of left) {
-        const { change, carried, delayMs } = resend;
-        const body = documents.write(change, carried, 'left');
+        const { change, carried, delayMs, ruleName } = resend;
+        const body = documents.write(change, carried, 'left', ruleName);
         await send({ body, delaySec: delaySecOf(delayMs) }, NEVER);
       }
       return true;
@@ -96,7 +96,11 @@ export class MessageRunner {
     }
   }
 
-  #bring(message: HeldMessage, { changes }: ParsedChanges, carried: Carried): Promise<PartEnd>[] {
+  #bring(
+    message: HeldMessage,
+    { changes }: ParsedChanges,
+    { carried, ruleName }: { readonly carried: Carried; readonly ruleName: string | null },
+  ): Promise<PartEnd>[] {
     const { rules, versions } = this.#options;
     return changes.flatMap((change) => {
       const source = { bucket: change.bucket, key: change.key };
@@ -104,7 +108,9 @@ export class MessageRunner {
       if (covering.length === 0)
         this.#happenings.changeIgnored({ reason: 'no rule covers this object', source });
       else if (change.versionId !== null) versions.seen(change.bucket);
-      return covering.map((rule) => {
+      // A rule that is there no more, or by another name, leaves its work to all of them.
+      const named = covering.filter(({ name }) => name === ruleName);
+      return (named.length > 0 ? named : covering).map((rule) => {
         const { transport } = change;
         const facts = {
           transferId: message.id,

@@ -14,15 +14,16 @@ import { faultOf, SHUTDOWN } from '../record-end.ts';
 import type { Slot } from './attempt-slots.ts';
 import { type Carried, NOTHING_CARRIED } from './carried.ts';
 import { type EndedRun, EndOfRun, type SoonAgain } from './end-of-run.ts';
-import { TimeIsUp } from './held-message.ts';
 import {
   carriedOf,
   changeOf,
   endsByOf,
   hadItsTime,
+  isOutOfTime,
   leaseEndOf,
   type PartEnd,
   type RunPart,
+  wasPutOff,
 } from './run-parts.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
@@ -224,20 +225,21 @@ export class ObjectRun {
 
   /** Null: another attempt follows at once. */
   async #failed(attempt: Attempt, error: unknown, beganMonotonicMs: number): Promise<PartEnd | null> {
-    const { clock } = this.#parts;
+    const { clock, handOver } = this.#parts;
     if (error instanceof LaneFull) return this.#waitForLane();
     const run = this.#ended();
     if (error instanceof NameResting)
       return this.#goOn({ kind: 'soon', delayMs: error.restMs, carried: this.#carried });
     if (error instanceof TooMuchHere)
       return this.#goOn(await this.#end.handOver(run, error.message, this.#carried));
-    if (error instanceof TimeIsUp && attempt.lane === 'large' && attempt.bytesMoved > 0) {
-      // One that began late gets a whole time of its own with the next receipt.
-      if (!hadItsTime(run.joined, clock.monotonicMs() - beganMonotonicMs)) return this.#cutShort(error);
+    if (isOutOfTime(run.joined, error) && attempt.lane === 'large' && attempt.bytesMoved > 0) {
+      // One that began late gets a time of its own, unless a service can have it now.
+      const isLate = !hadItsTime(run.joined, clock.monotonicMs() - beganMonotonicMs);
+      if (isLate && (handOver === null || !wasPutOff(run.joined))) return this.#cutShort(error);
       const end = await this.#end.handOver(run, 'The copy did not end in time', this.#carried);
-      return end.kind === 'soon' ? INTERRUPTED : end;
+      return end.kind === 'soon' ? this.#end.outOfTime(run, end.carried) : end;
     }
-    if (error instanceof LeaseLost || error instanceof TimeIsUp || error === SHUTDOWN)
+    if (isOutOfTime(run.joined, error) || error instanceof LeaseLost || error === SHUTDOWN)
       return this.#cutShort(error);
     return this.#goOn(await this.#end.badly(run, faultOf(error), this.#carried));
   }
@@ -263,8 +265,11 @@ export class ObjectRun {
   async #cutShort(reason: unknown): Promise<PartEnd> {
     const { happenings } = this.#parts;
     const ref = this.#ref();
+    if (isOutOfTime(this.#joined, reason)) {
+      happenings.transferGivenBack({ ...ref, reason: 'no_time' });
+      return this.#end.outOfTime(this.#ended(), this.#carried);
+    }
     if (reason instanceof LeaseLost) happenings.leaseLost(ref);
-    else if (reason instanceof TimeIsUp) happenings.transferGivenBack({ ...ref, reason: 'no_time' });
     else if (reason === SHUTDOWN) happenings.transferGivenBack({ ...ref, reason: 'shutdown' });
     else {
       const end = await this.#end.badly(this.#ended(), faultOf(reason), this.#carried);

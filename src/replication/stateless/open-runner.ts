@@ -49,6 +49,11 @@ export interface RunnerOptions {
   readonly backoffMs: number;
   /** The settle grace; more than the longest delay of a message counts as that. */
   readonly graceMs: number;
+  /**
+   * The grace after a message that somebody had before, where that one cannot know for how long it was hidden, and may
+   * still send effects after others got it. Left out: `graceMs`.
+   */
+  readonly takeoverGraceMs?: number;
   /** Objects larger than this are handed over without a try; null where only time decides. */
   readonly maxCarriedBytes: number | null;
   /**
@@ -115,6 +120,7 @@ export function openRunner(options: RunnerOptions): Runner {
       slots,
       policy: { random, health, maxAttempts: options.maxAttempts, backoff },
       graceMs: graceOfMessages(options.graceMs),
+      takeoverGraceMs: graceOfMessages(options.takeoverGraceMs ?? options.graceMs),
       longestWaitMs: options.longestWaitMs ?? null,
       maxCarriedBytes: options.maxCarriedBytes,
       stopping: stopping.signal,

@@ -1,8 +1,9 @@
 // What the messages that share the attempts of one object ask for together: they all get the same end.
 import type { Change } from '../../core/change.ts';
 import type { Fault } from '../../core/faults.ts';
+import { LeaseLost } from '../attempt.ts';
 import type { Carried } from './carried.ts';
-import type { HeldMessage } from './held-message.ts';
+import { type HeldMessage, TimeIsUp } from './held-message.ts';
 
 /**
  * What became of one object of a message. `settled`: nothing is left to do for it, or a message that says so is in the
@@ -18,6 +19,7 @@ export type PartEnd =
 /** How the object goes on by itself where the rest of its message is done. */
 export interface Resend {
   readonly change: Change;
+  readonly ruleName: string;
   readonly carried: Carried;
   readonly delayMs: number;
 }
@@ -68,10 +70,22 @@ export function endsByOf(parts: readonly RunPart[]): number {
   return Math.max(...parts.map(({ message }) => message.endsByMonotonicMs));
 }
 
-/** True where an attempt of this length had most of the time that there can be, or follows one of somebody else. */
+/** True where an attempt of this length had most of the time that there can be. */
 export function hadItsTime(parts: readonly RunPart[], spentMs: number): boolean {
+  return parts.some(({ message }) => spentMs * 2 >= message.endsByMonotonicMs - message.heldSinceMonotonicMs);
+}
+
+/** True where somebody, maybe this process, had to put it off before. */
+export function wasPutOff(parts: readonly RunPart[]): boolean {
+  return parts.some(({ message, carried }) => message.receiveCount > 1 || carried.waitCount > 0);
+}
+
+/** True where an attempt was cut short because nobody has any more time for it, and nobody lost a message. */
+export function isOutOfTime(parts: readonly RunPart[], reason: unknown): boolean {
+  if (reason instanceof TimeIsUp) return true;
+  if (!(reason instanceof LeaseLost)) return false;
+  // Where a message is held until its time is up and no longer, the last effects find the lease too short.
   return parts.some(
-    ({ message }) =>
-      message.receiveCount > 1 || spentMs * 2 >= message.endsByMonotonicMs - message.heldSinceMonotonicMs,
+    ({ message }) => !message.isLost && message.leaseEndsAtMonotonicMs >= message.endsByMonotonicMs,
   );
 }

@@ -27,6 +27,8 @@ export interface RunnerParts {
   readonly policy: FailurePolicy;
   /** After this no effect that somebody else sent, or that was not answered, can arrive any more. */
   readonly graceMs: number;
+  /** The same for somebody else who had the message before, and may not know yet that it is no longer held. */
+  readonly takeoverGraceMs: number;
   /** While a store is down a message waits here for so long, then in the queue; null: as long as it is held. */
   readonly longestWaitMs: number | null;
   /** Larger objects are handed over without a try; null where only time decides. */

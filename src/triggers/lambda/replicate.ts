@@ -19,6 +19,8 @@ export const LONGEST_INVOCATION_MS = 900_000;
 
 /** The queue that messages of batches come from. */
 export interface BatchQueue {
+  /** Its name, the last part of its address. */
+  readonly name: string;
   readonly runner: Pick<Runner, 'run'>;
   /** Lets messages be received again at once; resolves also where that could not be done. */
   giveBack(messages: readonly Pick<ReceivedMessage, 'id' | 'receipt'>[]): Promise<void>;
@@ -88,6 +90,7 @@ async function replicateBatch(
     throw new ReplicateError(
       'SQS_QUEUE_URL is not set, and a look at an object that is due later has to be sent to a queue: set it to the address of the queue that calls this function, and allow the function sqs:SendMessage and sqs:ChangeMessageVisibility on it.',
     );
+  refuseOthers(queue.name, batch);
   const messages = batch.map(({ messageId: id, body, receiveCount, sentAtMs }) => ({
     id,
     body,
@@ -112,6 +115,15 @@ async function replicateBatch(
       fault: firstFault(failures),
     });
   return answerBatch(failures.map(({ id }) => id));
+}
+
+/** What has to be looked at later is sent to the queue of the settings: in another one nobody might ever find it. */
+function refuseOthers(name: string, batch: readonly BatchMessage[]): void {
+  const other = batch.find(({ queueName }) => queueName !== null && queueName !== name)?.queueName;
+  if (other === undefined) return;
+  throw new ReplicateError(
+    `The batch comes from the queue ${other}, and SQS_QUEUE_URL names ${name}: a look that is due later would be sent where this batch does not come from. Set SQS_QUEUE_URL to the address of ${other}, and give each queue a function of its own.`,
+  );
 }
 
 async function replicateEvent(

@@ -11,6 +11,8 @@ export interface BatchMessage {
   readonly body: string;
   /** Receipts so far, this one included; 1 where Lambda told nothing. */
   readonly receiveCount: number;
+  /** The name of the queue that it came from; null where Lambda told nothing. */
+  readonly queueName: string | null;
   /** When it was sent, in Unix milliseconds; null where Lambda told nothing. */
   readonly sentAtMs: number | null;
   /** The record as it came. */
@@ -38,6 +40,8 @@ export function readSqsBatch(event: unknown): readonly BatchMessage[] | null {
       receiptHandle: textField(record, 'receiptHandle') ?? '',
       body,
       receiveCount: wholeNumber(field(attributes, 'ApproximateReceiveCount')) ?? 1,
+      // arn:aws:sqs:REGION:ACCOUNT:NAME
+      queueName: textField(record, 'eventSourceARN')?.split(':').at(-1) ?? null,
       sentAtMs: wholeNumber(field(attributes, 'SentTimestamp')),
       record,
     });

@@ -28,6 +28,7 @@ interface WorldOptions extends Partial<
     | 'recheck'
     | 'backoffMs'
     | 'longestWaitMs'
+    | 'takeoverGraceMs'
   >
 > {
   readonly rules?: readonly Rule[];
@@ -100,8 +101,8 @@ export class MessageWorld extends World {
     const received = await this.messages.receive({ max: 10, waitSec: 0, visibilitySec: 600 }, NEVER);
     await this.messages.delete(received, NEVER);
     return received.map(({ body }) => {
-      const { replicator } = JSON.parse(body) as { replicator?: { reason?: string } };
-      const { reason = '', ...carried } = replicator ?? {};
+      const { replicator } = JSON.parse(body) as { replicator?: { reason?: string; ruleName?: string } };
+      const { reason = '', ruleName: _, ...carried } = replicator ?? {};
       return { body, reason, carried };
     });
   }
@@ -124,7 +125,7 @@ const CHANGE: Change = {
 /** One notification with a record for each change. */
 export function notificationOf(changes: readonly Change[]): string {
   const records = changes.flatMap((change) => {
-    const document = JSON.parse(MESSAGE_DOCUMENTS.write(change, NOTHING_CARRIED, 'retry')) as {
+    const document = JSON.parse(MESSAGE_DOCUMENTS.write(change, NOTHING_CARRIED, 'retry', null)) as {
       Records: unknown[];
     };
     return document.Records;
