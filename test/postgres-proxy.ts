@@ -10,8 +10,11 @@ const COMMIT_ANSWERED = 'COMMIT\0';
 export interface PostgresProxy {
   /** The same address, through the proxy. */
   through(url: string): string;
-  /** Cuts the connection of the next commit: before the server gets it, or before its answer arrives. */
-  loseNextCommit(what: 'request' | 'answer'): void;
+  /**
+   * Cuts the connection of the next commit: before the server gets it, or before its answer arrives. `isLast`: before,
+   * and every other connection with it, until `cutAll` lets new ones in again.
+   */
+  loseNextCommit(what: 'request' | 'answer', isLast?: boolean): void;
   /** How many commits were lost so far. */
   readonly lostCommits: number;
   /** Cuts every connection; while `isOpen` is false new ones are cut too. */
@@ -27,8 +30,12 @@ export async function startPostgresProxy(serverUrl: string): Promise<PostgresPro
   const pairs = new Set<readonly [Socket, Socket]>();
   let isOpen = true;
   let lose: 'request' | 'answer' | null = null;
+  let isLastCommit = false;
   let lostCommits = 0;
   let delayMs = 0;
+  const cutPairs = (): void => {
+    for (const sockets of pairs) for (const socket of sockets) socket.destroy();
+  };
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
     const pair = [client, upstream] as const;
@@ -50,6 +57,11 @@ export async function startPostgresProxy(serverUrl: string): Promise<PostgresPro
         const isRequest = lose === 'request';
         lose = null;
         lostCommits += 1;
+        if (isLastCommit) {
+          isOpen = false;
+          cutPairs();
+          return;
+        }
         if (isRequest) {
           cut();
           return;
@@ -71,17 +83,15 @@ export async function startPostgresProxy(serverUrl: string): Promise<PostgresPro
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('No port could be had');
-  const cutPairs = (): void => {
-    for (const sockets of pairs) for (const socket of sockets) socket.destroy();
-  };
   return {
     through(url) {
       const proxied = new URL(url);
       proxied.port = String(address.port);
       return proxied.href;
     },
-    loseNextCommit(what) {
+    loseNextCommit(what, isLast = false) {
       lose = what;
+      isLastCommit = isLast;
     },
     get lostCommits() {
       return lostCommits;

@@ -1,7 +1,17 @@
 // A real PostgreSQL server for tests: the binaries come from npm, its data lie in a temporary folder, it listens on
 // loopback only. One server serves a whole test file; each test has a schema of its own.
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,6 +33,11 @@ export interface PostgresServer {
   shutDown(mode: 'fast' | 'immediate'): Promise<void>;
   /** Starts it again on the same port, after a shutdown. */
   start(): Promise<void>;
+  /**
+   * Keeps what the server has now, while it is restarted. The function that is answered crashes it and starts what was
+   * kept in its place: a standby that takes over and lacks all that came since.
+   */
+  keepStandby(): Promise<() => Promise<void>>;
   /** Ends it and removes its folder. */
   close(): Promise<void>;
 }
@@ -66,6 +81,19 @@ export async function startPostgresServer(
     process.kill(pid, mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
     while (isAlive(pid)) await sleep(STOP_POLL_MS);
   };
+  const keepStandby = async (): Promise<() => Promise<void>> => {
+    const standby = join(folder, 'standby');
+    await shutDown('fast');
+    // With the owner of each file.
+    execFileSync('cp', ['-a', databaseDir, standby]);
+    await start();
+    return async () => {
+      await shutDown('immediate');
+      rmSync(databaseDir, { recursive: true });
+      renameSync(standby, databaseDir);
+      await start();
+    };
+  };
   await server.initialise();
   const { uid, gid } = statSync(databaseDir);
   for (const [name, content] of Object.entries(files)) {
@@ -83,6 +111,7 @@ export async function startPostgresServer(
     run: (sql, at = url) => runSql(at, sql),
     shutDown,
     start,
+    keepStandby,
     close: async () => {
       await shutDown('immediate').catch(() => {});
       rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 // What becomes of operations when the connection breaks, the server restarts, or another one takes over: every one of
 // them happens once, or is refused in words; none is lost.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, describe, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSharedQueue } from '../../../test/contract/open-shared-queue.ts';
@@ -16,6 +17,7 @@ import {
 import { startPostgresProxy } from '../../../test/postgres-proxy.ts';
 import { startPostgresServer } from '../../../test/postgres-server.ts';
 import type { QueueStorage } from '../../core/queue-storage.ts';
+import { type DatabaseAddress, openSession, readDatabaseUrl, serverRunOf } from './connect.ts';
 
 const server = await startPostgresServer();
 const proxy = await startPostgresProxy(server.url);
@@ -185,6 +187,53 @@ for (const mode of ['fast', 'immediate'] as const) {
     for (const { source } of inFlight.transfers) done.add(source.key);
     assert.deepEqual(taken.difference(done), new Set());
   });
+}
+
+for (const what of ['accept', 'claim'] as const) {
+  test(`a standby without the last commit takes over, and gives its number to another transaction: ${what} is done again`, async (t) => {
+    const { queue } = await openThroughProxy(t);
+    await acceptOne(queue, 'a');
+    const takeOver = await server.keepStandby();
+    await queue.checkWritable();
+    proxy.loseNextCommit('request', true);
+    const lost = proxy.lostCommits;
+    const asked = what === 'accept' ? acceptOne(queue, 'b') : queue.claim(roomFor(1));
+    while (proxy.lostCommits === lost) await sleep(5);
+    await takeOver();
+    await server.run(
+      'DO $$ BEGIN FOR i IN 1..300 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$',
+    );
+    proxy.cutAll(true);
+    await asked;
+    const { byStatus } = await queue.counts();
+    assert.deepEqual([byStatus.queued, byStatus.copying], what === 'accept' ? [2, 0] : [0, 1]);
+  });
+}
+
+test('sessions are of one run until the server crashes, also where only one of its processes is killed', async () => {
+  const address = readDatabaseUrl(server.url);
+  const before = await openPatiently(address);
+  const killed = await openPatiently(address);
+  assert.equal(serverRunOf(before), serverRunOf(killed));
+  const { rows } = await killed.query<{ readonly pid: number }>('SELECT pg_backend_pid() AS pid');
+  // The server ends all of its sessions when one of them crashes.
+  const isOver = Promise.all([once(before, 'end'), once(killed, 'end')]);
+  process.kill(rows[0]?.pid ?? Number.NaN, 'SIGKILL');
+  await isOver;
+  const after = await openPatiently(address);
+  assert.notEqual(serverRunOf(after), serverRunOf(before));
+  await after.end();
+});
+
+/** The server takes a moment to come back. */
+async function openPatiently(address: DatabaseAddress): Promise<Awaited<ReturnType<typeof openSession>>> {
+  for (;;) {
+    try {
+      return await openSession(address);
+    } catch {
+      await sleep(50);
+    }
+  }
 }
 
 test('a server that may only be read is refused until one that takes writes answers', async (t) => {

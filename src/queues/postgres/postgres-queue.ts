@@ -354,6 +354,7 @@ export class PostgresQueue implements QueueStorage {
   ): Promise<RowsAfterEnd<Uint8Array> | null> {
     return this.#attempts.run({
       ...workOn(lease),
+      isEnd: true,
       run: (context, changes) => endAttempt(context, lease, decide, changes),
     });
   }
