@@ -1,7 +1,6 @@
 // What becomes of operations when the connection breaks, the server restarts, or another one takes over: every one of
 // them happens once, or is refused in words; none is lost.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { after, describe, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSharedQueue } from '../../../test/contract/open-shared-queue.ts';
@@ -210,6 +209,17 @@ for (const what of ['accept', 'claim'] as const) {
   });
 }
 
+test('a claim that a failover forgot has no power over the next claim of the row', async (t) => {
+  const { queue } = await openThroughProxy(t);
+  await acceptOne(queue, 'a');
+  const takeOver = await server.keepStandby();
+  const forgotten = await claimOne(queue);
+  await takeOver();
+  const { lease } = await claimOne(queue);
+  assert.deepEqual(await queue.finish(forgotten.lease, REPLICATED), { kind: 'lease_lost' });
+  assert.deepEqual(await queue.finish(lease, REPLICATED), { kind: 'finished', status: 'done' });
+});
+
 test('sessions are of one run until the server crashes, also where only one of its processes is killed', async () => {
   const address = readDatabaseUrl(server.url);
   const before = await openPatiently(address);
@@ -217,12 +227,14 @@ test('sessions are of one run until the server crashes, also where only one of i
   assert.equal(serverRunOf(before), serverRunOf(killed));
   const { rows } = await killed.query<{ readonly pid: number }>('SELECT pg_backend_pid() AS pid');
   // The server ends all of its sessions when one of them crashes.
-  const isOver = Promise.all([once(before, 'end'), once(killed, 'end')]);
+  const isOver = Promise.all(
+    [before, killed].map((session) => new Promise<void>((resolve) => session.on('end', resolve))),
+  );
   process.kill(rows[0]?.pid ?? Number.NaN, 'SIGKILL');
   await isOver;
-  const after = await openPatiently(address);
-  assert.notEqual(serverRunOf(after), serverRunOf(before));
-  await after.end();
+  const recovered = await openPatiently(address);
+  assert.notEqual(serverRunOf(recovered), serverRunOf(before));
+  await recovered.end();
 });
 
 /** The server takes a moment to come back. */
