@@ -82,7 +82,7 @@ interface DatabaseOptions {
   readonly pool: pg.Pool;
   /** For messages. */
   readonly shown: string;
-  /** Of this process: leases end by its monotonic time. */
+  /** Of this process: leases end by its monotonic time, and those who ask how old something is mean its wall time. */
   readonly clock: Clock;
 }
 
@@ -94,6 +94,11 @@ export class Database {
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
+  }
+
+  /** The time by the clock of this process, which may be wrong. */
+  nowMs(): number {
+    return this.#options.clock.nowMs();
   }
 
   /**
