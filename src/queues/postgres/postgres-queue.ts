@@ -315,10 +315,7 @@ export class PostgresQueue implements QueueStorage {
   /** How long ago that is by the clock of this process, which asks; and a limit that one transaction can bear. */
   #old({ beforeMs, limit }: { readonly beforeMs: number; readonly limit: number }): [number, number] {
     checkLimit(limit);
-    return [
-      Math.floor(this.#parts.database.nowMs() - beforeMs),
-      Math.min(limit, MAX_TRANSACTION_ROWS),
-    ];
+    return [Math.floor(this.#parts.database.nowMs() - beforeMs), Math.min(limit, MAX_TRANSACTION_ROWS)];
   }
 
   async #ask(statement: Statement): Promise<Answer> {
