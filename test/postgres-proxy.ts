@@ -10,8 +10,11 @@ const COMMIT_ANSWERED = 'COMMIT\0';
 export interface PostgresProxy {
   /** The same address, through the proxy. */
   through(url: string): string;
-  /** Cuts the connection of the next commit: before the server gets it, or before its answer arrives. */
-  loseNextCommit(what: 'request' | 'answer'): void;
+  /**
+   * Cuts the connection of the next commit: before the server gets it, or before its answer arrives. `isLast`: before,
+   * and every other connection with it, until `cutAll` lets new ones in again.
+   */
+  loseNextCommit(what: 'request' | 'answer', isLast?: boolean): void;
   /** How many commits were lost so far. */
   readonly lostCommits: number;
   /** Cuts every connection; while `isOpen` is false new ones are cut too. */
@@ -21,21 +24,27 @@ export interface PostgresProxy {
   close(): Promise<void>;
 }
 
-/** Starts a proxy to the server of this address. */
-export async function startPostgresProxy(serverUrl: string): Promise<PostgresProxy> {
-  const target = new URL(serverUrl);
-  const pairs = new Set<readonly [Socket, Socket]>();
-  let isOpen = true;
-  let lose: 'request' | 'answer' | null = null;
-  let lostCommits = 0;
-  let delayMs = 0;
-  const server = createServer((client) => {
+/** What is to go wrong with the connections, and what did. */
+class Wires {
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  isOpen = true;
+  lose: 'request' | 'answer' | null = null;
+  isLastCommit = false;
+  lostCommits = 0;
+  delayMs = 0;
+
+  cutAll(): void {
+    for (const sockets of this.#pairs) for (const socket of sockets) socket.destroy();
+  }
+
+  /** Ties a client to the server of this address. */
+  join(client: Socket, target: URL): void {
     const upstream = connect(Number(target.port), target.hostname);
     const pair = [client, upstream] as const;
-    pairs.add(pair);
+    this.#pairs.add(pair);
     let isCommitting = false;
     const cut = (): void => {
-      pairs.delete(pair);
+      this.#pairs.delete(pair);
       client.destroy();
       upstream.destroy();
     };
@@ -44,12 +53,17 @@ export async function startPostgresProxy(serverUrl: string): Promise<PostgresPro
       socket.on('error', cut);
       socket.on('close', cut);
     }
-    if (!isOpen) cut();
+    if (!this.isOpen) cut();
     client.on('data', (chunk) => {
-      if (lose !== null && chunk.includes(COMMIT_SENT)) {
-        const isRequest = lose === 'request';
-        lose = null;
-        lostCommits += 1;
+      if (this.lose !== null && chunk.includes(COMMIT_SENT)) {
+        const isRequest = this.lose === 'request';
+        this.lose = null;
+        this.lostCommits += 1;
+        if (this.isLastCommit) {
+          this.isOpen = false;
+          this.cutAll();
+          return;
+        }
         if (isRequest) {
           cut();
           return;
@@ -63,38 +77,43 @@ export async function startPostgresProxy(serverUrl: string): Promise<PostgresPro
         if (chunk.includes(COMMIT_ANSWERED)) cut();
         return;
       }
-      if (delayMs === 0) client.write(chunk);
-      else setTimeout(() => client.write(chunk), delayMs);
+      if (this.delayMs === 0) client.write(chunk);
+      else setTimeout(() => client.write(chunk), this.delayMs);
     });
-  });
+  }
+}
+
+/** Starts a proxy to the server of this address. */
+export async function startPostgresProxy(serverUrl: string): Promise<PostgresProxy> {
+  const target = new URL(serverUrl);
+  const wires = new Wires();
+  const server = createServer((client) => wires.join(client, target));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('No port could be had');
-  const cutPairs = (): void => {
-    for (const sockets of pairs) for (const socket of sockets) socket.destroy();
-  };
   return {
     through(url) {
       const proxied = new URL(url);
       proxied.port = String(address.port);
       return proxied.href;
     },
-    loseNextCommit(what) {
-      lose = what;
+    loseNextCommit(what, isLast = false) {
+      wires.lose = what;
+      wires.isLastCommit = isLast;
     },
     get lostCommits() {
-      return lostCommits;
+      return wires.lostCommits;
     },
     cutAll(open) {
-      isOpen = open;
-      cutPairs();
+      wires.isOpen = open;
+      wires.cutAll();
     },
     delayAnswers(ms) {
-      delayMs = ms;
+      wires.delayMs = ms;
     },
     close: async () => {
-      cutPairs();
+      wires.cutAll();
       server.close();
       await once(server, 'close');
     },

@@ -1,7 +1,17 @@
 // A real PostgreSQL server for tests: the binaries come from npm, its data lie in a temporary folder, it listens on
 // loopback only. One server serves a whole test file; each test has a schema of its own.
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -23,6 +33,11 @@ export interface PostgresServer {
   shutDown(mode: 'fast' | 'immediate'): Promise<void>;
   /** Starts it again on the same port, after a shutdown. */
   start(): Promise<void>;
+  /**
+   * Keeps what the server has now, while it is restarted. The function that is answered crashes it and starts what was
+   * kept in its place: a standby that takes over and lacks all that came since.
+   */
+  keepStandby(): Promise<() => Promise<void>>;
   /** Ends it and removes its folder. */
   close(): Promise<void>;
 }
@@ -68,6 +83,7 @@ export function onPostgres(register: (server: PostgresServer) => void): void {
       run: (sql, url) => server().run(sql, url),
       shutDown: (mode) => server().shutDown(mode),
       start: () => server().start(),
+      keepStandby: () => server().keepStandby(),
       close: () => server().close(),
     });
   });
@@ -131,10 +147,31 @@ export async function startPostgresServer(
     run: (sql, at = url) => runSql(at, sql),
     shutDown,
     start,
+    keepStandby: async () => keepStandby({ databaseDir, shutDown, start }),
     close: async () => {
       await shutDown('immediate').catch(() => {});
       rmSync(folder, { recursive: true, force: true });
     },
+  };
+}
+
+async function keepStandby({
+  databaseDir,
+  shutDown,
+  start,
+}: Pick<PostgresServer, 'shutDown' | 'start'> & { readonly databaseDir: string }): Promise<
+  () => Promise<void>
+> {
+  const standby = `${databaseDir}-standby`;
+  await shutDown('fast');
+  // With the owner of each file.
+  execFileSync('cp', ['-a', databaseDir, standby]);
+  await start();
+  return async () => {
+    await shutDown('immediate');
+    rmSync(databaseDir, { recursive: true });
+    renameSync(standby, databaseDir);
+    await start();
   };
 }
 

@@ -3,6 +3,8 @@ import type { Clock } from '../core/clock.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 
 const MAX_WAIT_SEC = 60;
+/** Another process may end between the end of a transfer and telling of it: that is looked for this often. */
+const LOOK_MS = 2_000;
 
 /**
  * The seconds of `wait` in a Prefer header, at most 60; null where the header asks for no waiting. What cannot be
@@ -44,12 +46,21 @@ export async function waitForEnd(
     hasNews = true;
     wake();
   });
-  const markOver = (): void => {
+  const lookUntilOver = async (): Promise<void> => {
+    const untilMs = clock.monotonicMs() + waitMs;
+    try {
+      for (let leftMs = waitMs; leftMs > 0; leftMs = untilMs - clock.monotonicMs()) {
+        await clock.sleep(Math.min(LOOK_MS, leftMs), sleepSignal);
+        hasNews = true;
+        wake();
+      }
+    } catch (error) {
+      if (!sleepSignal.aborted) throw error;
+    }
     isOver = true;
     wake();
   };
-  // The sleep rejects only when it is aborted, and then nobody waits for it any longer.
-  const timer = clock.sleep(waitMs, sleepSignal).then(markOver, markOver);
+  const timer = lookUntilOver();
 
   try {
     while (pending.size > 0) {

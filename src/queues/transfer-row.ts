@@ -198,7 +198,10 @@ export function afterForgottenUpload<Checkpoint>(row: TransferRow<Checkpoint>): 
   return { ...row, checkpoint: null, bytesDone: 0 };
 }
 
-/** A due row, handed out: the token grows, and whatever was dirty is covered by this attempt. */
+/**
+ * A due row, handed out: the token grows, and whatever was dirty is covered by this attempt. The time in the token keeps
+ * a claim that a failover of the database forgot apart from the one that is made in its place.
+ */
 export function afterClaim<Checkpoint>(
   row: TransferRow<Checkpoint>,
   leaseMs: number,
@@ -208,7 +211,7 @@ export function afterClaim<Checkpoint>(
     ...row,
     status: nextStatus(row.status, 'claimed'),
     isSettling: row.status === 'settling',
-    leaseToken: row.leaseToken + 1,
+    leaseToken: Math.max(row.leaseToken, now.wallMs) + 1,
     wakeAtMs: dueAfter(now, leaseMs),
     followUp: null,
     updatedAtMs: now.wallMs,

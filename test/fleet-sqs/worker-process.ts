@@ -50,10 +50,12 @@ export class WorkerProcess {
     const exited = once(child, 'exit').then(([code]) => code as number | null);
     const run = { child, exited, lines };
     this.#run = run;
-    void exited.then((code) => {
+    const watch = async (): Promise<void> => {
+      const code = await exited;
       ready.resolve();
       if (this.#run === run) onDied(`a worker ended by itself with exit code ${code}:\n${lines.join('\n')}`);
-    });
+    };
+    void watch();
     await ready.promise;
   }
 

@@ -77,7 +77,7 @@ interface MessagesOptions {
 
 /** The queue as `process` reaches it. */
 export function simulateMessages({ network, process, store, ledger, death }: MessagesOptions): MessageQueue {
-  const base = { process, isEffect: true, troubled };
+  const base = { process, isEffect: true, troubled } as const;
   const names = new Map<string, string>();
   const nameOf = ({ id }: { readonly id: string }): string => `${id} (${names.get(id) ?? ''})`;
   const bodies = new Map<string, string>();
@@ -123,6 +123,25 @@ export function simulateMessages({ network, process, store, ledger, death }: Mes
           return failures;
         },
       }),
+    ...othersOf({ network, store, base, nameOf }),
+    facts: (signal) => store.facts(signal),
+    close: () => store.close(),
+  };
+}
+
+/** What neither brings nor acknowledges messages. */
+function othersOf(of: {
+  readonly network: MessagesOptions['network'];
+  readonly store: MessageQueue;
+  readonly base: {
+    readonly process: Process;
+    readonly isEffect: true;
+    readonly troubled: typeof troubled;
+  };
+  readonly nameOf: (message: { readonly id: string }) => string;
+}): Pick<MessageQueue, 'changeVisibility' | 'send'> {
+  const { network, store, base, nameOf } = of;
+  return {
     changeVisibility: (messages, signal) =>
       network.send({
         ...base,
@@ -145,8 +164,6 @@ export function simulateMessages({ network, process, store, ledger, death }: Mes
         show: () => 'done',
         perform: () => store.send(messages, signal),
       }),
-    facts: (signal) => store.facts(signal),
-    close: () => store.close(),
   };
 }
 

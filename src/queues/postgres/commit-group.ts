@@ -94,6 +94,7 @@ export class CommitGroup {
       {
         reads: readsOf(works),
         alwaysWrites,
+        isEnd: works.every(({ isEnd, weight }) => isEnd === true || weight === 0),
         decide: (answers, clock) => {
           const transaction = new RowTransaction(settings, clock, readBy(works, answers));
           const results = works.map(({ run }) => transaction.run(run));

@@ -26,7 +26,11 @@ const SESSION_SETTINGS = `
 const SERVER_FACTS = `SELECT pg_is_in_recovery() AS is_standby, current_setting('transaction_read_only') AS read_only,
   current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('server_encoding') AS encoding, current_setting('server_version_num')::int AS version_number,
-  current_setting('server_version') AS version, current_schema() AS schema`;
+  current_setting('server_version') AS version, current_schema() AS schema,
+  concat(pg_postmaster_start_time(), ' ', pg_stat_get_bgwriter_stat_reset_time()) AS run`;
+
+/** By session: the run of the server that it belongs to. */
+const RUNS = new WeakMap<pg.ClientBase, string>();
 
 export interface DatabaseAddress {
   readonly client: pg.ClientConfig;
@@ -69,7 +73,9 @@ export function readDatabaseUrl(url: string): DatabaseAddress {
 /** The address as it is, where everything that it names can be read: `pg` reads certificates when it makes a client. */
 function readable(connectionString: string): string {
   try {
-    return new pg.Client({ connectionString }) && connectionString;
+    // Nothing is connected yet: it is made for what it throws.
+    new pg.Client({ connectionString }).removeAllListeners();
+    return connectionString;
   } catch (error) {
     throw new Error(`DATABASE_URL cannot be used: ${reasonOf(error)}. Correct its parameters`, {
       cause: error,
@@ -84,7 +90,7 @@ export function openPool({ client }: DatabaseAddress, connections: number): pg.P
     max: connections,
     idleTimeoutMillis: IDLE_MS,
     // The pool waits for the promise, which its types do not know.
-    onConnect: prepareSession as (connected: pg.ClientBase) => void,
+    onConnect: (connected): unknown => prepareSession(connected),
   });
   pool.on('error', () => {});
   // A connection that breaks while it is used fails the queries on it; the event says nothing more.
@@ -112,12 +118,23 @@ export async function openSession(
   }
 }
 
+/**
+ * The run of the server behind a session that was made here. Sessions of one run are of one server that has not crashed
+ * in between: all of it stood in memory the whole time, and no number of a transaction was given twice.
+ */
+export function serverRunOf(session: pg.ClientBase): string {
+  const run = RUNS.get(session);
+  if (run === undefined) throw new Error('A session was used before it was ready');
+  return run;
+}
+
 /** Refuses a server that must not be used, and settles how the session works. */
 async function prepareSession(session: pg.ClientBase): Promise<void> {
   const answer = await session.query<ServerFacts>(SERVER_FACTS);
   const [facts] = answer.rows;
   if (facts === undefined) throw new Error('The server told nothing about itself');
   checkServer(facts);
+  RUNS.set(session, facts.run);
   // Acknowledged means kept. `local` and `remote_write` are an operator's own choice about standbys.
   const isAsynchronous = facts.synchronous_commit === 'off';
   await session.query(isAsynchronous ? `SET synchronous_commit = on; ${SESSION_SETTINGS}` : SESSION_SETTINGS);
@@ -132,6 +149,8 @@ interface ServerFacts {
   readonly version_number: number;
   readonly version: string;
   readonly schema: string | null;
+  /** When the server was started, and when it last threw its statistics away, which it does after a crash. */
+  readonly run: string;
 }
 
 function checkServer(facts: ServerFacts): void {

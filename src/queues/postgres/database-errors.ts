@@ -54,6 +54,12 @@ export function isConnectionError(error: unknown): boolean {
   return code === null ? !isMistake(error) : NOT_THERE.has(code) || code.startsWith('08');
 }
 
+/** True where the server was asked about a transaction whose number it has not given to anybody yet. */
+export function isUnknownNumber(error: unknown): boolean {
+  // invalid_parameter_value: "transaction ID ... is in the future"
+  return sqlStateOf(error) === '22023';
+}
+
 /** The SQLSTATE that the server answered; null where the error did not come from a server. */
 export function sqlStateOf(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error) || !('severity' in error)) return null;

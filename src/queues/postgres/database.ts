@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Clock } from '../../core/clock.ts';
 import type { QueueTime, SteadyClock } from '../steady-clock.ts';
-import { isConnectionError, isPassingError, reasonOf } from './database-errors.ts';
+import { serverRunOf } from './connect.ts';
+import { isConnectionError, isPassingError, isUnknownNumber, reasonOf } from './database-errors.ts';
 import { type Columns, integer, textOrNull } from './rows.ts';
 
 /** A statement by its name, under which a connection keeps it prepared. */
@@ -22,6 +23,11 @@ interface Transaction<Result> {
   readonly reads: readonly Statement[];
   /** True where something is written even if nothing was locked. */
   readonly alwaysWrites: boolean;
+  /**
+   * True for ends of attempts. Done a second time one looks like a lost lease, and one that was not kept does no harm:
+   * the transfer is looked at once more when its lease runs out. All else is done again where nobody knows.
+   */
+  readonly isEnd?: boolean;
   /** Decides from what was read; must not wait for anything. May be asked several times. */
   readonly decide: (
     answers: readonly Answer[],
@@ -29,11 +35,23 @@ interface Transaction<Result> {
   ) => { readonly writes: readonly Statement[]; readonly result: Result };
 }
 
-/** How one try ended. `refused`: by `decide`. `unknown`: the commit was sent and nothing heard. */
+/**
+ * How one try ended. `refused`: by `decide`. `unknown`: the commit was sent and nothing heard. `doubtful`: and nobody
+ * can tell any more.
+ */
 type Ended<Result> =
   | { readonly kind: 'committed'; readonly result: Result }
-  | { readonly kind: 'failed' | 'refused'; readonly error: unknown }
-  | { readonly kind: 'unknown'; readonly result: Result; readonly xid: string; readonly error: unknown };
+  | { readonly kind: 'failed' | 'refused' | 'doubtful'; readonly error: unknown }
+  | Unheard<Result>;
+
+interface Unheard<Result> {
+  readonly kind: 'unknown';
+  readonly result: Result;
+  readonly xid: string;
+  /** See serverRunOf. */
+  readonly serverRun: string;
+  readonly error: unknown;
+}
 
 /** Thrown where the database could not be used for as long as somebody waited; says what that means. */
 export class DatabaseUnavailable extends Error {
@@ -64,7 +82,7 @@ interface DatabaseOptions {
   readonly pool: pg.Pool;
   /** For messages. */
   readonly shown: string;
-  /** Of this process: leases end by its monotonic time. */
+  /** Of this process: leases end by its monotonic time, and those who ask how old something is mean its wall time. */
   readonly clock: Clock;
 }
 
@@ -78,6 +96,11 @@ export class Database {
     this.#options = options;
   }
 
+  /** The time by the clock of this process, which may be wrong. */
+  nowMs(): number {
+    return this.#options.clock.nowMs();
+  }
+
   /**
    * Runs a transaction and resolves with its result after the commit. Tries again for `patienceMs` where that is safe,
    * then rejects; also where `decide` throws, and then at once. Nothing was written in either case, unless the message
@@ -85,13 +108,15 @@ export class Database {
    */
   async transact<Result>(transaction: Transaction<Result>, patienceMs: number): Promise<Result> {
     const untilMs = performance.now() + patienceMs;
+    let isInDoubt = false;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-      const ended = await this.#resolved(await this.#once(transaction), untilMs);
+      const ended = await this.#resolved(await this.#once(transaction), transaction, untilMs);
       if (ended.kind === 'committed') return ended.result;
       this.#assertOpen();
+      isInDoubt ||= ended.kind === 'unknown' || ended.kind === 'doubtful';
       if (ended.kind === 'refused' || (ended.kind === 'failed' && !isPassingError(ended.error)))
         throw ended.error;
-      if (performance.now() + pauseMs > untilMs) throw this.#gaveUp(ended);
+      if (performance.now() + pauseMs > untilMs) throw this.#gaveUp(ended.error, isInDoubt);
       await this.#pause(pauseMs);
     }
   }
@@ -124,9 +149,13 @@ export class Database {
     await this.#options.pool.end();
   }
 
-  async #askOnce(statement: Statement): Promise<Answer> {
+  async #askOnce(
+    statement: Statement,
+    onConnected: (client: pg.PoolClient) => void = () => {},
+  ): Promise<Answer> {
     const client = await this.#options.pool.connect();
     try {
+      onConnected(client);
       const answers = await pipelined(client, [...this.#newPlans(client), statement]);
       client.release();
       return answers.at(-1)?.rows ?? [];
@@ -178,43 +207,58 @@ export class Database {
     return [NEW_PLANS];
   }
 
-  /** Asks what became of a commit that nobody answered. Still unknown where time runs out. */
-  async #resolved<Result>(ended: Ended<Result>, untilMs: number): Promise<Ended<Result>> {
+  /**
+   * Asks what became of a commit that nobody answered. Still unknown where time runs out. A server that crashed, or took
+   * over, gives the numbers of lost transactions to others: its word counts for its own run only.
+   */
+  async #resolved<Result>(
+    ended: Ended<Result>,
+    { isEnd = false }: Transaction<Result>,
+    untilMs: number,
+  ): Promise<Ended<Result>> {
     if (ended.kind !== 'unknown') return ended;
+    const { result, error } = ended;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-      const status = await this.#statusOf(ended.xid);
-      if (status === 'committed') return { kind: 'committed', result: ended.result };
-      if (status === 'aborted') return { kind: 'failed', error: ended.error };
+      const { status, isSameRun } = await this.#statusOf(ended);
+      if (status === 'aborted') return { kind: 'failed', error };
+      if (status === 'committed')
+        return isSameRun || isEnd ? { kind: 'committed', result } : { kind: 'doubtful', error };
       if (performance.now() + pauseMs > untilMs) return ended;
       await this.#pause(pauseMs);
     }
   }
 
-  async #statusOf(xid: string): Promise<'committed' | 'aborted' | 'not known yet'> {
+  async #statusOf({ xid, serverRun }: Unheard<unknown>): Promise<{
+    readonly status: 'committed' | 'aborted' | 'not known yet';
+    readonly isSameRun: boolean;
+  }> {
     const statement = {
       name: 'xact-status',
       text: 'SELECT pg_xact_status($1::xid8) AS status',
       values: [xid],
     };
+    let isSameRun = false;
     try {
-      const [found = {}] = await this.#askOnce(statement);
+      const [found = {}] = await this.#askOnce(statement, (client) => {
+        isSameRun = serverRunOf(client) === serverRun;
+      });
       const status = found['status'];
-      return status === 'committed' || status === 'aborted' ? status : 'not known yet';
+      const isKnown = status === 'committed' || status === 'aborted';
+      return { status: isKnown ? status : 'not known yet', isSameRun };
     } catch (error) {
       this.#assertOpen();
       // A server that never heard of the number took over without the transaction: it is as good as rolled back.
-      return isPassingError(error) ? 'not known yet' : 'aborted';
+      return { status: isUnknownNumber(error) ? 'aborted' : 'not known yet', isSameRun };
     }
   }
 
-  #gaveUp(ended: Exclude<Ended<unknown>, { readonly kind: 'committed' }>): DatabaseUnavailable {
-    const consequence =
-      ended.kind !== 'unknown'
-        ? 'nothing was taken'
-        : 'whether it was taken is not known. To ask for the same again does no harm';
+  #gaveUp(error: unknown, isInDoubt: boolean): DatabaseUnavailable {
+    const consequence = isInDoubt
+      ? 'whether it was taken is not known. To ask for the same again does no harm'
+      : 'nothing was taken';
     return new DatabaseUnavailable(
-      `The queue database ${this.#options.shown} could not commit (${reasonOf(ended.error)}): ${consequence}`,
-      ended.error,
+      `The queue database ${this.#options.shown} could not commit (${reasonOf(error)}): ${consequence}`,
+      error,
     );
   }
 
@@ -267,7 +311,8 @@ async function commit<Result>(
     client.release(!isRefused);
     if (isRefused) return { kind: 'failed', error };
     // Without a number nothing was locked, and nothing was to be written.
-    return xid === null ? { kind: 'committed', result } : { kind: 'unknown', result, xid, error };
+    if (xid === null) return { kind: 'committed', result };
+    return { kind: 'unknown', result, xid, serverRun: serverRunOf(client), error };
   }
 }
 

@@ -158,7 +158,7 @@ export async function listRows(
   let position = positionOf(cursor) ?? FIRST_POSITION;
   const plan = planListing(filter);
   if (tablesOf(plan).length === 0) return { rows: [], nextCursor: null };
-  const isTested = tablesOf(plan).some(([, { tested }]) => tested.length > 0);
+  const isTested = tablesOf(plan).some(([, table]) => table.tested.length > 0);
   const rows: PostgresRow[] = [];
   for (let slice = 0; slice < SLICES; slice += 1) {
     const [found = {}] = isTested ? await askPlanned(database, boundSql(plan, position)) : [{ bound: null }];

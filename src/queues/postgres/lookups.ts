@@ -28,6 +28,12 @@ const NEWEST_AT = (place: string): string =>
 const WAITING = "status IN ('queued', 'settling')";
 const NOW = '(SELECT now_ms FROM moment)';
 
+/**
+ * So many milliseconds before now by the clock of the server, which wrote the times: a process whose own clock is wrong
+ * must not find everything old.
+ */
+export const LONG_AGO = '(SELECT replicator_now_ms()) - $1::bigint';
+
 /** Expired leases of one claim; more are left to the next one. */
 const EXPIRED_AT_ONCE = 1000;
 
@@ -85,7 +91,7 @@ export const LOOKUPS = {
   lockByPlaces: `SELECT ${T_COLUMNS} FROM ${PLACES} JOIN replicator_transfers AS t ON ${AT_PLACE} ${LOCK_IN_ORDER}`,
   lockStaleUploads:
     `SELECT ${LIVE_COLUMNS} FROM replicator_transfers WHERE checkpoint IS NOT NULL AND status <> 'copying' ` +
-    'AND updated_at < $1::bigint ORDER BY updated_at, seq LIMIT $2::bigint FOR UPDATE SKIP LOCKED',
+    `AND updated_at < ${LONG_AGO} ORDER BY updated_at, seq LIMIT $2::bigint FOR UPDATE SKIP LOCKED`,
   claim: CLAIM,
   byId:
     `SELECT ${LIVE_COLUMNS} FROM replicator_transfers WHERE id = $1::uuid UNION ALL ` +
@@ -109,11 +115,11 @@ export const LOOKUPS = {
     "(SELECT id FROM replicator_transfers WHERE status = 'parked' ORDER BY seq DESC LIMIT 5000)",
   prune:
     'WITH gone AS (DELETE FROM replicator_history WHERE seq = ANY(ARRAY(SELECT seq FROM replicator_history ' +
-    'WHERE finished_at < $1::bigint ORDER BY finished_at, seq LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING 1) ' +
+    `WHERE finished_at < ${LONG_AGO} ORDER BY finished_at, seq LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING 1) ` +
     'SELECT count(*) AS removed FROM gone',
   forgetDeliveries:
     'WITH gone AS (DELETE FROM replicator_deliveries WHERE id = ANY(ARRAY(SELECT id FROM replicator_deliveries ' +
-    'WHERE taken_at < $1::bigint ORDER BY taken_at, id LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING 1) ' +
+    `WHERE taken_at < ${LONG_AGO} ORDER BY taken_at, id LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING 1) ` +
     'SELECT count(*) AS removed FROM gone',
 } as const;
 

@@ -16,6 +16,7 @@ import {
 import { type PostgresProxy, startPostgresProxy } from '../../../test/postgres-proxy.ts';
 import { onPostgres } from '../../../test/postgres-server.ts';
 import type { QueueStorage } from '../../core/queue-storage.ts';
+import { type DatabaseAddress, openSession, readDatabaseUrl, serverRunOf } from './connect.ts';
 
 onPostgres((server) => {
   let proxy: PostgresProxy;
@@ -188,6 +189,55 @@ onPostgres((server) => {
     });
   }
 
+  for (const what of ['accept', 'claim'] as const) {
+    test(`a standby without the last commit takes over, and gives its number to another transaction: ${what} is done again`, async (t) => {
+      const { queue } = await openThroughProxy(t);
+      await acceptOne(queue, 'a');
+      const takeOver = await server.keepStandby();
+      await queue.checkWritable();
+      proxy.loseNextCommit('request', true);
+      const lost = proxy.lostCommits;
+      const asked = what === 'accept' ? acceptOne(queue, 'b') : queue.claim(roomFor(1));
+      while (proxy.lostCommits === lost) await sleep(5);
+      await takeOver();
+      await server.run(
+        'DO $$ BEGIN FOR i IN 1..300 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$',
+      );
+      proxy.cutAll(true);
+      await asked;
+      const { byStatus } = await queue.counts();
+      assert.deepEqual([byStatus.queued, byStatus.copying], what === 'accept' ? [2, 0] : [0, 1]);
+    });
+  }
+
+  test('a claim that a failover forgot has no power over the next claim of the row', async (t) => {
+    const { queue } = await openThroughProxy(t);
+    await acceptOne(queue, 'a');
+    const takeOver = await server.keepStandby();
+    const forgotten = await claimOne(queue);
+    await takeOver();
+    const { lease } = await claimOne(queue);
+    assert.deepEqual(await queue.finish(forgotten.lease, REPLICATED), { kind: 'lease_lost' });
+    assert.deepEqual(await queue.finish(lease, REPLICATED), { kind: 'finished', status: 'done' });
+  });
+
+  test('sessions are of one run until the server crashes, also where only one of its processes is killed', async () => {
+    const address = readDatabaseUrl(server.url);
+    const earlier = await openPatiently(address);
+    const killed = await openPatiently(address);
+    assert.equal(serverRunOf(earlier), serverRunOf(killed));
+    const { rows } = await killed.query<{ readonly pid: number }>('SELECT pg_backend_pid() AS pid');
+    // The server ends all of its sessions when one of them crashes.
+    const isOver = Promise.all(
+      [earlier, killed].map((session) => new Promise<void>((resolve) => session.on('end', resolve))),
+    );
+    process.kill(rows[0]?.pid ?? Number.NaN, 'SIGKILL');
+    await isOver;
+    const recovered = await openPatiently(address);
+    assert.notEqual(serverRunOf(recovered), serverRunOf(earlier));
+    await recovered.end();
+  });
+
   test('a server that may only be read is refused until one that takes writes answers', async (t) => {
     const { queue } = await openThroughProxy(t);
     await acceptOne(queue, 'a');
@@ -212,3 +262,14 @@ onPostgres((server) => {
     }
   }
 });
+
+/** The server takes a moment to come back. */
+async function openPatiently(address: DatabaseAddress): Promise<Awaited<ReturnType<typeof openSession>>> {
+  for (;;) {
+    try {
+      return await openSession(address);
+    } catch {
+      await sleep(50);
+    }
+  }
+}

@@ -74,9 +74,9 @@ onPostgres((server) => {
           held.set(transfer.source.key, transfer);
         }
         // Some go back, so that others claim them again.
-        for (const { lease, source } of claimed) {
+        for (const { lease, source, attemptCount } of claimed) {
           held.delete(source.key);
-          if (lease.token === 1 && source.key.endsWith('3')) await queue.retry(lease, retryIn(0));
+          if (attemptCount === 0 && source.key.endsWith('3')) await queue.retry(lease, retryIn(0));
           else {
             await queue.finish(lease, REPLICATED);
             done += 1;

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { openSharedQueue } from '../../../test/contract/open-shared-queue.ts';
 import {
   acceptOne,
+  checkpointOf,
   claimOne,
   itemOf,
   parkWith,
@@ -15,6 +16,8 @@ import {
 } from '../../../test/contract/transfer-queue-samples.ts';
 import { onPostgres, startPostgresServer } from '../../../test/postgres-server.ts';
 import { makeCertificate } from '../../../sandbox/sns/self-made-certificate.ts';
+import { SYSTEM_CLOCK } from '../../system-clock.ts';
+import { openCheckpointSealer } from '../checkpoint-sealer.ts';
 import { openSession, readDatabaseUrl } from './connect.ts';
 
 onPostgres((server) => {
@@ -130,6 +133,29 @@ onPostgres((server) => {
     assert.equal(await queue.forgetDeliveries({ beforeMs: Date.now() + 60_000, limit: 10 }), 1);
     assert.equal((await queue.counts()).byStatus.parked, 1);
     await queue.close();
+  });
+
+  test('a process whose clock is a year ahead forgets nothing that is young by the clock of the server', async (t) => {
+    const year = 365 * 86_400_000;
+    const sealer = openCheckpointSealer(Buffer.alloc(32, 7));
+    const clock = { ...SYSTEM_CLOCK, nowMs: () => SYSTEM_CLOCK.nowMs() + year };
+    const queue = await openSharedQueue(await server.newSchema(), { clock, sealer });
+    t.after(() => queue.close());
+    await queue.acceptDelivery('m1', { items: [itemOf('a')], quarantine: [{ reason: 'no key', raw: '{}' }] });
+    await queue.finish((await claimOne(queue)).lease, REPLICATED);
+    await acceptOne(queue, 'b');
+    const { lease } = await claimOne(queue);
+    await queue.progress(lease, { bytesDone: 1, sizeBytes: 2, checkpoint: checkpointOf(1) });
+    await queue.park(lease, parkWith('bug'));
+    const old = { beforeMs: clock.nowMs() - 60_000, limit: 10 };
+    const forget = async () => [
+      await queue.prune(old),
+      await queue.forgetDeliveries(old),
+      (await queue.forgetStaleUploads(old)).length,
+    ];
+    assert.deepEqual(await forget(), [0, 0, 0]);
+    old.beforeMs += 120_000;
+    assert.deepEqual(await forget(), [2, 1, 1]);
   });
 
   /** The statements of the manual, word by word. */

@@ -274,17 +274,14 @@ export class PostgresQueue implements QueueStorage {
   }
 
   async prune(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
-    checkLimit(request.limit);
-    const values = [Math.ceil(request.beforeMs), Math.min(request.limit, MAX_TRANSACTION_ROWS)];
+    const values = this.#old(request);
     const [rows = {}] = await this.#ask(lookup('prune', ...values));
     const [records = {}] = await this.#ask({ name: 'pruneQuarantine', text: PRUNE_QUARANTINE, values });
     return integer(rows, 'removed') + integer(records, 'removed');
   }
 
   async forgetDeliveries(request: { readonly beforeMs: number; readonly limit: number }): Promise<number> {
-    checkLimit(request.limit);
-    const values = [Math.ceil(request.beforeMs), Math.min(request.limit, MAX_TRANSACTION_ROWS)];
-    const [forgotten = {}] = await this.#ask(lookup('forgetDeliveries', ...values));
+    const [forgotten = {}] = await this.#ask(lookup('forgetDeliveries', ...this.#old(request)));
     return integer(forgotten, 'removed');
   }
 
@@ -292,13 +289,9 @@ export class PostgresQueue implements QueueStorage {
     readonly beforeMs: number;
     readonly limit: number;
   }): Promise<readonly ForgottenUpload[]> {
-    checkLimit(request.limit);
-    const bounded = {
-      beforeMs: Math.ceil(request.beforeMs),
-      limit: Math.min(request.limit, MAX_TRANSACTION_ROWS),
-    };
-    return this.#alone(lookup('lockStaleUploads', bounded.beforeMs, bounded.limit), (context, changes) =>
-      forgetStaleUploads(context, bounded, changes),
+    const [ageMs, limit] = this.#old(request);
+    return this.#alone(lookup('lockStaleUploads', ageMs, limit), (context, changes) =>
+      forgetStaleUploads(context, { beforeMs: context.clock.now().wallMs - ageMs, limit }, changes),
     );
   }
 
@@ -317,6 +310,12 @@ export class PostgresQueue implements QueueStorage {
 
   #assertOpen(): void {
     if (this.#closing !== null) throw new Error('The queue is closed');
+  }
+
+  /** How long ago that is by the clock of this process, which asks; and a limit that one transaction can bear. */
+  #old({ beforeMs, limit }: { readonly beforeMs: number; readonly limit: number }): [number, number] {
+    checkLimit(limit);
+    return [Math.floor(this.#parts.database.nowMs() - beforeMs), Math.min(limit, MAX_TRANSACTION_ROWS)];
   }
 
   async #ask(statement: Statement): Promise<Answer> {
@@ -354,6 +353,7 @@ export class PostgresQueue implements QueueStorage {
   ): Promise<RowsAfterEnd<Uint8Array> | null> {
     return this.#attempts.run({
       ...workOn(lease),
+      isEnd: true,
       run: (context, changes) => endAttempt(context, lease, decide, changes),
     });
   }

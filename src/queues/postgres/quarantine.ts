@@ -3,6 +3,7 @@ import { QUARANTINE_PREVIEW_BYTES, type QuarantinedRecord } from '../../core/tra
 import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
 import { previewOf } from '../quarantine-preview.ts';
 import type { Database } from './database.ts';
+import { LONG_AGO } from './lookups.ts';
 import { type Columns, integer, text } from './rows.ts';
 import { fromStored } from './stored-text.ts';
 
@@ -16,7 +17,7 @@ const ONE = `${shown('raw')} WHERE id = $1::uuid`;
 
 /** In one statement with the count, which then is never wrong. */
 export const PRUNE_QUARANTINE =
-  'WITH old AS MATERIALIZED (SELECT seq FROM replicator_quarantine WHERE received_at < $1::bigint ' +
+  `WITH old AS MATERIALIZED (SELECT seq FROM replicator_quarantine WHERE received_at < ${LONG_AGO} ` +
   'ORDER BY received_at, seq LIMIT $2::bigint FOR UPDATE SKIP LOCKED), ' +
   'gone AS (DELETE FROM replicator_quarantine WHERE seq = ANY(ARRAY(SELECT seq FROM old)) RETURNING 1), ' +
   'noted AS (INSERT INTO replicator_tallies (queued, copying, settling, parked, quarantined) ' +

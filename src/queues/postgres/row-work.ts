@@ -23,6 +23,8 @@ export interface RowWork<Result> {
   readonly deliveryId?: string;
   /** A row that is only looked at, and the id that asks for it. */
   readonly seen?: readonly [id: string, row: PostgresRow];
+  /** True for the end of an attempt; see src/queues/postgres/database.ts. */
+  readonly isEnd?: boolean;
   readonly run: (context: OperationContext<PostgresRow>, changes: RowChanges) => Result;
 }
 

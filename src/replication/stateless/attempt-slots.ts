@@ -189,7 +189,6 @@ export class AttemptSlots {
 
   /** While somebody waits for a store, the next moment at which it may be asked is waited for, and no longer. */
   #settleAlarm(): void {
-    const { clock } = this.#options;
     const ms = this.untilFreeMs;
     if (this.#waiting.length === 0 || ms === null) {
       this.#alarm?.abort();
@@ -199,12 +198,17 @@ export class AttemptSlots {
     if (this.#alarm !== null) return;
     const alarm = new AbortController();
     this.#alarm = alarm;
-    clock.sleep(ms, alarm.signal).then(
-      () => {
-        this.#alarm = null;
-        this.serve();
-      },
-      () => {},
-    );
+    void this.#serveAfter(ms, alarm.signal);
+  }
+
+  async #serveAfter(ms: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#options.clock.sleep(ms, signal);
+    } catch {
+      // Called off: somebody served meanwhile.
+      return;
+    }
+    this.#alarm = null;
+    this.serve();
   }
 }

@@ -56,12 +56,11 @@ export async function convergeBatch(
       }),
   );
   const isOver = new AbortController();
-  const alarm = clock
-    .sleep(Math.max(0, deadlineMonotonicMs - heldSinceMonotonicMs), isOver.signal)
-    .then(() => {
-      for (const message of held) message.end(new TimeIsUp('The function has no time left'));
-    })
-    .catch(() => {});
+  const endAll = async (): Promise<void> => {
+    await clock.sleep(Math.max(0, deadlineMonotonicMs - heldSinceMonotonicMs), isOver.signal);
+    for (const message of held) message.end(new TimeIsUp('The function has no time left'));
+  };
+  const alarm = endAll().catch(() => {});
   try {
     const fates = await Promise.all(held.map((message) => runner.run(message)));
     const failures = fates.flatMap((fate, place): BatchFailure[] => {
