@@ -20,6 +20,8 @@ import type { Runner, RunnerOptions } from './open-runner.ts';
 const LONG_POLL_SEC = 20;
 /** A queue that answers with an error is asked again after this. */
 const QUEUE_DOWN_MS = 5_000;
+/** A message that could not be deleted is tried again after this. */
+const DELETE_AGAIN_MS = 5_000;
 /** Messages held at most, for each attempt that may run: most of them wait for one at the same object. */
 const HELD_PER_ATTEMPT = 8;
 /** Calls of one kind to the queue at the same time. */
@@ -194,11 +196,33 @@ export class StatelessWorker {
   }
 
   async #settle(received: ReceivedMessage, message: HeldMessage, fate: MessageFate): Promise<void> {
-    // A receipt that is no longer ours must not delete what somebody else is working on.
-    const isHeld = this.#options.clock.monotonicMs() < message.leaseEndsAtMonotonicMs;
-    if (!isHeld) return;
-    if (fate.kind === 'acknowledge') await this.#deletes.add(received);
-    if (fate.kind === 'give_back') await this.#returns.add(received);
+    if (fate.kind === 'acknowledge') await this.#acknowledge(received, message);
+    if (fate.kind === 'give_back' && this.#isHeld(message)) await this.#returns.add(received);
+  }
+
+  /** A receipt that is no longer ours must not touch what somebody else is working on. */
+  #isHeld(message: HeldMessage): boolean {
+    return this.#options.clock.monotonicMs() < message.leaseEndsAtMonotonicMs;
+  }
+
+  /**
+   * Tries as long as the message is held. One that is done and comes back is followed by another look each time, so
+   * messages that cannot be deleted would multiply; held ones fill the room instead, and no more are received.
+   */
+  async #acknowledge(received: ReceivedMessage, message: HeldMessage): Promise<void> {
+    const { clock, happenings } = this.#options;
+    const { signal } = this.#stopping;
+    for (let failures = 0; this.#isHeld(message); failures += 1) {
+      try {
+        await this.#deletes.add(received);
+        return;
+      } catch (error) {
+        if (failures === 0)
+          happenings.workerTroubled({ doing: `acknowledging message ${received.id}`, error });
+      }
+      if (signal.aborted) return;
+      await clock.sleep(DELETE_AGAIN_MS, signal).catch(() => {});
+    }
   }
 
   async #delete(messages: readonly ReceivedMessage[]): Promise<void> {
