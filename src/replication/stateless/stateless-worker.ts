@@ -20,8 +20,6 @@ import type { Runner, RunnerOptions } from './open-runner.ts';
 const LONG_POLL_SEC = 20;
 /** A queue that answers with an error is asked again after this. */
 const QUEUE_DOWN_MS = 5_000;
-/** A message that could not be deleted is tried again after this. */
-const DELETE_AGAIN_MS = 5_000;
 /** Messages held at most, for each attempt that may run: most of them wait for one at the same object. */
 const HELD_PER_ATTEMPT = 8;
 /** Calls of one kind to the queue at the same time. */
@@ -40,6 +38,9 @@ export interface StatelessWorkerOptions {
   /** 20 by default. Much less than the visibility, which is counted from before the receive. */
   readonly longPollSec?: number;
 }
+
+/** A message that could not be deleted is tried again after this. */
+const DELETE_AGAIN_MS = 5_000;
 
 export class StatelessWorker {
   readonly #options: StatelessWorkerOptions;
