@@ -5,6 +5,7 @@ import { ownStamp } from '../core/decide.ts';
 import { Fault } from '../core/faults.ts';
 import type { TargetObject } from '../core/object.ts';
 import { writeStamp } from '../core/stamp.ts';
+import { untilAborted } from '../core/until-aborted.ts';
 import type { Attempt, AttemptEnd } from './attempt.ts';
 import type { Stores } from './copy-object.ts';
 import { afterEffect } from './recheck.ts';
@@ -22,7 +23,9 @@ export async function removeObject(
   attempt.assertAnswered();
   const { token } = object;
   const { rule, target, claimed } = attempt;
-  const answer = await stores.deleteBrake.ask({ rule, target, token, changeAtMs: claimed.changeAtMs });
+  // Counted for nothing where it answers too late: that only makes the brake stricter.
+  const asked = stores.deleteBrake.ask({ rule, target, token, changeAtMs: claimed.changeAtMs });
+  const answer = await untilAborted(asked, attempt.signal);
   if (answer.kind === 'held') throw heldFault(attempt, answer.trip);
   if (answer.kind === 'keep') return keepObject(stores, attempt, object);
   const removed = await attempt.sendEffect('delete', () =>

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fault } from '../../core/faults.ts';
+import { RULE, SOURCE } from '../testing/world.ts';
 import { type BatchFailure, convergeBatch } from './converge-batch.ts';
 import type { Runner } from './open-runner.ts';
 import { fateName, GRACE_MS, MessageWorld } from './testing/message-world.ts';
@@ -123,4 +124,16 @@ test('a shell that may work on after its messages became visible again has a lon
   assert.deepEqual(await invoke(world, runner, [world.held().body], 2), []);
   assert.deepEqual(await world.sent((3 * GRACE_MS) / 1000 - 1), []);
   assert.equal((await world.sent(1)).length, 1);
+});
+
+test('a brake that does not answer does not hold a call beyond its time, and nothing is deleted', async () => {
+  const world = new MessageWorld();
+  const rules = [{ ...RULE, deletes: 'mirror' } as const];
+  world.put('hello');
+  await world.runner({ rules }).run(world.held());
+  world.source.remove(SOURCE);
+  const runner = world.runner({ rules, deleteBrake: { ask: async () => new Promise(() => {}) } });
+  assert.deepEqual(await invoke(world, runner, [world.held().body]), []);
+  assert.equal(world.targetText(), 'hello');
+  assert.equal((await world.sent()).length, 1);
 });

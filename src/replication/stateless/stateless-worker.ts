@@ -44,6 +44,9 @@ export interface StatelessWorkerOptions {
   readonly longPollSec?: number;
 }
 
+/** A message that could not be deleted is tried again after this. */
+const DELETE_AGAIN_MS = 5_000;
+
 export class StatelessWorker {
   readonly #options: StatelessWorkerOptions;
   readonly #runner: Runner;
@@ -198,11 +201,33 @@ export class StatelessWorker {
   }
 
   async #settle(received: ReceivedMessage, message: HeldMessage, fate: MessageFate): Promise<void> {
-    // A receipt that is no longer ours must not delete what somebody else is working on.
-    const isHeld = this.#options.clock.monotonicMs() < message.leaseEndsAtMonotonicMs;
-    if (!isHeld) return;
-    if (fate.kind === 'acknowledge') await this.#deletes.add(received);
-    if (fate.kind === 'give_back') await this.#returns.add(received);
+    if (fate.kind === 'acknowledge') await this.#acknowledge(received, message);
+    if (fate.kind === 'give_back' && this.#isHeld(message)) await this.#returns.add(received);
+  }
+
+  /** A receipt that is no longer ours must not touch what somebody else is working on. */
+  #isHeld(message: HeldMessage): boolean {
+    return this.#options.clock.monotonicMs() < message.leaseEndsAtMonotonicMs;
+  }
+
+  /**
+   * Tries as long as the message is held. One that is done and comes back is followed by another look each time, so
+   * messages that cannot be deleted would multiply; held ones fill the room instead, and no more are received.
+   */
+  async #acknowledge(received: ReceivedMessage, message: HeldMessage): Promise<void> {
+    const { clock, happenings } = this.#options;
+    const { signal } = this.#stopping;
+    for (let failures = 0; this.#isHeld(message); failures += 1) {
+      try {
+        await this.#deletes.add(received);
+        return;
+      } catch (error) {
+        if (failures === 0)
+          happenings.workerTroubled({ doing: `acknowledging message ${received.id}`, error });
+      }
+      if (signal.aborted) return;
+      await clock.sleep(DELETE_AGAIN_MS, signal).catch(() => {});
+    }
   }
 
   async #delete(messages: readonly ReceivedMessage[]): Promise<void> {

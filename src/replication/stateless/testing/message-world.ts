@@ -6,6 +6,7 @@ import type { Rule } from '../../../core/rule.ts';
 import { MemoryMessageQueue } from '../../../messages/memory/memory-message-queue.ts';
 import { MESSAGE_DOCUMENTS } from '../../../triggers/message-documents.ts';
 import { RULE, SOURCE, World } from '../../testing/world.ts';
+import type { Stores } from '../../copy-object.ts';
 import { HeldMessage } from '../held-message.ts';
 import type { MessageFate } from '../message-runner.ts';
 import { openRunner, type Runner, type RunnerOptions } from '../open-runner.ts';
@@ -34,6 +35,7 @@ interface WorldOptions extends Partial<
   readonly rules?: readonly Rule[];
   readonly source?: Partial<ObjectSource>;
   readonly target?: Partial<ObjectTarget>;
+  readonly deleteBrake?: Pick<Stores['deleteBrake'], 'ask'>;
 }
 
 export class MessageWorld extends World {
@@ -42,13 +44,17 @@ export class MessageWorld extends World {
 
   /** A runner as a new process has it: it knows nothing of buckets and stores. */
   runner(options: WorldOptions = {}): Runner {
-    const { rules = [RULE], source, target, ...rest } = options;
+    const { rules = [RULE], source, target, deleteBrake, ...rest } = options;
+    const stores = this.stores({
+      ...(source === undefined ? {} : { source }),
+      ...(target === undefined ? {} : { target }),
+    });
     return openRunner({
       rules,
-      stores: this.stores({
-        ...(source === undefined ? {} : { source }),
-        ...(target === undefined ? {} : { target }),
-      }),
+      stores: {
+        ...stores,
+        ...(deleteBrake === undefined ? {} : { deleteBrake: { ...deleteBrake, objectAppeared: () => {} } }),
+      },
       clock: this.clock,
       random: { next: () => 1 },
       happenings: this.allHappenings(),
