@@ -1,4 +1,5 @@
 // Alerting put together: what is looked at, who is told, and the counts that it rests on.
+import { randomUUID } from 'node:crypto';
 import type { Config, Secrets } from '../config/config.ts';
 import type { MessageQueueTrouble } from '../core/message-intake.ts';
 import type { QueueStorage } from '../core/queue-storage.ts';
@@ -39,6 +40,7 @@ export function openAlerts(parts: AlertParts, opened: AsyncDisposableStack): Ale
     queue,
     notes: queue.notes,
     leadership: queue.leadership,
+    processId: randomUUID(),
     clock,
     random,
     happenings: createAlertHappenings({ logger, metrics }),

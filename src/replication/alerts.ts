@@ -4,7 +4,7 @@ import type { Alert, AlertDelivery, AlertHappenings, AlertKind, AlertSink } from
 import { backoffMs } from '../core/backoff.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { DurableNotes } from '../core/durable-notes.ts';
-import type { Leadership } from '../core/leadership.ts';
+import { ALWAYS_LEADER, type Leadership } from '../core/leadership.ts';
 import type { MessageQueueTrouble } from '../core/message-intake.ts';
 import type { TransferQueue } from '../core/transfer-queue.ts';
 import { type AlertFacts, type BrakeSeen, findConditions, type StoreSeen } from './alert-conditions.ts';
@@ -18,6 +18,7 @@ import {
 } from './alert-memory.ts';
 import { messageOf, type ServiceFacts, testMessage } from './alert-message.ts';
 import type { LagTally } from './lag-tally.ts';
+import { SharedSightings, type Sighting } from './shared-sightings.ts';
 import { StoredAlerts } from './stored-alerts.ts';
 
 const ROUND_MS = 10_000;
@@ -34,8 +35,10 @@ interface AlertsOptions {
   readonly random: Random;
   readonly happenings: AlertHappenings;
   readonly tally: LagTally;
-  /** Of several processes that share the queue the leader tells; the others only show what is wrong. */
+  /** Of several processes that share the queue the leader tells, also what only others see; they show the same. */
   readonly leadership: Leadership;
+  /** Unlike that of any other process. */
+  readonly processId: string;
   readonly objectiveMs: number;
   readonly stores: () => readonly StoreSeen[];
   readonly brakes: () => Promise<readonly BrakeSeen[]>;
@@ -84,6 +87,7 @@ export function startAlerts(options: AlertsOptions): Alerts {
 class AlertWatch {
   readonly #options: AlertsOptions;
   readonly #stored: StoredAlerts;
+  readonly #sightings: SharedSightings;
   #memory: AlertMemory = new Map();
   #isLoaded = false;
   #failureCount = 0;
@@ -96,6 +100,7 @@ class AlertWatch {
   constructor(options: AlertsOptions) {
     this.#options = options;
     this.#stored = new StoredAlerts(options.notes);
+    this.#sightings = new SharedSightings(options);
   }
 
   active(): readonly ActiveAlert[] {
@@ -142,7 +147,9 @@ class AlertWatch {
 
   async #follow(): Promise<void> {
     this.#memory = await this.#stored.load();
-    const facts = await this.#look();
+    const own = this.#own();
+    await this.#sightings.leave(own);
+    const facts = await this.#look(own);
     const unknown = new Set('problem' in facts.queue ? ASKED_OF_QUEUE : []);
     this.#memory = afterLook(
       this.#memory,
@@ -154,7 +161,7 @@ class AlertWatch {
 
   async #round(signal: AbortSignal): Promise<void> {
     const { clock, happenings, sink } = this.#options;
-    const facts = await this.#look();
+    const facts = await this.#look(await this.#seenByAll());
     const unknown = new Set('problem' in facts.queue ? ASKED_OF_QUEUE : []);
     const step = afterLook(this.#memory, findConditions(facts), unknown, clock.nowMs());
     this.#memory = step.memory;
@@ -166,16 +173,23 @@ class AlertWatch {
     if (sink !== null) await this.#deliver(sink, signal);
   }
 
-  async #look(): Promise<AlertFacts> {
-    const { queue, stores, messageQueue, diskProblem, tally, objectiveMs, clock } = this.#options;
-    const { brakes: askBrakes } = this.#options;
-    const rest = {
-      stores: stores(),
-      messageQueue: messageQueue(),
-      diskProblem: diskProblem(),
-      lastDay: tally.lastDay(),
-      objectiveMs,
-    };
+  #own(): Sighting {
+    const { stores, messageQueue, diskProblem } = this.#options;
+    return { stores: stores(), messageQueue: messageQueue(), diskProblem: diskProblem() };
+  }
+
+  async #seenByAll(): Promise<Sighting> {
+    let seen = this.#own();
+    if (this.#options.leadership === ALWAYS_LEADER) return seen;
+    await this.#guarded('reading what other processes see', async () => {
+      seen = await this.#sightings.joined(seen);
+    });
+    return seen;
+  }
+
+  async #look(sighting: Sighting): Promise<AlertFacts> {
+    const { queue, tally, objectiveMs, clock, brakes: askBrakes } = this.#options;
+    const rest = { ...sighting, lastDay: tally.lastDay(), objectiveMs };
     try {
       const asked = [queue.counts(), queue.parkedClasses(), askBrakes()] as const;
       const [counts, parked, brakes] = await Promise.all(asked);

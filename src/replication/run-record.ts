@@ -32,9 +32,14 @@ export class RunRecord {
   #passedOver: FaultRecord | null = null;
   #keeping: Promise<void> = Promise.resolve();
   #isKept = true;
+  /** Of the note as this process wrote or read it; null before its first write. */
+  #version: number | null;
+  /** What was written since that may be there although nobody heard of it. */
+  readonly #unheard = new Set<string>();
 
-  private constructor(notes: DurableNotes, { run, open, passedOver }: Kept) {
+  private constructor(notes: DurableNotes, { run, open, passedOver }: Kept, version: number | null) {
     this.#notes = notes;
+    this.#version = version;
     this.#passedOver = passedOver ?? null;
     // A run of an older version may lack a number that is counted now.
     this.#run = { ...run, counts: { ...NO_COUNTS, ...run.counts } };
@@ -44,7 +49,7 @@ export class RunRecord {
 
   /** A new run; it is durable when this resolves. */
   static async begin(notes: DurableNotes, run: Run): Promise<RunRecord> {
-    const record = new RunRecord(notes, { run, open: {} });
+    const record = new RunRecord(notes, { run, open: {} }, null);
     await record.keep();
     return record;
   }
@@ -53,7 +58,7 @@ export class RunRecord {
   static async load(notes: DurableNotes, kind: RunKind): Promise<RunRecord[]> {
     const found = await notes.list(prefixOf(kind));
     return found
-      .map(({ value }) => new RunRecord(notes, JSON.parse(value) as Kept))
+      .map(({ value, version }) => new RunRecord(notes, JSON.parse(value) as Kept, version))
       .sort((a, b) => a.run.createdAtMs - b.run.createdAtMs || (a.run.id < b.run.id ? -1 : 1));
   }
 
@@ -127,7 +132,10 @@ export class RunRecord {
     return isHealed;
   }
 
-  /** Writes the run as it is now; durable when this resolves. Rejects where the notes cannot be written. */
+  /**
+   * Writes the run as it is now; durable when this resolves. Rejects where the notes cannot be written, and where somebody
+   * else wrote the run meanwhile: a process that lost the lead and has not noticed undoes nothing of the next one.
+   */
   async keep(): Promise<void> {
     const kept = this.#keeping.then(() => this.#write());
     this.#keeping = kept.catch(() => {});
@@ -141,20 +149,32 @@ export class RunRecord {
   }
 
   async #write(): Promise<void> {
-    const note = await this.#notes.read(this.#name());
     this.#isKept = true;
     const kept: Kept = {
       run: this.#run,
       open: Object.groupBy(this.#open.keys(), (id) => this.#open.get(id) ?? 'existing'),
       ...(this.#passedOver === null ? {} : { passedOver: this.#passedOver }),
     };
+    const text = JSON.stringify(kept);
     try {
-      const isWritten = await this.#notes.write(this.#name(), JSON.stringify(kept), note?.version ?? null);
+      const isWritten = (await this.#tryWrite(text)) || (await this.#tryWrite(text));
       if (!isWritten) throw new Error(`Somebody else writes the note of the run ${this.#run.id}`);
     } catch (error) {
       this.#isKept = false;
       throw error;
     }
+  }
+
+  /** False where the note is not what was written; what was found instead is believed where it is of this process. */
+  async #tryWrite(text: string): Promise<boolean> {
+    this.#unheard.add(text);
+    await this.#notes.write(this.#name(), text, this.#version);
+    const note = await this.#notes.read(this.#name());
+    if (note === null || !this.#unheard.has(note.value)) return false;
+    this.#version = note.version;
+    const isWritten = note.value === text;
+    if (isWritten) this.#unheard.clear();
+    return isWritten;
   }
 
   #name(): string {

@@ -69,6 +69,7 @@ async function openWorld(t: TestContext, timeoutMs = 10_000) {
       happenings: createAlertHappenings({ logger, metrics }),
       tally: new LagTally({ clock, objectiveMs: 900_000 }),
       leadership: ALWAYS_LEADER,
+      processId: 'only',
       objectiveMs: 900_000,
       stores: () => stores,
       brakes: async () => [],

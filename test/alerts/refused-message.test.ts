@@ -37,6 +37,7 @@ test('messages that the receiver refuses again and again keep no other from arri
     happenings: SILENT,
     tally: new LagTally({ clock, objectiveMs: 900_000 }),
     leadership: ALWAYS_LEADER,
+    processId: 'only',
     objectiveMs: 900_000,
     stores: () => [],
     brakes: async () => [],

@@ -4,8 +4,8 @@ import type { Database } from './database.ts';
 import { lookup } from './lookups.ts';
 import { text } from './rows.ts';
 
-/** Notifications that were under way when the connection broke. */
-const SLACK_MS = 5_000;
+/** A connection that died without a word is noticed after a beat and its timeout: what was told meanwhile is missed too. */
+const SLACK_MS = 15_000;
 
 /** What ended in so many milliseconds up to now. Whoever waits for a transfer waits for its end. */
 export async function missedChanges(

@@ -1,5 +1,6 @@
-// The certificates of SNS, fetched once each and kept for a day. Whoever knows the name of a topic can make this service
-// ask the SNS host for files that are not there, so that failures are remembered too and fetches have a budget.
+// The certificates of SNS, fetched once each and kept for a day, longer while SNS cannot be asked. Whoever knows the name
+// of a topic can make this service ask the SNS host for files that are not there, so that failures are remembered too
+// and fetches have a budget.
 import type { Clock } from '../../core/clock.ts';
 import type { FetchDocument } from '../../core/fetch-document.ts';
 import type { SnsTopic } from '../../core/sns-topic.ts';
@@ -21,9 +22,14 @@ const MAX_KEPT = 64;
 const FETCHES_PER_MINUTE = 20;
 const MINUTE_MS = 60_000;
 
+/** One that cannot be asked for again is believed for so long beyond its day: SNS gives a message up within minutes. */
+const LAST_RESORT_MS = 6 * 86_400_000;
+
 interface Kept {
   readonly found: FoundCertificate;
   readonly untilMs: number;
+  /** Until then it serves while SNS cannot be asked; 0 for what is no certificate. */
+  readonly lastResortUntilMs: number;
 }
 
 export class SigningCertificates {
@@ -46,36 +52,51 @@ export class SigningCertificates {
     const running = this.#underWay.get(url);
     if (running !== undefined) return running;
     if (!this.#mayFetch())
-      return {
-        problem: `more than ${FETCHES_PER_MINUTE} certificates were asked for in a minute`,
-        isFinal: false,
-      };
+      return (
+        this.#lastResort(url)?.found ?? {
+          problem: `more than ${FETCHES_PER_MINUTE} certificates were asked for in a minute`,
+          isFinal: false,
+        }
+      );
     const fetching = this.#fetch(url, topic).finally(() => this.#underWay.delete(url));
     this.#underWay.set(url, fetching);
     return fetching;
   }
 
   async #fetch(url: string, topic: SnsTopic | null): Promise<FoundCertificate> {
-    const found = await this.#ask(url, topic);
+    const { found, wasAnswered } = await this.#ask(url, topic);
     const nowMs = this.#clock.nowMs();
-    const keepMs = 'certificate' in found ? KEEP_MS : found.isFinal ? KEEP_WRONG_MS : KEEP_FAILURE_MS;
-    const endMs = 'certificate' in found ? found.certificate.validToMs : Number.POSITIVE_INFINITY;
+    const last = wasAnswered ? null : this.#lastResort(url);
     this.#kept.delete(url);
-    this.#kept.set(url, { found, untilMs: Math.min(nowMs + keepMs, endMs) });
+    this.#kept.set(url, last === null ? keptOf(found, nowMs) : { ...last, untilMs: nowMs + KEEP_FAILURE_MS });
     this.#makeRoom();
-    return found;
+    return last?.found ?? found;
   }
 
-  async #ask(url: string, topic: SnsTopic | null): Promise<FoundCertificate> {
+  #lastResort(url: string): Kept | null {
+    const kept = this.#kept.get(url);
+    return kept !== undefined && this.#clock.nowMs() < kept.lastResortUntilMs ? kept : null;
+  }
+
+  /** `wasAnswered` false: SNS said nothing about the file. */
+  async #ask(
+    url: string,
+    topic: SnsTopic | null,
+  ): Promise<{ readonly found: FoundCertificate; readonly wasAnswered: boolean }> {
     let answer;
     try {
       answer = await this.#fetchDocument({ url, maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS });
     } catch (error) {
-      return { problem: `it could not be fetched: ${messageOf(error)}`, isFinal: false };
+      const problem = `it could not be fetched: ${messageOf(error)}`;
+      return { found: { problem, isFinal: false }, wasAnswered: false };
     }
-    if (answer.status !== 200) return { problem: `it was answered ${answer.status}`, isFinal: false };
-    const read = readSigningCertificate(answer.text, topic, this.#clock.nowMs());
-    return 'problem' in read ? { problem: read.problem, isFinal: true } : read;
+    const { status, text } = answer;
+    if (status !== 200) {
+      const found = { problem: `it was answered ${status}`, isFinal: false };
+      return { found, wasAnswered: status < 500 && status !== 429 };
+    }
+    const read = readSigningCertificate(text, topic, this.#clock.nowMs());
+    return { found: 'problem' in read ? { problem: read.problem, isFinal: true } : read, wasAnswered: true };
   }
 
   /** A flood of wrong addresses must not push out the right ones: failures go first. */
@@ -92,6 +113,16 @@ export class SigningCertificates {
     this.#fetchedAtMs.push(nowMs);
     return true;
   }
+}
+
+function keptOf(found: FoundCertificate, nowMs: number): Kept {
+  if ('problem' in found) {
+    const keepMs = found.isFinal ? KEEP_WRONG_MS : KEEP_FAILURE_MS;
+    return { found, untilMs: nowMs + keepMs, lastResortUntilMs: 0 };
+  }
+  const { validToMs } = found.certificate;
+  const untilMs = Math.min(nowMs + KEEP_MS, validToMs);
+  return { found, untilMs, lastResortUntilMs: Math.min(untilMs + LAST_RESORT_MS, validToMs) };
 }
 
 function messageOf(error: unknown): string {
