@@ -21,21 +21,20 @@ export interface PostgresProxy {
   close(): Promise<void>;
 }
 
-/** Starts a proxy to the server of this address. */
-export async function startPostgresProxy(serverUrl: string): Promise<PostgresProxy> {
-  const target = new URL(serverUrl);
-  const pairs = new Set<readonly [Socket, Socket]>();
-  let isOpen = true;
-  let lose: 'request' | 'answer' | null = null;
-  let lostCommits = 0;
-  let delayMs = 0;
-  const server = createServer((client) => {
-    const upstream = connect(Number(target.port), target.hostname);
+/** What the proxy does to its connections. */
+class Network {
+  readonly pairs = new Set<readonly [Socket, Socket]>();
+  isOpen = true;
+  lose: 'request' | 'answer' | null = null;
+  lostCommits = 0;
+  delayMs = 0;
+
+  /** Carries what both sides say, as far as it lets them. */
+  carry(client: Socket, upstream: Socket): void {
     const pair = [client, upstream] as const;
-    pairs.add(pair);
-    let isCommitting = false;
+    this.pairs.add(pair);
     const cut = (): void => {
-      pairs.delete(pair);
+      this.pairs.delete(pair);
       client.destroy();
       upstream.destroy();
     };
@@ -44,36 +43,48 @@ export async function startPostgresProxy(serverUrl: string): Promise<PostgresPro
       socket.on('error', cut);
       socket.on('close', cut);
     }
-    if (!isOpen) cut();
+    if (!this.isOpen) cut();
+    let isCommitting = false;
     client.on('data', (chunk) => {
-      if (lose !== null && chunk.includes(COMMIT_SENT)) {
-        const isRequest = lose === 'request';
-        lose = null;
-        lostCommits += 1;
-        if (isRequest) {
-          cut();
-          return;
-        }
-        isCommitting = true;
+      const lost = chunk.includes(COMMIT_SENT) ? this.#takeLoss() : null;
+      if (lost === 'request') {
+        cut();
+        return;
       }
+      isCommitting ||= lost === 'answer';
       upstream.write(chunk);
     });
     upstream.on('data', (chunk) => {
       if (isCommitting) {
         if (chunk.includes(COMMIT_ANSWERED)) cut();
-        return;
-      }
-      if (delayMs === 0) client.write(chunk);
-      else setTimeout(() => client.write(chunk), delayMs);
+      } else if (this.delayMs === 0) client.write(chunk);
+      else setTimeout(() => client.write(chunk), this.delayMs);
     });
-  });
+  }
+
+  cutAll(): void {
+    for (const sockets of this.pairs) for (const socket of sockets) socket.destroy();
+  }
+
+  #takeLoss(): 'request' | 'answer' | null {
+    const { lose } = this;
+    this.lose = null;
+    if (lose !== null) this.lostCommits += 1;
+    return lose;
+  }
+}
+
+/** Starts a proxy to the server of this address. */
+export async function startPostgresProxy(serverUrl: string): Promise<PostgresProxy> {
+  const target = new URL(serverUrl);
+  const network = new Network();
+  const server = createServer((client) =>
+    network.carry(client, connect(Number(target.port), target.hostname)),
+  );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('No port could be had');
-  const cutPairs = (): void => {
-    for (const sockets of pairs) for (const socket of sockets) socket.destroy();
-  };
   return {
     through(url) {
       const proxied = new URL(url);
@@ -81,20 +92,20 @@ export async function startPostgresProxy(serverUrl: string): Promise<PostgresPro
       return proxied.href;
     },
     loseNextCommit(what) {
-      lose = what;
+      network.lose = what;
     },
     get lostCommits() {
-      return lostCommits;
+      return network.lostCommits;
     },
-    cutAll(open) {
-      isOpen = open;
-      cutPairs();
+    cutAll(isOpen) {
+      network.isOpen = isOpen;
+      network.cutAll();
     },
     delayAnswers(ms) {
-      delayMs = ms;
+      network.delayMs = ms;
     },
     close: async () => {
-      cutPairs();
+      network.cutAll();
       server.close();
       await once(server, 'close');
     },

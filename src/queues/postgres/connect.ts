@@ -69,7 +69,8 @@ export function readDatabaseUrl(url: string): DatabaseAddress {
 /** The address as it is, where everything that it names can be read: `pg` reads certificates when it makes a client. */
 function readable(connectionString: string): string {
   try {
-    return new pg.Client({ connectionString }) && connectionString;
+    void new pg.Client({ connectionString });
+    return connectionString;
   } catch (error) {
     throw new Error(`DATABASE_URL cannot be used: ${reasonOf(error)}. Correct its parameters`, {
       cause: error,
@@ -79,12 +80,13 @@ function readable(connectionString: string): string {
 
 /** A pool whose connections are all ready for use. Errors of idle connections are none: they are replaced. */
 export function openPool({ client }: DatabaseAddress, connections: number): pg.Pool {
+  // The pool waits for the promise, which its types do not know.
+  const onConnect: (connected: pg.ClientBase) => unknown = prepareSession;
   const pool = new pg.Pool({
     ...client,
     max: connections,
     idleTimeoutMillis: IDLE_MS,
-    // The pool waits for the promise, which its types do not know.
-    onConnect: prepareSession as (connected: pg.ClientBase) => void,
+    onConnect,
   });
   pool.on('error', () => {});
   // A connection that breaks while it is used fails the queries on it; the event says nothing more.
