@@ -41,7 +41,7 @@ export function isPassingError(error: unknown): boolean {
 }
 
 /** True where the transaction met another one; the connection is as good as before. */
-export function isConflict(error: unknown): boolean {
+function isConflict(error: unknown): boolean {
   const code = sqlStateOf(error);
   return code !== null && CONFLICTS.has(code);
 }

@@ -38,7 +38,7 @@ function equals(column: string, value: unknown): Term {
 }
 
 /** Not to be found by an index: rows are walked in the order of the page, and this is asked of each. */
-function tested({ sql, value }: Term): Term {
+function askedOfEach({ sql, value }: Term): Term {
   return { sql: (place) => `coalesce(${sql(place)}, false)`, value };
 }
 
@@ -58,7 +58,7 @@ export function planListing(filter: TransferFilter): ListingPlan {
   const split = (candidates: readonly (readonly Term[])[], rest: readonly Term[]): TablePlan => {
     const walked = candidates.find((terms) => terms.length > 0) ?? [];
     const others = [...candidates.filter((terms) => terms !== walked).flat(), ...rest];
-    return { walked, tested: others.map(tested) };
+    return { walked, tested: others.map(askedOfEach) };
   };
   // Both together lead to a few rows; one alone has no index of its own.
   const isByKey = bucket !== undefined && key !== undefined;

@@ -122,7 +122,7 @@ test('without a service a slow copy goes on until its time is up, and is a fault
   assert.ok(world.names().includes('uploadTooSlow'));
 });
 
-test('a copy that began late in the time of its message is given back, to have a whole time of its own', async () => {
+test('a transfer that began late in the time of its message goes on as a copy, to have a whole time of its own', async () => {
   const world = worldOfLarge();
   const { taken, handOver } = service();
   const message = heldForLong(world);
@@ -130,8 +130,9 @@ test('a copy that began late in the time of its message is given back, to have a
   const fate = world.runner({ handOver, target: slowUpload(world, 60_000) }).run(message);
   await world.clock.sleep(HOUR_MS / 2, new AbortController().signal);
   message.end(new TimeIsUp('no time'));
-  assert.equal(fateName(await fate), 'give_back');
+  assert.equal(fateName(await fate), 'acknowledge');
   assert.deepEqual(taken, []);
+  assert.equal((await world.sent(900)).length, 1);
 });
 
 test('a small object whose time is up has failed at nothing', async () => {
@@ -147,7 +148,8 @@ test('a small object whose time is up has failed at nothing', async () => {
       },
     },
   });
-  assert.equal(fateName(await runner.run(message)), 'give_back');
+  assert.equal(fateName(await runner.run(message)), 'acknowledge');
+  assert.equal((await world.sent(900)).length, 1);
 });
 
 test('a delete that the brake holds leaves its message for a person, and is sent once it is let go', async () => {
