@@ -81,19 +81,6 @@ export async function startPostgresServer(
     process.kill(pid, mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
     while (isAlive(pid)) await sleep(STOP_POLL_MS);
   };
-  const keepStandby = async (): Promise<() => Promise<void>> => {
-    const standby = join(folder, 'standby');
-    await shutDown('fast');
-    // With the owner of each file.
-    execFileSync('cp', ['-a', databaseDir, standby]);
-    await start();
-    return async () => {
-      await shutDown('immediate');
-      rmSync(databaseDir, { recursive: true });
-      renameSync(standby, databaseDir);
-      await start();
-    };
-  };
   await server.initialise();
   const { uid, gid } = statSync(databaseDir);
   for (const [name, content] of Object.entries(files)) {
@@ -111,11 +98,30 @@ export async function startPostgresServer(
     run: (sql, at = url) => runSql(at, sql),
     shutDown,
     start,
-    keepStandby,
+    keepStandby: () => keepStandby({ databaseDir, standbyDir: join(folder, 'standby'), start, shutDown }),
     close: async () => {
       await shutDown('immediate').catch(() => {});
       rmSync(folder, { recursive: true, force: true });
     },
+  };
+}
+
+async function keepStandby(
+  server: Pick<PostgresServer, 'start' | 'shutDown'> & {
+    readonly databaseDir: string;
+    readonly standbyDir: string;
+  },
+): Promise<() => Promise<void>> {
+  const { databaseDir, standbyDir, start, shutDown } = server;
+  await shutDown('fast');
+  // With the owner of each file.
+  execFileSync('cp', ['-a', databaseDir, standbyDir]);
+  await start();
+  return async () => {
+    await shutDown('immediate');
+    rmSync(databaseDir, { recursive: true });
+    renameSync(standbyDir, databaseDir);
+    await start();
   };
 }
 
