@@ -33,9 +33,7 @@ export async function startPostgresProxy(serverUrl: string): Promise<PostgresPro
   let isLastCommit = false;
   let lostCommits = 0;
   let delayMs = 0;
-  const cutPairs = (): void => {
-    for (const sockets of pairs) for (const socket of sockets) socket.destroy();
-  };
+  const cutPairs = (): void => pairs.forEach((sockets) => sockets.forEach((socket) => socket.destroy()));
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
     const pair = [client, upstream] as const;
@@ -59,8 +57,7 @@ export async function startPostgresProxy(serverUrl: string): Promise<PostgresPro
         lostCommits += 1;
         if (isLastCommit) {
           isOpen = false;
-          cutPairs();
-          return;
+          return cutPairs();
         }
         if (isRequest) {
           cut();

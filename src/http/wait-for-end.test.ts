@@ -37,18 +37,20 @@ async function silentQueue(): Promise<{ queue: TransferQueue; transferIds: strin
 }
 
 test('an end that nobody tells of is found long before the wait is over', async () => {
-  const { queue, transferIds, end } = await silentQueue();
+  const silent = await silentQueue();
+  const { queue, transferIds } = silent;
   const waiting = waitForEnd({ queue, clock, transferIds, waitMs: LONG_MS }, new AbortController().signal);
-  await end();
+  await silent.end();
   const startedMs = clock.monotonicMs();
   assert.equal(await waiting, true);
   assert(clock.monotonicMs() - startedMs < LONG_MS / 4);
 });
 
 test('an end that nobody told of is seen when the wait is over', async () => {
-  const { queue, transferIds, end } = await silentQueue();
+  const silent = await silentQueue();
+  const { queue, transferIds } = silent;
   const waiting = waitForEnd({ queue, clock, transferIds, waitMs: 50 }, new AbortController().signal);
-  await end();
+  await silent.end();
   assert.equal(await waiting, true);
 });
 
