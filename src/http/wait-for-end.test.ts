@@ -26,7 +26,9 @@ async function silentQueue(): Promise<{ queue: TransferQueue; transferIds: strin
   return {
     queue: new Proxy(queue, {
       get(target, name: keyof TransferQueue) {
-        return name === 'onChanged' ? () => () => {} : target[name].bind(target);
+        if (name === 'onChanged') return () => () => {};
+        const method = target[name] as (...values: unknown[]) => unknown;
+        return method.bind(target);
       },
     }),
     transferIds: [transferId],
