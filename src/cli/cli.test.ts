@@ -8,6 +8,7 @@ import { createApiKey, parseApiKeys } from '../config/api-keys.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { Secret } from '../config/secrets.ts';
 import { Fault } from '../core/faults.ts';
+import { QueueUnavailable } from '../core/queue-unavailable.ts';
 import { openTestApi, receiptOf, type TestApi } from '../http/testing/open-test-api.ts';
 import type { CliDeps } from './cli-deps.ts';
 import { runCommand } from './testing/run-command.ts';
@@ -301,6 +302,18 @@ test('a service that is not there is temporary, and one that is another program 
   assert.match(gone.out, /"code": "service_unreachable"/);
   assert.match(gone.out, /ECONNREFUSED/);
   t.diagnostic('both servers are closed');
+});
+
+test('a service whose queue cannot be reached is temporary', async (t: TestContext) => {
+  const api = await openTestApi(t);
+  Object.assign(api.queue, {
+    list: async () => {
+      throw new QueueUnavailable('no answer');
+    },
+  });
+  const { exitCode, err } = await run(['transfers'], api.url);
+  assert.equal(exitCode, 75);
+  assert.match(err, /The queue cannot be used now.*\n.*Retry-After/);
 });
 
 test('a redirect is not followed, because the key would travel along', async (t: TestContext) => {

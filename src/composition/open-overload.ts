@@ -28,7 +28,7 @@ export async function openOverload(
   opened: AsyncDisposableStack,
 ): Promise<Overload> {
   const { kind, dataDir, minFreeDiskBytes } = config.storage;
-  const happenings = createOverloadHappenings(told);
+  const happenings = createOverloadHappenings({ ...told, queueKind: kind });
   const gate = new IntakeGate({ limits: { bodyBytes: config.http.maxBodyBytes }, clock, happenings });
   const sensors = opened.use(openHostSensors(kind === 'sqlite' ? dataDir : null));
   const watch = await startHostWatch({ sensors, gate, clock, happenings, minFreeDiskBytes });

@@ -5,9 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import type { IntakeAnswer } from '../replication/accept-change.ts';
 import { refuseIf } from './admission.ts';
 import type { RouteDeps } from './http-deps.ts';
-import { RequestProblem } from './problem.ts';
-
-const RETRY_AFTER_SEC = 5;
+import { queueUnavailable } from './problem.ts';
 
 /**
  * Resolves when everything is stored. Throws `overloaded` where too much waits for the disk already, and
@@ -30,10 +28,7 @@ export async function acceptDurably(
     return await deps.acceptChanges(parsed, caller.deliveryId);
   } catch (cause) {
     gate.queueFailed(cause);
-    throw new RequestProblem('queue_unavailable', 'Nothing of this request was accepted.', {
-      cause,
-      headers: { 'retry-after': String(RETRY_AFTER_SEC) },
-    });
+    throw queueUnavailable('Nothing of this request was accepted.', cause);
   } finally {
     gate.changesStored(count);
     request.bodyHold?.release();

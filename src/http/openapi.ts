@@ -113,7 +113,7 @@ export function describeProblems(route: RouteOptions): void {
 function problemCodesOf(route: RouteOptions, needsKey: boolean): RequestProblemCode[] {
   const { schema, url } = route;
   const codes: RequestProblemCode[] = ['internal_error'];
-  if (needsKey) codes.push('unauthorized', 'insufficient_scope', 'host_not_allowed');
+  if (needsKey) codes.push('unauthorized', 'insufficient_scope', 'host_not_allowed', 'queue_unavailable');
   if (schema?.querystring !== undefined) codes.push('invalid_request');
   const isOfRuns = url.startsWith('/v1/backfills') || url.startsWith('/v1/reconciles');
   if (url.includes(':id')) codes.push(isOfRuns ? 'run_not_found' : 'transfer_not_found');
@@ -122,7 +122,7 @@ function problemCodesOf(route: RouteOptions, needsKey: boolean): RequestProblemC
   if (route.config?.isIntake === true) codes.push('rate_limited');
   if (url === '/v1/objects/explain') codes.push('look_timed_out');
   if (schema?.body !== undefined) {
-    codes.push('invalid_request', 'body_too_large', 'unsupported_media_type', 'queue_unavailable');
+    codes.push('invalid_request', 'body_too_large', 'unsupported_media_type');
   }
   return codes;
 }

@@ -3,6 +3,7 @@
 // failures stay in the log, under the request id.
 import { STATUS_CODES } from 'node:http';
 import { Fault, type FaultCode, FAULTS } from '../core/faults.ts';
+import { QueueUnavailable } from '../core/queue-unavailable.ts';
 
 interface ProblemEntry {
   readonly status: number;
@@ -179,7 +180,7 @@ export const REQUEST_PROBLEMS = {
   },
   queue_unavailable: {
     status: 503,
-    title: 'The queue cannot store anything now; nothing was accepted',
+    title: 'The queue cannot be used now',
     remedy: 'Send the same request again after the time of the Retry-After header.',
   },
   alert_not_delivered: {
@@ -289,6 +290,14 @@ export class RequestProblem extends Error {
   }
 }
 
+const QUEUE_RETRY_AFTER_SEC = 5;
+
+/** The queue failed for the moment; `cause` is for the log. */
+export function queueUnavailable(detail: string, cause: unknown): RequestProblem {
+  const headers = { 'retry-after': String(QUEUE_RETRY_AFTER_SEC) };
+  return new RequestProblem('queue_unavailable', detail, { cause, headers });
+}
+
 export interface ProblemAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -309,7 +318,7 @@ export function problemAnswer(error: unknown, requestId: string): ProblemAnswer 
       document: documentOf({ code: error.code, status, title, remedy, detail, requestId }),
     };
   }
-  const problem = error instanceof RequestProblem ? error : problemOfFramework(error);
+  const problem = error instanceof RequestProblem ? error : problemOfUnknown(error);
   const { status, title, remedy } = REQUEST_PROBLEMS[problem.code];
   return {
     status,
@@ -347,7 +356,12 @@ const PROBLEM_OF_FRAMEWORK_CODE: Readonly<Record<string, readonly [RequestProble
   ECONNRESET: ['body_incomplete', 'The connection ended inside the body.'],
 };
 
-function problemOfFramework(error: unknown): RequestProblem {
+function problemOfUnknown(error: unknown): RequestProblem {
+  if (error instanceof QueueUnavailable)
+    return queueUnavailable(
+      'The queue did not answer in time; the log of the service has the reason.',
+      error,
+    );
   const code = stringField(error, 'code');
   const known = code === null ? undefined : PROBLEM_OF_FRAMEWORK_CODE[code];
   if (known !== undefined) return new RequestProblem(known[0], known[1], { cause: error });

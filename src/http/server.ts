@@ -16,6 +16,7 @@ import {
   type FastifyRequest,
 } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { QueueUnavailable } from '../core/queue-unavailable.ts';
 import { refuseIfOverQuota, registerAdmission } from './admission.ts';
 import { createAuthorize, keyMissing, scopeOf } from './auth.ts';
 import { bodyProofOf, proveSignature, proveSns } from './body-proof.ts';
@@ -232,11 +233,13 @@ const TOLD_BY_GATE: ReadonlySet<string> = new Set<RequestProblemCode>([
 ]);
 
 function answerError(
-  deps: Pick<HttpServerDeps, 'logger'>,
+  deps: Pick<HttpServerDeps, 'logger' | 'gate'>,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
+  // What is not accepted has told it already, around its own problem.
+  if (error instanceof QueueUnavailable) deps.gate.queueFailed(error);
   const answer = problemAnswer(error, request.id);
   const { code } = answer.document;
   const facts = {

@@ -68,7 +68,7 @@ function queueConditions({ queue }: AlertFacts): Condition[] {
       title: 'The queue does not answer',
       detail: queue.problem,
       remedy:
-        'Check the disk of REPLICATOR_DATA_DIR and the log of the service. Nothing new is accepted; senders keep their changes.',
+        'Check the disk of REPLICATOR_DATA_DIR, or, where DATABASE_URL is set, that its PostgreSQL server runs and can be reached; and the log of the service. Nothing new is accepted; senders keep their changes.',
     },
   ];
 }

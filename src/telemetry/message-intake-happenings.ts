@@ -78,7 +78,7 @@ const PAUSE_REMEDY: Record<PauseReason, string> = {
   disk_reserve: 'Free space on the disk of REPLICATOR_DATA_DIR: the queue is asked again by itself.',
   event_loop: 'Give the process more processor time.',
   queue:
-    'Check the disk of REPLICATOR_DATA_DIR, or the database of DATABASE_URL; the queue is asked again by itself.',
+    'Check the disk of REPLICATOR_DATA_DIR, or, where DATABASE_URL is set, that its PostgreSQL server runs and can be reached; the queue is asked again by itself.',
 };
 
 /** Writes each change of state to the log, and counts every message. */

@@ -6,7 +6,7 @@ import { createLogger } from './logger.ts';
 import { createMetrics } from './metrics.ts';
 import { createOverloadHappenings } from './overload-metrics.ts';
 
-function open() {
+function open(queueKind: 'sqlite' | 'postgres' = 'sqlite') {
   const lines: Record<string, unknown>[] = [];
   const logger = createLogger({
     level: 'info',
@@ -15,7 +15,7 @@ function open() {
     write: (text) => void lines.push(JSON.parse(text) as Record<string, unknown>),
   });
   const metrics = createMetrics({ version: '1', clock: new ManualClock() });
-  return { lines, metrics, happenings: createOverloadHappenings({ logger, metrics }) };
+  return { lines, metrics, happenings: createOverloadHappenings({ logger, metrics, queueKind }) };
 }
 
 test('refusals are counted and write no line; begin and end write one each, with remedy and count', async () => {
@@ -39,6 +39,20 @@ test('a queue that cannot store is an error, with what failed', () => {
   assert.equal(lines[0]?.['level'], 'error');
   assert.match(String(lines[0]['msg']), /^the queue cannot store/);
   assert.match(JSON.stringify(lines[0]['err']), /disk full/);
+});
+
+test('the remedy of a queue that cannot store names where it is kept', () => {
+  const remedyOf = (kind: 'sqlite' | 'postgres'): string => {
+    const { lines, happenings } = open(kind);
+    happenings.overloadBegan({ reason: 'queue', detail: 'no answer' });
+    return String(lines[0]?.['remedy']);
+  };
+  assert.match(remedyOf('sqlite'), /^Check the disk of REPLICATOR_DATA_DIR\./);
+  assert.match(
+    remedyOf('postgres'),
+    /^Check that the PostgreSQL server of DATABASE_URL runs and can be reached\./,
+  );
+  assert.doesNotMatch(remedyOf('postgres'), /disk|REPLICATOR_DATA_DIR/);
 });
 
 test('free space and lag are metrics, and unknown ones are NaN', async () => {

@@ -62,7 +62,7 @@ export function createOverloadMetrics(registry: Registry): OverloadMetrics {
   };
 }
 
-const REMEDY: Record<RefusalReason, string> = {
+const REMEDY: Record<Exclude<RefusalReason, 'queue'>, string> = {
   requests: 'Senders come again by themselves. If it lasts, spread them over time.',
   body_bytes: 'Senders come again by themselves. If it lasts, raise MAX_MEMORY_BYTES or send less at once.',
   waiting_changes: 'Senders come again by themselves. If it lasts, the disk of the queue is too slow.',
@@ -71,22 +71,29 @@ const REMEDY: Record<RefusalReason, string> = {
   connections: 'Raise the limit of open files of the process, or let senders keep fewer connections open.',
   disk_reserve: 'Free space on the disk of REPLICATOR_DATA_DIR: changes are accepted again by themselves.',
   event_loop: 'Give the process more processor time.',
-  queue: 'Check the disk of REPLICATOR_DATA_DIR. Senders come again by themselves; so does the service.',
 };
+
+/** By where the queue is kept. */
+const QUEUE_REMEDY = {
+  sqlite: 'Check the disk of REPLICATOR_DATA_DIR. Senders come again by themselves; so does the service.',
+  postgres:
+    'Check that the PostgreSQL server of DATABASE_URL runs and can be reached. Senders come again by themselves; so does the service.',
+} as const;
 
 /** Writes each change of state to the log, and counts every refusal. */
 export function createOverloadHappenings(deps: {
   readonly logger: Logger;
   readonly metrics: { readonly overload: OverloadMetrics };
+  readonly queueKind: keyof typeof QUEUE_REMEDY;
 }): OverloadHappenings {
-  const { logger, metrics } = deps;
+  const { logger, metrics, queueKind } = deps;
   return {
     intakeRefused: (reason) => metrics.overload.refused(reason),
     overloadBegan: ({ reason, detail, error }) => {
       const facts = {
         reason,
         detail,
-        remedy: REMEDY[reason],
+        remedy: reason === 'queue' ? QUEUE_REMEDY[queueKind] : REMEDY[reason],
         ...(error === undefined ? {} : { err: error }),
       };
       if (reason === 'queue')

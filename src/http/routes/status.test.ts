@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { QueueUnavailable } from '../../core/queue-unavailable.ts';
 import { openTestApi } from '../testing/open-test-api.ts';
 
 test('the status shows counts, the oldest waiting change, version, uptime and who may call', async (t) => {
@@ -149,4 +150,21 @@ test('rules are listed with their mapping and policy', async (t) => {
     verify: 'source',
     metadata: 'all',
   });
+});
+
+test('while the queue cannot be reached, what asks it answers 503 with Retry-After, and the log tells it once', async (t) => {
+  const away = async (): Promise<never> => {
+    throw new QueueUnavailable('The queue database db.internal:5432 cannot be used: refused');
+  };
+  const api = await openTestApi(t);
+  Object.assign(api.queue, { counts: away, list: away, get: away, parkedClasses: away });
+  for (const path of ['/v1/status', '/v1/transfers', '/v1/transfers/transfer-1', '/v1/parked']) {
+    const answer = await api.call('GET', path);
+    assert.deepEqual([answer.status, answer.json?.['code']], [503, 'queue_unavailable'], path);
+    assert.match(answer.headers.get('retry-after') ?? '', /^\d+$/);
+    assert.doesNotMatch(answer.text, /db\.internal/);
+  }
+  const [line, ...others] = api.log;
+  assert.match(String(line?.facts['err']), /db\.internal/);
+  assert.deepEqual(others, [], 'It is told once, however many ask');
 });

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Clock } from '../../core/clock.ts';
+import { QueueUnavailable } from '../../core/queue-unavailable.ts';
 import type { QueueTime, SteadyClock } from '../steady-clock.ts';
 import { serverRunOf } from './connect.ts';
 import { isConnectionError, isPassingError, isUnknownNumber, reasonOf } from './database-errors.ts';
@@ -54,10 +55,11 @@ interface Unheard<Result> {
 }
 
 /** Thrown where the database could not be used for as long as somebody waited; says what that means. */
-export class DatabaseUnavailable extends Error {
+export class DatabaseUnavailable extends QueueUnavailable {
+  override readonly name = 'DatabaseUnavailable';
+
   constructor(message: string, cause: unknown) {
     super(message, { cause });
-    this.name = 'DatabaseUnavailable';
   }
 }
 

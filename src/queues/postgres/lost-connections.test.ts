@@ -16,6 +16,7 @@ import {
 import { type PostgresProxy, startPostgresProxy } from '../../../test/postgres-proxy.ts';
 import { onPostgres } from '../../../test/postgres-server.ts';
 import type { QueueStorage } from '../../core/queue-storage.ts';
+import { QueueUnavailable } from '../../core/queue-unavailable.ts';
 import { type DatabaseAddress, openSession, readDatabaseUrl, serverRunOf } from './connect.ts';
 
 onPostgres((server) => {
@@ -130,8 +131,9 @@ onPostgres((server) => {
       );
       return true;
     });
+    const unread = assert.rejects(queue.counts(), QueueUnavailable);
     await assert.rejects(queue.checkWritable(), /could not commit/);
-    await refused;
+    await Promise.all([refused, unread]);
     proxy.cutAll(true);
     const { transferId } = await acceptOne(queue, 'c');
     assert.equal((await show(queue, transferId)).status, 'queued');
