@@ -45,7 +45,7 @@ export async function openSqsIntake(
   const { config, isPolled, credentials, acceptChanges, queue, gate, logger, metrics } = parts;
   const { sqs } = config.intake;
   if (sqs === null || !isPolled) return { state: () => null, start() {}, stop: async () => {} };
-  const { queueUrl, region } = sqs;
+  const { queueUrl } = sqs;
   const connections = MOST_RECEIVERS + OTHER_CONNECTIONS;
   const messages = opened.adopt(
     await openSqsMessageQueue({ ...sqs, credentials, clock, connections }),
@@ -65,10 +65,7 @@ export async function openSqsIntake(
   metrics.messageIntake.watch(() => poller.state());
   return {
     state: () => poller.state(),
-    start() {
-      logger.info({ queueUrl, region }, 'SQS: changes are received from this queue');
-      poller.start();
-    },
+    start: () => poller.start(),
     stop: async (graceMs) => poller.stop(graceMs),
   };
 }

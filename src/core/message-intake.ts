@@ -21,6 +21,9 @@ export type MessageResult = (typeof MESSAGE_RESULTS)[number];
 /** Why no messages are asked for although the queue answers. */
 export type PauseReason = Extract<RefusalReason, 'disk_reserve' | 'event_loop' | 'queue'>;
 
+/** A request that is denied may be one of two kinds; each has to succeed again by itself. */
+export type MessageQueueRequest = 'receive' | 'delete';
+
 /** A queue that cannot be used. `fault`: the latest failure. */
 export interface MessageQueueTrouble {
   readonly sinceMs: number;
@@ -47,8 +50,12 @@ export interface MessageIntakeHappenings {
   messagesHandled(result: MessageResult, count: number): void;
   /** So many messages are done with and could not be deleted: they come again. */
   messagesNotDeleted(count: number): void;
-  /** The queue cannot be used from now on; told once until it can. */
-  messageQueueDown(event: MessageQueueTrouble & { readonly queueUrl: string }): void;
+  /** The queue has given its first answer to a receive; told once for a process. */
+  messageIntakeBegan(event: { readonly queueUrl: string }): void;
+  /** The queue cannot be used from now on, because this kind of request fails; told once until it can. */
+  messageQueueDown(
+    event: MessageQueueTrouble & { readonly queueUrl: string; readonly call: MessageQueueRequest },
+  ): void;
   messageQueueUp(event: { readonly queueUrl: string; readonly downForMs: number }): void;
   /** Nothing is asked for from now on; told once until it is. */
   messageIntakePaused(event: { readonly reason: PauseReason; readonly detail: string }): void;

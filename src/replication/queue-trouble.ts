@@ -2,10 +2,11 @@
 import { backoffMs } from '../core/backoff.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import { type Fault, recordOfFault } from '../core/faults.ts';
-import type { MessageIntakeHappenings, MessageQueueTrouble } from '../core/message-intake.ts';
-
-/** A request that is denied may be one of two kinds; each has to succeed again by itself. */
-export type QueueCall = 'receive' | 'delete';
+import type {
+  MessageIntakeHappenings,
+  MessageQueueRequest,
+  MessageQueueTrouble,
+} from '../core/message-intake.ts';
 
 const BACKOFF = { baseMs: 1_000, capMs: 30_000 };
 /** Chance must not make it none at all: then a queue that refuses at once would be asked without a pause. */
@@ -26,7 +27,7 @@ export class QueueTrouble {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #happenings: Pick<MessageIntakeHappenings, 'messageQueueDown' | 'messageQueueUp'>;
-  readonly #streaks = new Map<QueueCall, Streak>();
+  readonly #streaks = new Map<MessageQueueRequest, Streak>();
   #told: { readonly beganMs: number; trouble: MessageQueueTrouble } | null = null;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
@@ -57,7 +58,7 @@ export class QueueTrouble {
     return this.#streaks.size > 0;
   }
 
-  failed(call: QueueCall, fault: Fault): void {
+  failed(call: MessageQueueRequest, fault: Fault): void {
     const nowMs = this.#clock.monotonicMs();
     const known = this.#streaks.get(call);
     const streak = known ?? { beganMs: nowMs, failures: 0, lastMs: nowMs };
@@ -76,10 +77,10 @@ export class QueueTrouble {
     const trouble = { sinceMs, fault: recordOfFault(fault, wallMs) };
     const isNew = this.#told === null;
     this.#told = { beganMs: this.#told?.beganMs ?? streak.beganMs, trouble };
-    if (isNew) this.#happenings.messageQueueDown({ queueUrl: this.#queueUrl, ...trouble });
+    if (isNew) this.#happenings.messageQueueDown({ queueUrl: this.#queueUrl, call, ...trouble });
   }
 
-  succeeded(call: QueueCall): void {
+  succeeded(call: MessageQueueRequest): void {
     const nowMs = this.#clock.monotonicMs();
     this.#streaks.delete(call);
     const deletes = this.#streaks.get('delete');

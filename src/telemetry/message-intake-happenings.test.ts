@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { FaultCode } from '../core/faults.ts';
 import type { MessageIntakeState } from '../core/message-intake.ts';
 import { SYSTEM_CLOCK } from '../system-clock.ts';
 import { createLogger } from './logger.ts';
@@ -80,23 +81,41 @@ test('messages are counted and write no line; trouble and pause show in the metr
 test('each change of state is one line that names the reason and the fix', () => {
   const { lines, happenings } = open();
   const { queueUrl } = QUIET;
-  happenings.messageQueueDown({ queueUrl, sinceMs: 0, fault: FAULT });
+  happenings.messageIntakeBegan({ queueUrl });
+  happenings.messageQueueDown({ queueUrl, call: 'receive', sinceMs: 0, fault: FAULT });
   happenings.messageQueueUp({ queueUrl, downForMs: 1_234.5 });
   happenings.messageIntakePaused({ reason: 'disk_reserve', detail: '5 bytes are free' });
   happenings.messageIntakeResumed({ reason: 'disk_reserve', pausedForMs: 99.9 });
   assert.deepEqual(
     lines.map(({ level, msg }) => [level, String(msg).split(':')[0]]),
     [
+      ['info', 'SQS'],
       ['error', 'SQS down'],
       ['info', 'SQS up again'],
       ['warn', 'SQS paused'],
       ['info', 'SQS resumed'],
     ],
   );
-  const [down, up, paused] = lines;
+  const [, down, up, paused] = lines;
   assert.equal(down?.['fault'], 'queue_denied');
   assert.equal(down?.['reason'], 'sqs:ReceiveMessage is denied');
   assert.match(String(down?.['remedy']), /Allow sqs:ReceiveMessage/);
   assert.equal(up?.['downForMs'], 1_235);
   assert.match(String(paused?.['remedy']), /Free space/);
+});
+
+test('a queue that is down says whether changes wait there or somebody has to act', () => {
+  const { lines, happenings } = open();
+  const { queueUrl } = QUIET;
+  const down = (code: FaultCode, call: 'receive' | 'delete' = 'receive'): unknown => {
+    happenings.messageQueueDown({ queueUrl, call, sinceMs: 0, fault: { ...FAULT, code } });
+    return lines.at(-1)?.['msg'];
+  };
+  assert.equal(down('queue_unavailable'), 'SQS down: changes wait in the queue; everything else goes on');
+  for (const code of ['queue_missing', 'queue_denied', 'credentials_invalid'] as const)
+    assert.equal(down(code), 'SQS down: no change arrives from it until this is fixed');
+  assert.equal(
+    down('queue_denied', 'delete'),
+    'SQS down: messages that are done with cannot be deleted, and come again until this is fixed',
+  );
 });

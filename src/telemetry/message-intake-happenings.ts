@@ -1,11 +1,12 @@
 // The intake from a message queue in the log and in the metrics: one line when it stops and one when it goes on again,
 // none for a message. What the messages carry is told change by change, as from every other way in.
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { FAULTS } from '../core/faults.ts';
+import { type FaultCode, FAULTS } from '../core/faults.ts';
 import {
   MESSAGE_RESULTS,
   type MessageIntakeHappenings,
   type MessageIntakeState,
+  type MessageQueueRequest,
   type MessageResult,
   type PauseReason,
 } from '../core/message-intake.ts';
@@ -81,6 +82,13 @@ const PAUSE_REMEDY: Record<PauseReason, string> = {
     'Check the disk of REPLICATOR_DATA_DIR, or, where DATABASE_URL is set, that its PostgreSQL server runs and can be reached; the queue is asked again by itself.',
 };
 
+function effectOf(call: MessageQueueRequest, code: FaultCode): string {
+  if (FAULTS[code].disposition !== 'park') return 'changes wait in the queue; everything else goes on';
+  return call === 'receive'
+    ? 'no change arrives from it until this is fixed'
+    : 'messages that are done with cannot be deleted, and come again until this is fixed';
+}
+
 /** Writes each change of state to the log, and counts every message. */
 export function createMessageIntakeHappenings(deps: {
   readonly logger: Logger;
@@ -90,7 +98,9 @@ export function createMessageIntakeHappenings(deps: {
   return {
     messagesHandled: (result, count) => metrics.messageIntake.handled(result, count),
     messagesNotDeleted: (count) => metrics.messageIntake.notDeleted(count),
-    messageQueueDown: ({ queueUrl, sinceMs, fault }) => {
+    messageIntakeBegan: ({ queueUrl }) =>
+      logger.info({ queueUrl }, 'SQS: changes are received from this queue'),
+    messageQueueDown: ({ queueUrl, call, sinceMs, fault }) => {
       const { code, message, details } = fault;
       logger.error(
         {
@@ -102,7 +112,7 @@ export function createMessageIntakeHappenings(deps: {
           details,
           remedy: FAULTS[code].remedy,
         },
-        'SQS down: changes wait in the queue; everything else goes on',
+        `SQS down: ${effectOf(call, code)}`,
       );
     },
     messageQueueUp: ({ queueUrl, downForMs }) =>

@@ -120,6 +120,7 @@ test('a queue that is missing at start and made later: told once, everything els
   await system.until('the trouble', async () => (await world.status()).trouble);
   const { trouble } = await world.status();
   assert.equal(trouble?.fault.code, 'queue_missing');
+  assert.equal(logged(world, 'SQS: changes are received from this queue'), 0);
   const alive = await fetch(`${system.service.url}/readyz`);
   assert.equal(alive.status, 200);
   await system.clouds.s3.putObject(SOURCE_BUCKET, 'posted', 'bytes of posted');
@@ -132,6 +133,7 @@ test('a queue that is missing at start and made later: told once, everything els
   assert.equal((await world.status()).trouble, null);
   assert.equal(logged(world, 'SQS down'), 1);
   assert.equal(logged(world, 'SQS up again'), 1);
+  assert.equal(logged(world, 'SQS: changes are received from this queue'), 1);
 });
 
 test('a permission that is missing is named, and its return is noticed', async () => {

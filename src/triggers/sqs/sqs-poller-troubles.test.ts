@@ -126,12 +126,14 @@ for (const code of ['queue_missing', 'queue_denied', 'credentials_invalid', 'que
     await world.send(notificationOf('a'));
     await pass(world, 15 * 60_000);
     assert.deepEqual(world.told, [`down: ${code}`]);
+    assert.deepEqual(world.begun, [], 'Nothing is received before the queue has answered');
     assert.ok(receives >= 30 && receives <= 40, `${receives} receives in a quarter of an hour`);
     assert.equal(world.poller.state().trouble?.fault.code, code);
     isDown = false;
     await pass(world, 31_000);
     await storedAll(world);
     assert.deepEqual(world.told, [`down: ${code}`, 'up']);
+    assert.equal(world.begun.length, 1);
     assert.equal(world.poller.state().trouble, null);
     assert.deepEqual(await world.keys(), ['a']);
   });

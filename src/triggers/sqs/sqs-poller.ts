@@ -55,6 +55,7 @@ export class SqsPoller {
   #bytesInHand = 0;
   #receivedAtMs: number | null = null;
   #waiting: number | null = null;
+  #hasAnswered = false;
 
   constructor(options: SqsPollerOptions) {
     this.#options = options;
@@ -166,16 +167,26 @@ export class SqsPoller {
 
   async #ask(waitSec: number): Promise<readonly ReceivedMessage[]> {
     const { messages } = this.#options;
-    const request = { max: MESSAGES_PER_CALL, waitSec, visibilitySec: VISIBILITY_SEC };
+    // Whether the queue can be used is to show at once, and not at the end of a long poll.
+    const ownWaitSec = this.#hasAnswered ? waitSec : 0;
+    const request = { max: MESSAGES_PER_CALL, waitSec: ownWaitSec, visibilitySec: VISIBILITY_SEC };
     const { signal } = this.#interrupt;
     try {
       const received = await messages.receive(request, signal);
       this.#trouble.succeeded('receive');
+      this.#tellBeginning();
       return received;
     } catch (error) {
       if (!signal.aborted) this.#trouble.failed('receive', toFault(error));
       return [];
     }
+  }
+
+  #tellBeginning(): void {
+    if (this.#hasAnswered) return;
+    this.#hasAnswered = true;
+    const { queueUrl, happenings } = this.#options;
+    happenings.messageIntakeBegan({ queueUrl });
   }
 
   #begin(messages: readonly ReceivedMessage[]): void {

@@ -30,6 +30,8 @@ export interface PollerWorld {
   readonly results: Partial<Record<MessageResult, number>>;
   /** Beginnings and ends, and messages that were not deleted. */
   readonly told: string[];
+  /** The queues whose first answer was told. */
+  readonly begun: string[];
   send(...bodies: readonly (object | string)[]): Promise<void>;
   /** Keys of the transfers that are in the queue, in order. */
   keys(): Promise<string[]>;
@@ -79,6 +81,7 @@ export function openPollerWorld(
   const gate = new IntakeGate({ clock, happenings: SILENT_OVERLOAD });
   const results: Partial<Record<MessageResult, number>> = {};
   const told: string[] = [];
+  const begun: string[] = [];
   const poller = new SqsPoller({
     queueUrl: 'https://sqs.eu-central-1.amazonaws.com/111122223333/changes',
     messages,
@@ -91,6 +94,7 @@ export function openPollerWorld(
     happenings: {
       messagesHandled: (result, count) => void (results[result] = (results[result] ?? 0) + count),
       messagesNotDeleted: (count) => void told.push(`not deleted: ${count}`),
+      messageIntakeBegan: ({ queueUrl }) => void begun.push(queueUrl),
       messageQueueDown: ({ fault }) => void told.push(`down: ${fault.code}`),
       messageQueueUp: () => void told.push('up'),
       messageIntakePaused: ({ reason }) => void told.push(`paused: ${reason}`),
@@ -106,6 +110,7 @@ export function openPollerWorld(
     poller,
     results,
     told,
+    begun,
     ...handles({ clock, messages, queue, poller }),
   };
 }
