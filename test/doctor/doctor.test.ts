@@ -296,7 +296,7 @@ test('a bucket that announces nothing, or not to the queue, is told with the com
   await cloud.run(['setup', 'notification', '--queue', other, '--apply'], settings);
   assert.match(
     (await examine(cloud, settings)).check('notification').detail,
-    /:other .*, not to .*:s3-events$/,
+    /:other .*does not read: SQS_QUEUE_URL is http.*\/s3-events$/,
   );
   cloud.s3.deny('s3:GetBucketNotification');
   cloud.s3.deny('s3:GetBucketVersioning');
