@@ -32,30 +32,35 @@ export async function* examine(
   signal: AbortSignal,
 ): AsyncGenerator<CheckResult> {
   const buckets = examinedBuckets(parts.rules, bucket);
-  yield* examineSource(parts, buckets, signal);
+  const isAwsRefused = yield* examineSource(parts, buckets, signal);
+  yield* examineQueue(parts, isAwsRefused, signal);
   yield* examineTarget(parts, buckets, signal);
 }
 
+/** Returns whether AWS refuses the credentials, which the queue takes too. */
 async function* examineSource(
   parts: DoctorParts,
   buckets: readonly ExaminedBucket[],
   signal: AbortSignal,
-): AsyncGenerator<CheckResult> {
+): AsyncGenerator<CheckResult, boolean> {
   const { name, origin } = parts.source;
   const reached = await checkServerTime({ side: 'source', name, origin }, parts.clock, signal);
   yield reached;
   if (reached.state === 'failed' && reached.code === 'source_unreachable') {
-    yield skippedAll('source: its buckets', 'the source cannot be reached');
-    return;
+    for (const name of ['source: credentials', 'source: its buckets', 'notification: its buckets'])
+      yield skippedAll(name, 'the source cannot be reached');
+    return false;
   }
   const identity = await checkAwsIdentity(parts, signal);
   yield identity;
   if (identity.state === 'failed') {
-    yield skippedAll('source: its buckets', 'the credentials are not accepted');
-    return;
+    for (const name of ['source: its buckets', 'notification: its buckets'])
+      yield skippedAll(name, 'the credentials are not accepted');
+    return true;
   }
   if (buckets.length === 0)
     yield skippedAll('source: its buckets', 'the rule covers every bucket; name one with --bucket');
+  let isAwsRefused = false;
   for (const { bucket, rules } of buckets) {
     const [rule] = rules;
     if (rule === undefined) continue;
@@ -63,11 +68,25 @@ async function* examineSource(
     for await (const result of checkSourceBucket({ parts, bucket, rule, signal })) {
       yield result;
       if (result.state === 'failed' && result.code !== 'access_denied') isUsable = false;
+      // Where another provider stands in for S3, the first bucket is what tells.
+      if (result.code?.startsWith('credentials_') === true) isAwsRefused = true;
     }
-    if (isUsable)
-      for (const one of rules) yield await checkNotification(parts, { bucket, rule: one }, signal);
+    for (const one of rules)
+      yield isUsable
+        ? await checkNotification(parts, { bucket, rule: one }, signal)
+        : skippedAll(`notification: ${bucket} for ${one.name}`, 'the bucket cannot be used');
   }
-  if (parts.queue !== null) yield* checkQueue(parts.queue, signal);
+  return isAwsRefused;
+}
+
+async function* examineQueue(
+  { queue }: DoctorParts,
+  isAwsRefused: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<CheckResult> {
+  if (queue === null) yield skippedAll('queue', 'SQS_QUEUE_URL is not set');
+  else if (isAwsRefused) yield skippedAll(`queue: ${queue.url}`, 'the AWS credentials are not accepted');
+  else yield* checkQueue(queue, signal);
 }
 
 async function* examineTarget(
@@ -79,7 +98,8 @@ async function* examineTarget(
   const reached = await checkServerTime({ side: 'target', name, origin }, parts.clock, signal);
   yield reached;
   if (reached.state === 'failed' && reached.code === 'target_unreachable') {
-    yield skippedAll('target: its buckets', 'the target cannot be reached');
+    for (const name of ['target: credentials', 'target: its buckets'])
+      yield skippedAll(name, 'the target cannot be reached');
     return;
   }
   const token = await checkGoogleToken(parts);

@@ -6,6 +6,7 @@ import { PLAIN_RULE } from '../core/testing/samples.ts';
 import { judgeNotification } from './notification-check.ts';
 
 const QUEUE_ARN = 'arn:aws:sqs:eu-central-1:111122223333:s3-events';
+const QUEUE = { url: 'https://sqs.eu-central-1.amazonaws.com/111122223333/s3-events', arn: QUEUE_ARN };
 const ALL = ['s3:ObjectCreated:*', 's3:ObjectRestore:Completed'];
 const RULE: Rule = { ...PLAIN_RULE, source: { ...PLAIN_RULE.source, prefix: 'a/' } };
 const MIRROR: Rule = { ...RULE, deletes: 'mirror' };
@@ -26,7 +27,7 @@ const CASES: readonly {
   readonly entries: readonly NotificationEntry[];
   readonly eventBridge?: boolean;
   readonly rule?: Rule;
-  readonly queueArn?: string | null;
+  readonly queue?: { readonly url: string; readonly arn: string | null } | null;
   readonly state: string;
   readonly says: RegExp;
 }[] = [
@@ -66,9 +67,36 @@ const CASES: readonly {
   {
     name: 'a function without a queue',
     entries: [FUNCTION],
-    queueArn: null,
+    queue: null,
     state: 'ok',
     says: /function f|:f/,
+  },
+  {
+    name: 'a queue while SQS_QUEUE_URL is not set',
+    entries: [entry()],
+    queue: null,
+    state: 'warning',
+    says: /^The bucket announces to the queue .*:s3-events \(x\), which this service does not read: SQS_QUEUE_URL is not set$/,
+  },
+  {
+    name: 'another queue than the one that is polled',
+    entries: [entry({ arn: `${QUEUE_ARN}-2` })],
+    state: 'warning',
+    says: /s3-events-2 .* does not read: SQS_QUEUE_URL is https:\/\/sqs.*s3-events$/,
+  },
+  {
+    name: 'a queue beside a function while SQS_QUEUE_URL is not set',
+    entries: [entry(), FUNCTION],
+    queue: null,
+    state: 'ok',
+    says: /function:f/,
+  },
+  {
+    name: 'a queue while the address of the polled one does not tell its name',
+    entries: [entry()],
+    queue: { url: 'http://queue.internal/', arn: null },
+    state: 'ok',
+    says: /what it does with them shows --canary/,
   },
   {
     name: 'a part of the objects',
@@ -104,10 +132,10 @@ const CASES: readonly {
   },
 ];
 
-for (const { name, entries, eventBridge = false, rule = RULE, queueArn = QUEUE_ARN, state, says } of CASES)
+for (const { name, entries, eventBridge = false, rule = RULE, queue = QUEUE, state, says } of CASES)
   test(`a bucket that announces ${name} is ${state}`, () => {
     const document: BucketNotifications = { entries, hasEventBridge: eventBridge };
-    const verdict = judgeNotification(document, rule, queueArn);
+    const verdict = judgeNotification(document, rule, queue);
     assert.equal(verdict.state, state);
     assert.match(verdict.detail, says);
     assert.equal(verdict.fix !== null, state !== 'ok');

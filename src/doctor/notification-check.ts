@@ -8,6 +8,7 @@ import { type CheckResult, check, failed, ok, skipped, warning } from './check-r
 import type { DoctorParts } from './doctor-parts.ts';
 
 type Verdict = ReturnType<typeof ok>;
+type PolledQueue = Pick<NonNullable<DoctorParts['queue']>, 'url' | 'arn'>;
 
 const CREATED = ['s3:ObjectCreated:*'];
 const SEE_PLAN = 'See "replicator setup notification", which adds what is missing with --apply.';
@@ -23,7 +24,7 @@ export async function checkNotification(
     subject,
     async () => {
       const document = await parts.source.notifications.read(bucket, signal);
-      return judgeNotification(document, rule, parts.queue?.arn ?? null);
+      return judgeNotification(document, rule, parts.queue);
     },
     (fault) =>
       fault.code === 'access_denied' || fault.code === 'source_refused'
@@ -34,17 +35,18 @@ export async function checkNotification(
   );
 }
 
-/** `queueArn`: the queue that is polled; null where none is, or its address does not tell. */
+/** `queue`: the one that is polled, null where none is; its ARN is null where its address does not tell it. */
 export function judgeNotification(
   document: BucketNotifications,
   rule: Rule,
-  queueArn: string | null,
+  queue: PolledQueue | null,
 ): Verdict {
+  const queueArn = queue?.arn ?? null;
   const needed = reachOfRule(rule);
   const created = { ...needed, events: CREATED };
   const whole = document.entries.filter((entry) => reachCovers(reachOf(entry), created));
   const ours = whole.find(({ arn }) => arn === queueArn) ?? whole.find(({ kind }) => kind === 'topic');
-  const entry = ours ?? whole[0];
+  const entry = ours ?? whole.find(({ kind }) => kind === 'function') ?? whole[0];
   if (entry === undefined) {
     if (document.hasEventBridge)
       return ok(
@@ -55,6 +57,11 @@ export function judgeNotification(
       ? failed('New objects are not announced to anybody', SEE_PLAN)
       : warning(`Only some of the objects are announced: ${nameOf(part)}`, SEE_PLAN);
   }
+  if (entry.kind === 'queue' && ours === undefined && (queue === null || queueArn !== null))
+    return warning(
+      `The bucket announces to ${nameOf(entry)}, which this service does not read: SQS_QUEUE_URL is ${queue?.url ?? 'not set'}`,
+      `Set SQS_QUEUE_URL to the URL of that queue, unless a Lambda function or a worker reads it. ${SEE_PLAN}`,
+    );
   if (queueArn !== null && ours === undefined)
     return warning(`New objects are announced to ${nameOf(entry)}, not to ${queueArn}`, SEE_PLAN);
   const missing = needed.events.filter(

@@ -51,7 +51,8 @@ async function askDate({ side, name, origin }: StoreAddress, signal: AbortSignal
   } catch (error) {
     signal.throwIfAborted();
     const code = side === 'source' ? 'source_unreachable' : 'target_unreachable';
-    throw new Fault(code, `${name} (${origin}) cannot be reached: ${reasonOf(error)}`, {
+    const address = name === origin ? origin : `${name} (${origin})`;
+    throw new Fault(code, `${address} cannot be reached: ${reasonOf(error)}`, {
       cause: error,
       details: { store: side, origin },
     });

@@ -135,6 +135,15 @@ test('credentials that AWS does not take are told once, by what is wrong with th
   assert.match(await wrong({ AWS_SESSION_TOKEN: 'stray' }), /AWS_SESSION_TOKEN does not belong to the keys/);
 });
 
+test('a queue is listed as skipped where none is set, and where AWS takes no credentials', async (t) => {
+  const { cloud, settings } = await healthyCloud(t);
+  const unset = await examine(cloud, { ...settings, SQS_QUEUE_URL: '' });
+  assert.match(unset.check('queue').detail, /^Not looked at: SQS_QUEUE_URL is not set$/);
+  assert.match(unset.check('notification').detail, /does not read: SQS_QUEUE_URL is not set$/);
+  const refused = await examine(cloud, { ...settings, AWS_SECRET_ACCESS_KEY: 'wrong' });
+  assert.deepEqual([refused.failed.length, refused.check('queue').state], [1, 'skipped']);
+});
+
 test('a Google key that is not taken is named with its settings', async (t) => {
   const cloud = await startOwnCloud(t, { bearerToken: 'another one' });
   const report = await examine(cloud);
@@ -252,7 +261,13 @@ test('a store that cannot be reached is named once, and nothing else is asked of
   const { cloud, settings } = await healthyCloud(t);
   const source = await examine(cloud, { ...settings, AWS_ENDPOINT_URL_S3: NOBODY });
   assert.deepEqual([source.exitCode, source.failed.map(({ code }) => code)], [75, ['source_unreachable']]);
-  assert.match(source.failed[0]?.detail ?? '', /http:\/\/127\.0\.0\.1:9.*cannot be reached/);
+  assert.match(source.failed[0]?.detail ?? '', /^http:\/\/127\.0\.0\.1:9 cannot be reached/);
+  for (const name of ['source: credentials', 'source: its buckets', 'notification: its buckets'])
+    assert.deepEqual(
+      [source.check(name).state, source.check(name).detail],
+      ['skipped', 'Not looked at: the source cannot be reached'],
+    );
+  assert.equal(source.check('queue: http').state, 'ok');
   const target = await examine(cloud, { ...settings, STORAGE_EMULATOR_HOST: NOBODY });
   assert.deepEqual([target.exitCode, target.failed.map(({ code }) => code)], [75, ['target_unreachable']]);
   assert.match(target.failed[0]?.fix ?? '', /network, DNS and proxy/);
@@ -296,7 +311,7 @@ test('a bucket that announces nothing, or not to the queue, is told with the com
   await cloud.run(['setup', 'notification', '--queue', other, '--apply'], settings);
   assert.match(
     (await examine(cloud, settings)).check('notification').detail,
-    /:other .*, not to .*:s3-events$/,
+    /:other .*does not read: SQS_QUEUE_URL is http.*\/s3-events$/,
   );
   cloud.s3.deny('s3:GetBucketNotification');
   cloud.s3.deny('s3:GetBucketVersioning');
