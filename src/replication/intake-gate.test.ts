@@ -65,6 +65,22 @@ test('a document alone is taken however many changes it carries; a second one ha
   assert.equal(gate.holdChanges(10), null);
 });
 
+test('where changes wait for the disk for long, more of them are refused until it has caught up', () => {
+  const { gate, clock } = openGate({ waitingMs: 400 });
+  assert.equal(gate.holdChanges(1), null);
+  clock.advance(300);
+  assert.equal(gate.holdChanges(1), null);
+  clock.advance(101);
+  assert.equal(gate.hasRoomFor(1), false);
+  assert.equal(gate.holdChanges(1)?.reason, 'waiting_changes');
+  gate.changesStored(1);
+  assert.equal(gate.holdChanges(1), null, 'the next has waited for 101 ms only');
+  gate.changesStored(1);
+  gate.changesStored(1);
+  clock.advance(10_000);
+  assert.equal(gate.holdChanges(1), null);
+});
+
 test('a flood is told twice: when it begins, and when nothing was refused for ten seconds, with the count', () => {
   const { clock, gate, told } = openGate({ requests: 1 });
   gate.enter();

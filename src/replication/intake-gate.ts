@@ -20,14 +20,17 @@ export interface IntakeLimits {
   readonly requests: number;
   /** Bytes of request bodies that have arrived or are announced, until their requests are answered. */
   readonly bodyBytes: number;
-  /** Changes handed to the queue and not yet on its disk: a good second of it, or senders would wait for longer. */
+  /** Changes handed to the queue and not yet on its disk. */
   readonly waitingChanges: number;
+  /** How long those that wait for the disk may have waited, in milliseconds, when more are taken. */
+  readonly waitingMs: number;
 }
 
 const DEFAULT_INTAKE_LIMITS: IntakeLimits = {
   requests: 2_000,
   bodyBytes: 64 * 1024 * 1024,
-  waitingChanges: 5_000,
+  waitingChanges: 10_000,
+  waitingMs: 400,
 };
 
 /** What callers may hold together that are not known before their body was read: strangers must not take everything. */
@@ -51,6 +54,8 @@ export class IntakeGate {
   /** The part of both that belongs to callers who have yet to prove who they are. */
   readonly #unproved = { requests: 0, bodyBytes: 0 };
   #waitingChanges = 0;
+  /** When what waits for the disk was handed over, the oldest first. */
+  readonly #heldSinceMs: number[] = [];
   readonly #hostTroubles = new Map<HostTrouble, string>();
   readonly #episodes = new Map<RefusalReason, Episode>();
 
@@ -117,7 +122,12 @@ export class IntakeGate {
 
   /** Whether so many changes could be held now; refuses nothing: for those who can wait. */
   hasRoomFor(count: number): boolean {
-    return this.#waitingChanges === 0 || this.#waitingChanges + count <= this.#limits.waitingChanges;
+    const [oldestMs] = this.#heldSinceMs;
+    if (oldestMs === undefined) return true;
+    const { waitingChanges, waitingMs } = this.#limits;
+    return (
+      this.#waitingChanges + count <= waitingChanges && this.#clock.monotonicMs() - oldestMs <= waitingMs
+    );
   }
 
   /** Counts changes in while they wait for the disk, until `changesStored`. One document alone always may. */
@@ -125,17 +135,20 @@ export class IntakeGate {
     if (!this.hasRoomFor(count))
       return this.#refuse(
         'waiting_changes',
-        `${this.#waitingChanges} changes wait to be stored; ${this.#limits.waitingChanges} are the limit.`,
+        `${this.#waitingChanges} changes wait to be stored; ${this.#limits.waitingChanges}, or ${this.#limits.waitingMs} ms, are the limit.`,
       );
     this.#waitingChanges += count;
+    this.#heldSinceMs.push(this.#clock.monotonicMs());
     return null;
   }
 
+  /** In the order in which they were held: the queue stores so. */
   changesStored(count: number): void {
     this.#waitingChanges -= count;
+    this.#heldSinceMs.shift();
   }
 
-  /** More requests came at once than can be answered soon: this one is told to come again before any work for it. */
+  /** More requests came at once than can be answered soon: one is told to come again before any work for it. */
   tooManyAtOnce(): Refusal {
     return this.#refuse('requests', 'More requests came at once than can be answered within a second.');
   }
