@@ -22,7 +22,10 @@ export interface IntakeLimits {
   readonly bodyBytes: number;
   /** Changes handed to the queue and not yet on its disk. */
   readonly waitingChanges: number;
-  /** How long those that wait for the disk may have waited, in milliseconds, when more are taken. */
+  /**
+   * How long those that wait for the disk may have waited, in milliseconds, when more are taken; and how long these
+   * may expect to wait, as far as one can tell from the ones before.
+   */
   readonly waitingMs: number;
 }
 
@@ -35,6 +38,11 @@ const DEFAULT_INTAKE_LIMITS: IntakeLimits = {
 
 /** What callers may hold together that are not known before their body was read: strangers must not take everything. */
 const UNPROVED_SHARE = 0.5;
+
+/** Fewer changes than these tell nothing of how many the disk takes in a time: it takes many at once. */
+const TELLING_CHANGES = 500;
+/** How much the latest of them counts. */
+const PACE_SHARE = 0.2;
 
 /** A load that was not refused for this long is over. */
 const QUIET_MS = 10_000;
@@ -54,8 +62,10 @@ export class IntakeGate {
   /** The part of both that belongs to callers who have yet to prove who they are. */
   readonly #unproved = { requests: 0, bodyBytes: 0 };
   #waitingChanges = 0;
-  /** When what waits for the disk was handed over, the oldest first. */
-  readonly #heldSinceMs: number[] = [];
+  /** What waits for the disk, the oldest first: since when, and how many changes waited then, itself included. */
+  readonly #held: { readonly sinceMs: number; readonly waiting: number }[] = [];
+  /** Changes that the disk takes in a millisecond; null before that could be told. */
+  #pace: number | null = null;
   readonly #hostTroubles = new Map<HostTrouble, string>();
   readonly #episodes = new Map<RefusalReason, Episode>();
 
@@ -122,12 +132,13 @@ export class IntakeGate {
 
   /** Whether so many changes could be held now; refuses nothing: for those who can wait. */
   hasRoomFor(count: number): boolean {
-    const [oldestMs] = this.#heldSinceMs;
-    if (oldestMs === undefined) return true;
+    const [oldest] = this.#held;
+    if (oldest === undefined) return true;
     const { waitingChanges, waitingMs } = this.#limits;
-    return (
-      this.#waitingChanges + count <= waitingChanges && this.#clock.monotonicMs() - oldestMs <= waitingMs
-    );
+    const waiting = this.#waitingChanges + count;
+    const expectedMs = this.#pace === null ? 0 : waiting / this.#pace;
+    const waitedMs = this.#clock.monotonicMs() - oldest.sinceMs;
+    return waiting <= waitingChanges && Math.max(expectedMs, waitedMs) <= waitingMs;
   }
 
   /** Counts changes in while they wait for the disk, until `changesStored`. One document alone always may. */
@@ -138,14 +149,17 @@ export class IntakeGate {
         `${this.#waitingChanges} changes wait to be stored; ${this.#limits.waitingChanges}, or ${this.#limits.waitingMs} ms, are the limit.`,
       );
     this.#waitingChanges += count;
-    this.#heldSinceMs.push(this.#clock.monotonicMs());
+    this.#held.push({ sinceMs: this.#clock.monotonicMs(), waiting: this.#waitingChanges });
     return null;
   }
 
   /** In the order in which they were held: the queue stores so. */
   changesStored(count: number): void {
     this.#waitingChanges -= count;
-    this.#heldSinceMs.shift();
+    const stored = this.#held.shift();
+    if (stored === undefined || stored.waiting < TELLING_CHANGES) return;
+    const pace = stored.waiting / Math.max(1, this.#clock.monotonicMs() - stored.sinceMs);
+    this.#pace = this.#pace === null ? pace : this.#pace + (pace - this.#pace) * PACE_SHARE;
   }
 
   /** More requests came at once than can be answered soon: one is told to come again before any work for it. */
