@@ -91,6 +91,9 @@ CREATE TABLE replicator_history (
   receipt text,
   prior_receipt_seq bigint,
   finished_at bigint NOT NULL
+) WITH (
+  autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05,
+  autovacuum_analyze_scale_factor = 0.02
 );
 CREATE UNIQUE INDEX replicator_history_by_id ON replicator_history (id);
 -- The newest row of a rule and key, and every row of a key.
@@ -126,7 +129,7 @@ CREATE INDEX replicator_quarantine_by_time ON replicator_quarantine (received_at
 CREATE TABLE replicator_deliveries (
   id text COLLATE "C" PRIMARY KEY,
   taken_at bigint NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX replicator_deliveries_by_time ON replicator_deliveries (taken_at, id);
 
 -- Small facts that are no transfers; see src/core/durable-notes.ts. Versions come from one sequence for all names, so

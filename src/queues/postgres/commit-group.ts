@@ -5,6 +5,7 @@ import { type Database, DatabaseUnavailable } from './database.ts';
 import { readBy, readsOf, RowTransaction, type RowWork, type RowWorkSettings } from './row-work.ts';
 
 interface Entry {
+  readonly sinceMs: number;
   readonly work: RowWork<unknown>;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -21,13 +22,16 @@ interface CommitGroupOptions {
   readonly settings: RowWorkSettings;
   /** A transaction takes operations until their weights reach this; the rest waits for the next one. */
   readonly maxWeight: number;
-  /** How long operations are tried again while the database cannot be used. */
+  /** How long operations are tried again while the database cannot be used, from the moment they were handed in. */
   readonly patienceMs: number;
   /** True where the operations write something whatever they find. */
   readonly alwaysWrites: boolean;
   /** Called after each commit, before anybody who awaits an operation goes on. */
   readonly onCommitted: (changes: RowChanges) => void;
 }
+
+/** For those who waited long for the transactions before theirs. */
+const LEAST_PATIENCE_MS = 500;
 
 /** One transaction at a time, in the order in which the operations came. */
 export class CommitGroup {
@@ -44,7 +48,7 @@ export class CommitGroup {
   run<Result>(work: RowWork<Result>): Promise<Result> {
     if (this.#isClosed) return Promise.reject(new Error('The queue is closed'));
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    this.#waiting.push({ work, resolve, reject });
+    this.#waiting.push({ sinceMs: performance.now(), work, resolve, reject });
     this.#running ??= this.#runAll();
     return promise as Promise<Result>;
   }
@@ -71,7 +75,7 @@ export class CommitGroup {
   async #runTogether(entries: readonly Entry[]): Promise<void> {
     let committed: Committed;
     try {
-      committed = await this.#transact(entries.map(({ work }) => work));
+      committed = await this.#transact(entries);
     } catch (error) {
       if (entries.length === 1 || error instanceof DatabaseUnavailable) {
         for (const { reject } of entries) reject(error);
@@ -86,8 +90,10 @@ export class CommitGroup {
     this.#options.onCommitted(committed.changes);
   }
 
-  async #transact(works: readonly RowWork<unknown>[]): Promise<Committed> {
-    const { database, settings, patienceMs, alwaysWrites } = this.#options;
+  async #transact(entries: readonly Entry[]): Promise<Committed> {
+    const { database, settings, alwaysWrites } = this.#options;
+    const works = entries.map(({ work }) => work);
+    const waitedMs = performance.now() - (entries[0]?.sinceMs ?? 0);
     // Nothing to read or write: only somebody who waits for those before.
     if (works.every(({ weight }) => weight === 0)) return { changes: new RowChanges(), results: [] };
     return database.transact(
@@ -101,7 +107,7 @@ export class CommitGroup {
           return { writes: transaction.writes(), result: { changes: transaction.changes, results } };
         },
       },
-      patienceMs,
+      Math.max(LEAST_PATIENCE_MS, this.#options.patienceMs - waitedMs),
     );
   }
 

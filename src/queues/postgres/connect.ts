@@ -4,9 +4,14 @@ import pg from 'pg';
 import { reasonOf, ServerRefused, sqlStateOf } from './database-errors.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** The server gives up a statement after this; some time later nobody waits for its answer any more. */
-const STATEMENT_TIMEOUT_MS = 15_000;
-const ANSWER_TIMEOUT_MS = 20_000;
+/**
+ * A process that stands still in the middle of a transaction is cut off first; who waits for its rows gives up later;
+ * then the server gives up any statement; and last, nobody waits for an answer any more.
+ */
+const IDLE_IN_TRANSACTION_MS = 5_000;
+const LOCK_TIMEOUT_MS = 6_000;
+const STATEMENT_TIMEOUT_MS = 8_000;
+const ANSWER_TIMEOUT_MS = 10_000;
 const IDLE_MS = 60_000;
 /** Older servers do not tell whether a transaction was committed after its connection broke. */
 const OLDEST_VERSION = 140_000;
@@ -19,8 +24,8 @@ const OLDEST_VERSION = 140_000;
 const SESSION_SETTINGS = `
   SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
   SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan; SET default_transaction_isolation = 'read committed';
-  SET statement_timeout = ${STATEMENT_TIMEOUT_MS}; SET lock_timeout = 8000;
-  SET idle_in_transaction_session_timeout = 5000;
+  SET statement_timeout = ${STATEMENT_TIMEOUT_MS}; SET lock_timeout = ${LOCK_TIMEOUT_MS};
+  SET idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS};
   SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3`;
 
 const SERVER_FACTS = `SELECT pg_is_in_recovery() AS is_standby, current_setting('transaction_read_only') AS read_only,
