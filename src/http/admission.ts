@@ -7,10 +7,10 @@ import type { CallerQuota } from '../replication/caller-quota.ts';
 import type { IntakeGate, Refusal } from '../replication/intake-gate.ts';
 import { ConnectionShares } from './connection-shares.ts';
 import type { HttpApp, RouteDeps } from './http-deps.ts';
-import { IntakePressure } from './intake-pressure.ts';
 import { RequestProblem } from './problem.ts';
 
-const RETRY_AFTER_SEC = 5;
+/** When a caller that was refused for the load should come again. */
+export const RETRY_AFTER_SEC = 5;
 /** Space on a disk returns more slowly than a burst ends. */
 const DISK_RETRY_AFTER_SEC = 30;
 const FREE_IDLE_MS = 1_000;
@@ -18,12 +18,7 @@ const FREE_IDLE_MS = 1_000;
 /** Adds the hooks. To be called after the guards: who is calling is asked first, which costs no memory. */
 export function registerAdmission(app: HttpApp, { gate, limits }: Pick<RouteDeps, 'gate' | 'limits'>): void {
   app.decorateRequest('bodyHold', null);
-  const pressure = new IntakePressure(limits.intakeTurnMs);
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.routeOptions.config.isIntake === true && pressure.mustRefuse())
-      refuseIf(gate.tooManyAtOnce());
-    admit(gate, request, reply);
-  });
+  app.addHook('onRequest', async (request, reply) => admit(gate, request, reply));
   app.addHook('preParsing', async (request, _reply, payload) => {
     const { bodyHold } = request;
     if (bodyHold === null || request.headers['transfer-encoding'] === undefined) return payload;
@@ -38,7 +33,6 @@ export function registerAdmission(app: HttpApp, { gate, limits }: Pick<RouteDeps
     return payload.pipe(counter);
   });
   shareConnections(app, gate, limits.connections);
-  app.server.on('connection', () => pressure.connectionCame());
 }
 
 function admit(gate: IntakeGate, request: FastifyRequest, reply: FastifyReply): void {

@@ -82,7 +82,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   requestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 75_000,
   connections: 10_000,
-  intakeTurnMs: 300,
+  intakeTurnMs: 200,
   explainTimeoutMs: 20_000,
 };
 

@@ -5,13 +5,13 @@
 /** A turn with so many new connections left others waiting in the system's queue, where nobody sees them. */
 const FULL_TURN = 32;
 /** In a turn of so long everybody waits for longer than he should. */
-const LONG_TURN_MS = 200;
+const LONG_TURN_MS = 100;
 /** A burst is taken; full or long turns for so long are answered by refusing a part of what comes. */
 const PATIENCE_MS = 250;
-const STEP_MS = 100;
-/** Of eight requests so many are refused at most. */
-const OF = 8;
-const MOST_REFUSED = 7;
+const STEP_MS = 50;
+/** Of sixteen requests so many are refused at most. */
+const OF = 16;
+const MOST_REFUSED = 15;
 /** Without a turn for so long nothing presses any more. */
 const FORGET_MS = 1_000;
 
@@ -35,7 +35,7 @@ export class IntakePressure {
   #beganMs: number | null = null;
   #connections = 0;
   #fullSinceMs: number | null = null;
-  /** Of eight requests so many are refused. */
+  /** Of sixteen requests so many are refused. */
   #refused = 0;
   #steppedMs = Number.NEGATIVE_INFINITY;
   #count = 0;

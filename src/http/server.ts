@@ -1,9 +1,9 @@
 // The HTTP server of the service: security headers, guards in their order, the routes, and one shape for every
 // error. Listening is left to the caller, who decides the address.
 //
-// Order of a request: request id -> doubled header? -> foreign page? -> known path and method? -> type of the body ->
-// who is calling -> how much is under way -> body -> schema -> route. Nothing of the body is read before the caller is
-// known, unless the body itself is what tells: then nothing of it is used before.
+// Order of a request: too much at once? -> request id -> doubled header? -> foreign page? -> known path and method? ->
+// type of the body -> who is calling -> how much is under way -> body -> schema -> route. Nothing of the body is read
+// before the caller is known, unless the body itself is what tells: then nothing of it is used before.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -20,7 +20,14 @@ import { QueueUnavailable } from '../core/queue-unavailable.ts';
 import { refuseIfOverQuota, registerAdmission } from './admission.ts';
 import { createAuthorize, keyMissing, scopeOf } from './auth.ts';
 import { bodyProofOf, proveSignature, proveSns } from './body-proof.ts';
-import { DEFAULT_HTTP_LIMITS, type HttpApp, type HttpServerDeps, type RouteDeps } from './http-deps.ts';
+import {
+  DEFAULT_HTTP_LIMITS,
+  type HttpApp,
+  type HttpLimits,
+  type HttpServerDeps,
+  type RouteDeps,
+} from './http-deps.ts';
+import { refuseEarly } from './early-refusal.ts';
 import { createJsonBodyParser } from './json-body.ts';
 import { describeProblems, registerDocsPages, registerOpenApi, registerOpenApiRoute } from './openapi.ts';
 import { guardBody, guardHeaders, guardOrigin, snsTooLarge } from './origin-guard.ts';
@@ -57,7 +64,49 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
     startedAtMs: deps.clock.nowMs(),
     closing: closing.signal,
   };
-  const app: HttpApp = fastify({
+  const app = bareApp(deps, limits);
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler<FastifyError>((error, request, reply) => answerError(deps, error, request, reply));
+  app.setNotFoundHandler(() => {
+    throw new RequestProblem('not_found', 'No such path.');
+  });
+  app.removeAllContentTypeParsers();
+  registerBodyParser(app, routeDeps);
+  app.decorateRequest('caller', null);
+  app.decorateRequest('bodyProof', null);
+  app.decorateRequest('snsDelivery', null);
+  app.addHook('preClose', async () => closing.abort());
+  // Idle connections are closed once, at the begin: one that gets its answer later would hold the close up.
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing.signal.aborted) void reply.header('connection', 'close');
+  });
+
+  const routeTable = new RouteTable();
+  const intakePaths = new Set<string>();
+  app.addHook('onRoute', (route) => {
+    routeTable.add(route.method, route.url);
+    if (route.config?.isIntake === true) intakePaths.add(route.url);
+    describeProblems(route);
+  });
+  registerSecurityHeaders(app);
+  registerPageFiles(app);
+  registerOpenApi(app, routeDeps);
+  // Plugins come first, so that their headers are on refusals too and the document sees every route.
+  void app.after(() => {
+    addGuards(app, routeDeps, routeTable);
+    registerAdmission(app, routeDeps);
+    registerRoutes(app, routeDeps);
+  });
+  registerDocsPages(app);
+  const longestTurnMs = limits.intakeTurnMs;
+  refuseEarly(app.server, { gate: deps.gate, paths: intakePaths, longestTurnMs, requestIdOf });
+  return app;
+}
+
+/** The web framework with our limits and our way to answer what it refuses itself. */
+function bareApp(deps: HttpServerDeps, limits: HttpLimits): HttpApp {
+  return fastify({
     logger: false,
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestTimeoutMs,
@@ -78,40 +127,6 @@ export function createHttpServer(deps: HttpServerDeps): HttpApp {
       connectionsCheckingInterval: Math.min(1000, limits.requestTimeoutMs),
     },
   }).withTypeProvider<ZodTypeProvider>();
-
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
-  app.setErrorHandler<FastifyError>((error, request, reply) => answerError(deps, error, request, reply));
-  app.setNotFoundHandler(() => {
-    throw new RequestProblem('not_found', 'No such path.');
-  });
-  app.removeAllContentTypeParsers();
-  registerBodyParser(app, routeDeps);
-  app.decorateRequest('caller', null);
-  app.decorateRequest('bodyProof', null);
-  app.decorateRequest('snsDelivery', null);
-  app.addHook('preClose', async () => closing.abort());
-  // Idle connections are closed once, at the begin: one that gets its answer later would hold the close up.
-  app.addHook('onSend', async (_request, reply) => {
-    if (closing.signal.aborted) void reply.header('connection', 'close');
-  });
-
-  const routeTable = new RouteTable();
-  app.addHook('onRoute', (route) => {
-    routeTable.add(route.method, route.url);
-    describeProblems(route);
-  });
-  registerSecurityHeaders(app);
-  registerPageFiles(app);
-  registerOpenApi(app, routeDeps);
-  // Plugins come first, so that their headers are on refusals too and the document sees every route.
-  void app.after(() => {
-    addGuards(app, routeDeps, routeTable);
-    registerAdmission(app, routeDeps);
-    registerRoutes(app, routeDeps);
-  });
-  registerDocsPages(app);
-  return app;
 }
 
 function registerRoutes(app: HttpApp, deps: RouteDeps): void {

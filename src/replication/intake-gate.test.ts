@@ -65,6 +65,45 @@ test('a document alone is taken however many changes it carries; a second one ha
   assert.equal(gate.holdChanges(10), null);
 });
 
+test('where changes wait for the disk for long, more of them are refused until it has caught up', () => {
+  const { gate, clock } = openGate({ waitingMs: 400 });
+  assert.equal(gate.holdChanges(1), null);
+  clock.advance(300);
+  assert.equal(gate.holdChanges(1), null);
+  clock.advance(101);
+  assert.equal(gate.hasRoomFor(1), false);
+  assert.equal(gate.holdChanges(1)?.reason, 'waiting_changes');
+  gate.changesStored(1);
+  assert.equal(gate.holdChanges(1), null, 'the next has waited for 101 ms only');
+  gate.changesStored(1);
+  gate.changesStored(1);
+  clock.advance(10_000);
+  assert.equal(gate.holdChanges(1), null);
+});
+
+test('as many changes wait for the disk as it takes within the time that they may wait', () => {
+  const { gate, clock } = openGate({ waitingChanges: 1_000_000, waitingMs: 400 });
+  for (let round = 0; round < 30; round += 1) {
+    assert.equal(gate.holdChanges(1_000), null);
+    clock.advance(100);
+    gate.changesStored(1_000);
+  }
+  assert.equal(gate.holdChanges(3_000), null);
+  assert.equal(gate.hasRoomFor(900), true, 'ten changes a millisecond');
+  assert.equal(gate.holdChanges(1_100)?.reason, 'waiting_changes');
+  gate.changesStored(3_000);
+  assert.equal(gate.holdChanges(50_000), null, 'one document alone always may');
+  gate.changesStored(50_000);
+  // One change at a time, a commit each: that says nothing of what a commit can hold.
+  for (let round = 0; round < 100; round += 1) {
+    gate.holdChanges(1);
+    clock.advance(10);
+    gate.changesStored(1);
+  }
+  assert.equal(gate.holdChanges(3_000), null);
+  assert.equal(gate.hasRoomFor(900), true);
+});
+
 test('a flood is told twice: when it begins, and when nothing was refused for ten seconds, with the count', () => {
   const { clock, gate, told } = openGate({ requests: 1 });
   gate.enter();

@@ -20,18 +20,29 @@ export interface IntakeLimits {
   readonly requests: number;
   /** Bytes of request bodies that have arrived or are announced, until their requests are answered. */
   readonly bodyBytes: number;
-  /** Changes handed to the queue and not yet on its disk: a good second of it, or senders would wait for longer. */
+  /** Changes handed to the queue and not yet on its disk. */
   readonly waitingChanges: number;
+  /**
+   * How long those that wait for the disk may have waited, in milliseconds, when more are taken; and how long these
+   * may expect to wait, as far as one can tell from the ones before.
+   */
+  readonly waitingMs: number;
 }
 
 const DEFAULT_INTAKE_LIMITS: IntakeLimits = {
   requests: 2_000,
   bodyBytes: 64 * 1024 * 1024,
-  waitingChanges: 5_000,
+  waitingChanges: 10_000,
+  waitingMs: 400,
 };
 
 /** What callers may hold together that are not known before their body was read: strangers must not take everything. */
 const UNPROVED_SHARE = 0.5;
+
+/** Fewer changes than these tell nothing of how many the disk takes in a time: it takes many at once. */
+const TELLING_CHANGES = 500;
+/** How much the latest of them counts. */
+const PACE_SHARE = 0.2;
 
 /** A load that was not refused for this long is over. */
 const QUIET_MS = 10_000;
@@ -51,6 +62,10 @@ export class IntakeGate {
   /** The part of both that belongs to callers who have yet to prove who they are. */
   readonly #unproved = { requests: 0, bodyBytes: 0 };
   #waitingChanges = 0;
+  /** What waits for the disk, the oldest first: since when, and how many changes waited then, itself included. */
+  readonly #held: { readonly sinceMs: number; readonly waiting: number }[] = [];
+  /** Changes that the disk takes in a millisecond; null before that could be told. */
+  #pace: number | null = null;
   readonly #hostTroubles = new Map<HostTrouble, string>();
   readonly #episodes = new Map<RefusalReason, Episode>();
 
@@ -117,7 +132,13 @@ export class IntakeGate {
 
   /** Whether so many changes could be held now; refuses nothing: for those who can wait. */
   hasRoomFor(count: number): boolean {
-    return this.#waitingChanges === 0 || this.#waitingChanges + count <= this.#limits.waitingChanges;
+    const [oldest] = this.#held;
+    if (oldest === undefined) return true;
+    const { waitingChanges, waitingMs } = this.#limits;
+    const waiting = this.#waitingChanges + count;
+    const expectedMs = this.#pace === null ? 0 : waiting / this.#pace;
+    const waitedMs = this.#clock.monotonicMs() - oldest.sinceMs;
+    return waiting <= waitingChanges && Math.max(expectedMs, waitedMs) <= waitingMs;
   }
 
   /** Counts changes in while they wait for the disk, until `changesStored`. One document alone always may. */
@@ -125,17 +146,23 @@ export class IntakeGate {
     if (!this.hasRoomFor(count))
       return this.#refuse(
         'waiting_changes',
-        `${this.#waitingChanges} changes wait to be stored; ${this.#limits.waitingChanges} are the limit.`,
+        `${this.#waitingChanges} changes wait to be stored; ${this.#limits.waitingChanges}, or ${this.#limits.waitingMs} ms, are the limit.`,
       );
     this.#waitingChanges += count;
+    this.#held.push({ sinceMs: this.#clock.monotonicMs(), waiting: this.#waitingChanges });
     return null;
   }
 
+  /** In the order in which they were held: the queue stores so. */
   changesStored(count: number): void {
     this.#waitingChanges -= count;
+    const stored = this.#held.shift();
+    if (stored === undefined || stored.waiting < TELLING_CHANGES) return;
+    const pace = stored.waiting / Math.max(1, this.#clock.monotonicMs() - stored.sinceMs);
+    this.#pace = this.#pace === null ? pace : this.#pace + (pace - this.#pace) * PACE_SHARE;
   }
 
-  /** More requests came at once than can be answered soon: this one is told to come again before any work for it. */
+  /** More requests came at once than can be answered soon: one is told to come again before any work for it. */
   tooManyAtOnce(): Refusal {
     return this.#refuse('requests', 'More requests came at once than can be answered within a second.');
   }
