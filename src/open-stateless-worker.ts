@@ -218,7 +218,8 @@ function keepAsking(
       waiting = facts?.waiting ?? null;
     }
   };
-  opened.adopt(ask(), async (asking) => {
+  const asking = ask();
+  opened.defer(async () => {
     stopping.abort();
     await asking;
   });

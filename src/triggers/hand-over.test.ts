@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { Fault } from '../core/faults.ts';
@@ -22,7 +22,8 @@ async function serviceThat(
   answer: { readonly status: number; readonly body: string },
 ): Promise<{ readonly url: string; readonly seen: Seen[] }> {
   const seen: Seen[] = [];
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => void respond(request, response));
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     let body = '';
     for await (const chunk of request) body += String(chunk);
     const [id, timestamp, signature] = ['id', 'timestamp', 'signature'].map((name) => {
@@ -32,7 +33,7 @@ async function serviceThat(
     const { authorization } = request.headers;
     seen.push({ url: request.url, authorization, signed: { id, timestamp, signature }, body });
     response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
-  });
+  };
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   context.after(() => void server.close());

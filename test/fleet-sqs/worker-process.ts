@@ -50,7 +50,7 @@ export class WorkerProcess {
     const exited = once(child, 'exit').then(([code]) => code as number | null);
     const run = { child, exited, lines };
     this.#run = run;
-    void exited.then((code) => {
+    child.once('exit', (code) => {
       ready.resolve();
       if (this.#run === run) onDied(`a worker ended by itself with exit code ${code}:\n${lines.join('\n')}`);
     });

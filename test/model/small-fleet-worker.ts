@@ -3,7 +3,7 @@
 // the message is not over.
 import { openChecksumEngine } from '../../src/checksums/native-checksums.ts';
 import type { DurableNotes } from '../../src/core/durable-notes.ts';
-import type { MessageQueue, MessageToSend } from '../../src/core/message-queue.ts';
+import type { MessageQueue, MessageToSend, ReceivedMessage } from '../../src/core/message-queue.ts';
 import type { Rule } from '../../src/core/rule.ts';
 import { LeaseLost } from '../../src/replication/attempt.ts';
 import { ByteBudget } from '../../src/replication/byte-budget.ts';
@@ -117,14 +117,18 @@ export class SmallWorker {
       endsByMonotonicMs: nowMs + LEASE_MS,
     });
     this.#held.set(message, stored);
-    void this.#runner.run(message).then(async ({ kind }) => {
-      arena.note(() => `${this.process.name}: ${kind} ${stored.id}`);
-      if (kind === 'acknowledge' && !this.#isOver(message))
-        await this.#ports.messages.delete([received], NEVER);
-      else if (stored.holder === this) this.#options.onReleased(stored);
-      this.#held.delete(message);
-      if (this.#held.size === 0) arena.attemptEnded(this.process, () => '');
-    });
+    void this.#work(received, stored, message);
+  }
+
+  async #work(received: ReceivedMessage, stored: StoredMessage, message: HeldMessage): Promise<void> {
+    const { arena } = this.#options;
+    const { kind } = await this.#runner.run(message);
+    arena.note(() => `${this.process.name}: ${kind} ${stored.id}`);
+    if (kind === 'acknowledge' && !this.#isOver(message))
+      await this.#ports.messages.delete([received], NEVER);
+    else if (stored.holder === this) this.#options.onReleased(stored);
+    this.#held.delete(message);
+    if (this.#held.size === 0) arena.attemptEnded(this.process, () => '');
   }
 
   /** It learns that a message is not its own any more. */

@@ -199,12 +199,17 @@ export class AttemptSlots {
     if (this.#alarm !== null) return;
     const alarm = new AbortController();
     this.#alarm = alarm;
-    clock.sleep(ms, alarm.signal).then(
-      () => {
-        this.#alarm = null;
-        this.serve();
-      },
-      () => {},
-    );
+    void this.#serveAfter(clock.sleep(ms, alarm.signal));
+  }
+
+  async #serveAfter(sleep: Promise<void>): Promise<void> {
+    try {
+      await sleep;
+    } catch {
+      // Nobody waits any more, or there is room before.
+      return;
+    }
+    this.#alarm = null;
+    this.serve();
   }
 }

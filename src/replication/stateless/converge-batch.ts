@@ -56,12 +56,7 @@ export async function convergeBatch(
       }),
   );
   const isOver = new AbortController();
-  const alarm = clock
-    .sleep(Math.max(0, deadlineMonotonicMs - heldSinceMonotonicMs), isOver.signal)
-    .then(() => {
-      for (const message of held) message.end(new TimeIsUp('The function has no time left'));
-    })
-    .catch(() => {});
+  const alarm = endAt(held, clock, deadlineMonotonicMs - heldSinceMonotonicMs, isOver.signal);
   try {
     const fates = await Promise.all(held.map((message) => runner.run(message)));
     const failures = fates.flatMap((fate, place): BatchFailure[] => {
@@ -73,4 +68,19 @@ export async function convergeBatch(
     isOver.abort();
     await alarm;
   }
+}
+
+/** Ends all work on the messages after so long, unless everything is over before. */
+async function endAt(
+  held: readonly HeldMessage[],
+  clock: Clock,
+  ms: number,
+  isOver: AbortSignal,
+): Promise<void> {
+  try {
+    await clock.sleep(Math.max(0, ms), isOver);
+  } catch {
+    return;
+  }
+  for (const message of held) message.end(new TimeIsUp('The function has no time left'));
 }

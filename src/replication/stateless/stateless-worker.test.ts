@@ -166,7 +166,7 @@ test('a message that somebody else received meanwhile is not acknowledged', asyn
       receive: async (request, signal) =>
         count() === 0
           ? world.messages.receive(request, signal)
-          : (world.clock.sleep(20_000, signal).then(() => []) as Promise<[]>),
+          : world.clock.sleep(20_000, signal).then(() => []),
     },
   });
   worker.start();
