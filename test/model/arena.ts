@@ -234,8 +234,8 @@ export class Arena implements Wire, Timekeeper {
     this.#requests = [];
   }
 
-  /** Everything that decides what the processes will do, as text. */
-  describe(): string {
+  /** Everything that decides what the processes will do, as text; `more`: what only the world knows of a process. */
+  describe(more: (process: Process) => string = () => ''): string {
     const processes = [...this.#memories].map(([process, memory]) => {
       const { seen, leaseEndsAtMs, kept, isWoken } = memory;
       const lease = leaseEndsAtMs === null ? '' : this.fromNow(leaseEndsAtMs);
@@ -255,6 +255,7 @@ export class Arena implements Wire, Timekeeper {
         pause,
         lease,
         kept,
+        more(process),
         isWoken ? 'woken' : '',
         ...seen,
         '|',

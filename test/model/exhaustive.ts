@@ -11,18 +11,20 @@
 // are, and the brake is wider than a small world). Times count by their distance from now, since nothing reads an
 // absolute one except for display. Names that are only compared for equality (generations, sessions, ids, lease tokens) count by their rank,
 // since a new one is always greater than all before it. Two processes differ by their names only. Equal digests then
-// have equal futures, and a violation behind the second moment lies behind the first one as well.
+// have equal futures, and a violation behind the second moment lies behind the first one as well. Without a database the
+// messages take the place of the rows, and what a worker keeps is what it has learned of versions.
 import { Violation } from './versions.ts';
 import type { Planted } from './planted.ts';
-import { SmallWorld, type SmallWorldOptions } from './small-world.ts';
+import type { ExplorableWorld } from './explorable-world.ts';
 
 /** What the search leaves out, so that nobody takes it for more than it is. */
 export const NOT_EXPLORED =
   'Left out in every world: more than one key and more than two processes; reads that fail; chance in backoff; ' +
   'the order of timers that fall due in the same instant; changes that arrive twice or get lost; what a foreign ' +
-  'writer does; when a lease is renewed and a checkpoint written (at once). The random search has all of these.';
+  'writer does; when a lease is renewed and a checkpoint written (at once); calls to a queue of messages that fail. ' +
+  'The random search has all of these.';
 
-export interface ExploredWorld {
+export interface Exploration {
   /** The states in which there was something to choose. */
   readonly states: ReadonlySet<string>;
   /** Histories that were run, most of them only to a state met before. */
@@ -44,11 +46,11 @@ interface Choice {
  * on to the end of every history, to show that nothing lies behind a known state that is not known.
  */
 export async function explore(options: {
-  readonly world: SmallWorldOptions;
+  readonly world: (planted: Planted | null, keepsHistory: boolean) => ExplorableWorld;
   readonly planted: Planted | null;
   readonly goesOn?: () => boolean;
   readonly leavesKnownStates?: boolean;
-}): Promise<ExploredWorld> {
+}): Promise<Exploration> {
   const { world, planted, goesOn = (): boolean => true, leavesKnownStates = true } = options;
   const known = new Set<string>();
   const path: Choice[] = [];
@@ -58,10 +60,7 @@ export async function explore(options: {
     const violation = await runOnce(world, planted, path, known, leavesKnownStates);
     if (violation !== null) {
       const taken = path.map((choice) => choice.taken);
-      const { history } = await walk(
-        new SmallWorld(world, planted, true),
-        async (_, place) => taken[place] ?? 0,
-      );
+      const { history } = await walk(world(planted, true), async (_, place) => taken[place] ?? 0);
       return { states: known, runCount, isCut: false, violation, history };
     }
     while (path.length > 0 && isExhausted(path.at(-1))) path.pop();
@@ -80,13 +79,13 @@ function isExhausted(choice: Choice | undefined): boolean {
 
 /** Runs the choices of `path`, then always the first, adding to `path`, up to a known state or the end. */
 async function runOnce(
-  options: SmallWorldOptions,
+  create: (planted: Planted | null, keepsHistory: boolean) => ExplorableWorld,
   planted: Planted | null,
   path: Choice[],
   known: Set<string>,
   leavesKnownStates: boolean,
 ): Promise<Violation | null> {
-  const { violation } = await walk(new SmallWorld(options, planted, false), async (world, place, count) => {
+  const { violation } = await walk(create(planted, false), async (world, place, count) => {
     if (place === path.length) {
       const digest = await world.digest();
       if (leavesKnownStates && known.has(digest)) return null;
@@ -100,8 +99,8 @@ async function runOnce(
 
 /** One history; `choose` says which of so many events happens at the choice of this place, null: it ends there. */
 async function walk(
-  world: SmallWorld,
-  choose: (world: SmallWorld, place: number, count: number) => Promise<number | null>,
+  world: ExplorableWorld,
+  choose: (world: ExplorableWorld, place: number, count: number) => Promise<number | null>,
 ): Promise<{ readonly violation: Violation | null; readonly history: readonly string[] }> {
   try {
     await world.begin();

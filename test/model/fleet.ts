@@ -141,11 +141,12 @@ export class Fleet implements SimulatedService {
     if (leaving === null || leaving.isLeaving) return;
     leaving.isLeaving = true;
     this.#surroundings.network.scheduler.note(() => `${leaving.process.name} is told to stop`);
-    const leave = async (): Promise<void> => {
-      await leaving.worker.stop(1_000);
-      if (leaving.process.isAlive) this.#remove(leaving);
-    };
-    void leave();
+    void this.#stopped(leaving);
+  }
+
+  async #stopped(leaving: RunningProcess): Promise<void> {
+    await leaving.worker.stop(1_000);
+    if (leaving.process.isAlive) this.#remove(leaving);
   }
 
   /** Only of a worker: the queue's own clock is Amazon's. */

@@ -7,7 +7,7 @@ import { explore, NOT_EXPLORED } from './exhaustive.ts';
 import { PLANTED_MISTAKES, withinSeeds } from './planted-mistakes.ts';
 import type { Mode, Planted } from './planted.ts';
 import { searchSeeds, shortestHistory } from './search.ts';
-import { describeWorld, SMALL_WORLDS } from './small-worlds.ts';
+import { ALL_WORLDS } from './small-worlds.ts';
 
 const { values } = parseArgs({
   options: {
@@ -74,20 +74,22 @@ async function exhaust(planted: Planted | null): Promise<boolean> {
   const endAtMs = startedAtMs + Number(values.minutes) * 60_000;
   let stateCount = 0;
   let cutCount = 0;
-  for (const [place, world] of SMALL_WORLDS.entries()) {
+  const modes = new Set(modesOf(planted));
+  const worlds = ALL_WORLDS.filter(({ mode }) => modes.has(mode));
+  for (const [place, world] of worlds.entries()) {
     const beganAtMs = performance.now();
-    const untilMs = beganAtMs + (2 * (endAtMs - beganAtMs)) / (SMALL_WORLDS.length - place + 1);
-    const found = await explore({ world, planted, goesOn: () => performance.now() < untilMs });
+    const untilMs = beganAtMs + (2 * (endAtMs - beganAtMs)) / (worlds.length - place + 1);
+    const found = await explore({ world: world.create, planted, goesOn: () => performance.now() < untilMs });
     stateCount += found.states.size;
     if (found.isCut) cutCount += 1;
     const cut = found.isCut ? ', CUT' : '';
     const figures = `${found.states.size} states, ${found.runCount} histories${cut}, ${seconds(beganAtMs)}`;
-    console.log(`${describeWorld(world)}: ${figures}`);
+    console.log(`${world.text}: ${figures}`);
     if (found.violation === null) continue;
     console.log(`${found.history.join('\n')}\nViolated: ${found.violation.message}`);
     return false;
   }
-  console.log(`${SMALL_WORLDS.length} worlds, ${stateCount} states, ${seconds(startedAtMs)}, no violation`);
+  console.log(`${worlds.length} worlds, ${stateCount} states, ${seconds(startedAtMs)}, no violation`);
   console.log(
     cutCount === 0 ? 'No world was cut.' : `${cutCount} worlds were cut: they need more time than they had.`,
   );

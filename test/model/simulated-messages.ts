@@ -1,7 +1,7 @@
 // The queue of messages as one process reaches it, and what is known of it from outside: which objects somebody still
 // has to look at, and which were given up to the dead letters.
 import { Fault } from '../../src/core/faults.ts';
-import type { MessageQueue, ReceivedMessage } from '../../src/core/message-queue.ts';
+import type { MessageFailure, MessageQueue, ReceivedMessage } from '../../src/core/message-queue.ts';
 import type { MemoryMessageQueue } from '../../src/messages/memory/memory-message-queue.ts';
 import { MESSAGE_DOCUMENTS } from '../../src/triggers/message-documents.ts';
 import type { Trouble, Wire } from './network.ts';
@@ -76,11 +76,48 @@ interface MessagesOptions {
 }
 
 /** The queue as `process` reaches it. */
-export function simulateMessages({ network, process, store, ledger, death }: MessagesOptions): MessageQueue {
-  const base = { process, isEffect: true, troubled } as const;
+export function simulateMessages(options: MessagesOptions): MessageQueue {
+  const { network, process, store } = options;
+  const base = { process, isEffect: true, troubled };
   const names = new Map<string, string>();
   const nameOf = ({ id }: { readonly id: string }): string => `${id} (${names.get(id) ?? ''})`;
+  return {
+    ...simulateReceipts(options, names),
+    changeVisibility: (messages, signal) =>
+      network.send({
+        ...base,
+        op: 'changeVisibility',
+        asks: messages,
+        signal,
+        name: () =>
+          `hides ${messages.map((message) => `${nameOf(message)} for ${message.visibilitySec} s`).join()}`,
+        show: showFailures,
+        perform: () => store.changeVisibility(messages, signal),
+      }),
+    send: (messages, signal) =>
+      network.send({
+        ...base,
+        op: 'send',
+        asks: messages,
+        signal,
+        name: () =>
+          `sends ${messages.map(({ body, delaySec }) => `${keyOfBody(body)} again in ${delaySec} s`).join()}`,
+        show: () => 'done',
+        perform: () => store.send(messages, signal),
+      }),
+    facts: (signal) => store.facts(signal),
+    close: () => store.close(),
+  };
+}
+
+/** What gives messages out and takes them back; `names` gets the keys of their objects. */
+function simulateReceipts(
+  { network, process, store, ledger, death }: MessagesOptions,
+  names: Map<string, string>,
+): Pick<MessageQueue, 'receive' | 'delete'> {
+  const base = { process, isEffect: true, troubled };
   const bodies = new Map<string, string>();
+  const nameOf = ({ id }: { readonly id: string }): string => `${id} (${names.get(id) ?? ''})`;
   return {
     receive: (request, signal) =>
       network.send<readonly ReceivedMessage[]>({
@@ -112,59 +149,21 @@ export function simulateMessages({ network, process, store, ledger, death }: Mes
         asks: messages,
         signal,
         name: () => `acknowledges ${messages.map(nameOf).join()}`,
-        show: (failures) => (failures.length === 0 ? 'done' : 'not ours any more'),
+        show: showFailures,
         perform: async () => {
           const failures = await store.delete(messages, signal);
-          for (const message of messages) {
-            const { id, receipt } = message;
+          for (const { id, receipt } of messages) {
             if (failures.some((failure) => failure.id === id)) continue;
             ledger.acknowledged({ receipt, body: bodies.get(receipt) ?? '' });
           }
           return failures;
         },
       }),
-    ...othersOf({ network, store, base, nameOf }),
-    facts: (signal) => store.facts(signal),
-    close: () => store.close(),
   };
 }
 
-/** What neither brings nor acknowledges messages. */
-function othersOf(of: {
-  readonly network: MessagesOptions['network'];
-  readonly store: MessageQueue;
-  readonly base: {
-    readonly process: Process;
-    readonly isEffect: true;
-    readonly troubled: typeof troubled;
-  };
-  readonly nameOf: (message: { readonly id: string }) => string;
-}): Pick<MessageQueue, 'changeVisibility' | 'send'> {
-  const { network, store, base, nameOf } = of;
-  return {
-    changeVisibility: (messages, signal) =>
-      network.send({
-        ...base,
-        op: 'changeVisibility',
-        asks: messages,
-        signal,
-        name: () =>
-          `hides ${messages.map((message) => `${nameOf(message)} for ${message.visibilitySec} s`).join()}`,
-        show: (failures) => (failures.length === 0 ? 'done' : 'not ours any more'),
-        perform: () => store.changeVisibility(messages, signal),
-      }),
-    send: (messages, signal) =>
-      network.send({
-        ...base,
-        op: 'send',
-        asks: messages,
-        signal,
-        name: () =>
-          `sends ${messages.map(({ body, delaySec }) => `${keyOfBody(body)} again in ${delaySec} s`).join()}`,
-        show: () => 'done',
-        perform: () => store.send(messages, signal),
-      }),
-  };
+function showFailures(failures: readonly MessageFailure[]): string {
+  return failures.length === 0 ? 'done' : 'not ours any more';
 }
 
 function troubled(trouble: Trouble): never {

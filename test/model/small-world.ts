@@ -5,12 +5,13 @@ import type { Change } from '../../src/core/change.ts';
 import type { Happenings } from '../../src/core/happenings.ts';
 import type { Rule } from '../../src/core/rule.ts';
 import { PLAIN_RULE } from '../../src/core/testing/samples.ts';
-import { MemorySource } from '../../src/stores/memory/memory-source.ts';
 import { Arena, ARENA_SPANS } from './arena.ts';
 import type { Request } from './arena-request.ts';
+import type { ExplorableWorld, WorldEvent } from './explorable-world.ts';
 import { canonical, fingerprint, leaseMark } from './fingerprint.ts';
 import type { Planted } from './planted.ts';
 import { Referee, sourceOf, targetOf } from './referee.ts';
+import { type Mutation, ScriptedSource } from './scripted-source.ts';
 import type { Process } from './scheduler.ts';
 import { Service, type Surroundings } from './service.ts';
 import { snapshotOf } from './simulated-target.ts';
@@ -31,10 +32,6 @@ const ENDS: ReadonlySet<keyof Happenings> = new Set([
   'leaseLost',
   'workerTroubled',
 ]);
-const NEVER = new AbortController().signal;
-
-/** `a` and `b` are contents; `meta` puts the newest content again with other metadata; `undo` removes the newest version. */
-export type Mutation = 'put a' | 'put b' | 'meta' | 'delete' | 'undo';
 export type TroubleKind = 'crash' | 'pause' | 'lost' | 'late' | 'stall';
 
 export interface SmallWorldOptions {
@@ -51,43 +48,35 @@ export interface SmallWorldOptions {
   readonly sizeBytes: number;
 }
 
-/** Something that may happen next. */
-export interface SmallEvent {
-  readonly label: string;
-  readonly run: () => Promise<void> | void;
-}
-
-export class SmallWorld {
+export class SmallWorld implements ExplorableWorld {
   readonly #options: SmallWorldOptions;
   readonly #arena: Arena;
-  readonly #source: MemorySource;
+  readonly #source: ScriptedSource;
   readonly #target = new WatchedTarget({ buckets: ['to'], blockBytes: 8 });
   readonly #rule: Rule;
   readonly #referee: Referee;
   readonly #services: Service[];
   /** Whose next upload stands still in the middle. */
   #stillNext: Process | null = null;
-  #sourceSeconds = 0;
-  /** What was done at the source, each with its second. */
-  #mutations: string[] = [];
   /** Of each service: how many changes are not delivered yet. */
   readonly #undelivered: number[];
-  #script: readonly Mutation[];
   #troublesLeft = 0;
-  readonly #contents = new Map<string, Uint8Array>();
-  #content = 'a';
-  #metadataCount = 0;
 
   constructor(options: SmallWorldOptions, planted: Planted | null, keepsHistory: boolean) {
     this.#options = options;
-    this.#script = options.before;
     this.#arena = new Arena(keepsHistory, (op) => this.#isEager(op));
     this.#rule = { ...PLAIN_RULE, deletes: options.deletes };
-    const clock = { ...this.#arena.clockOf(outside('source')), nowMs: () => this.#sourceSeconds * 1_000 };
-    this.#source = new MemorySource({ clock, buckets: ['from'], chunkBytes: 10 });
-    if (options.isVersioned) this.#source.setVersioning('from', 'enabled');
     const note = (text: () => string): void => this.#arena.note(text);
-    this.#referee = new Referee({ versions: new Versions(), target: this.#target, rule: this.#rule, note });
+    const versions = new Versions();
+    this.#source = new ScriptedSource({
+      ...options,
+      clock: this.#arena.clockOf(outside('source')),
+      location: sourceOf(KEY),
+      versions,
+      note,
+    });
+    this.#source.follow(options.before);
+    this.#referee = new Referee({ versions, target: this.#target, rule: this.#rule, note });
     const surroundings = this.#surroundings(planted);
     this.#services = ['A', 'B'].slice(0, options.serviceCount).map((name) => new Service(name, surroundings));
     this.#undelivered = this.#services.map(() => 0);
@@ -97,7 +86,6 @@ export class SmallWorld {
     return this.#arena.history ?? [];
   }
 
-  /** Starts everything and lets the first objects be replicated in peace. */
   async begin(): Promise<void> {
     const { serviceCount, script, troubleCount } = this.#options;
     for (const service of this.#services) {
@@ -110,13 +98,12 @@ export class SmallWorld {
       await this.perform(event);
     }
     await this.requireEnd();
-    this.#script = script;
+    this.#source.follow(script);
     this.#troublesLeft = troubleCount;
     this.#arena.note(() => '--- from here on everything may happen');
   }
 
-  /** What may happen next, the quiet first. Nothing: the world is at rest. */
-  async events(): Promise<SmallEvent[]> {
+  async events(): Promise<WorldEvent[]> {
     for (;;) {
       const eager = this.#arena.waiting.find(({ op }) => this.#isEager(op));
       if (eager === undefined) break;
@@ -124,7 +111,7 @@ export class SmallWorld {
       await this.#arena.settle();
     }
     const { waiting } = this.#arena;
-    const events: SmallEvent[] = waiting.map((request) => ({
+    const events: WorldEvent[] = waiting.map((request) => ({
       label: `${request.process.name} ${request.op}`,
       run: () => void this.#arena.arrive(request),
     }));
@@ -140,8 +127,7 @@ export class SmallWorld {
     return events;
   }
 
-  /** Lets one of them happen, and judges what came of it. Throws a Violation. */
-  async perform(event: SmallEvent): Promise<void> {
+  async perform(event: WorldEvent): Promise<void> {
     await event.run();
     await this.#arena.settle();
     const [service, other] = this.#services;
@@ -153,7 +139,6 @@ export class SmallWorld {
     if (this.#arena.stepCount > MAX_EVENTS) throw new Violation('I7', 'the service does not come to rest');
   }
 
-  /** Judges a world where nothing may happen any more. */
   async requireEnd(): Promise<void> {
     for (const service of this.#services) {
       if (service.ledger.status(KEY) !== 'done')
@@ -162,14 +147,10 @@ export class SmallWorld {
     await this.#referee.requireEquality(KEY);
   }
 
-  /**
-   * Everything that decides what may still happen and how it will be judged, as a digest. Two moments with the same
-   * digest have the same futures; the argument is in exhaustive.ts.
-   */
   async digest(): Promise<string> {
     const object = await snapshotOf(this.#target, targetOf(KEY));
     const parts = [
-      this.#mutations.join(),
+      this.#source.describe(),
       this.#undelivered.join(),
       this.#troublesLeft,
       object === null ? 'absent' : fingerprint({ ...object, bytes: undefined }),
@@ -181,7 +162,6 @@ export class SmallWorld {
     return canonical(`${text}\n${await this.#target.describeSessions(text)}`);
   }
 
-  /** The run is over. */
   end(): void {
     this.#arena.forget();
   }
@@ -208,7 +188,7 @@ export class SmallWorld {
     return {
       network: this.#arena,
       spans: ARENA_SPANS,
-      memories: { source: this.#source, target: this.#target },
+      memories: { source: this.#source.memory, target: this.#target },
       ruleOfStart: () => this.#rule,
       planted,
       brakeLimit: null,
@@ -241,8 +221,8 @@ export class SmallWorld {
   }
 
   /** What happens at the source, and changes on their way to the services. */
-  #outsideEvents(): SmallEvent[] {
-    const events: SmallEvent[] = [];
+  #outsideEvents(): WorldEvent[] {
+    const events: WorldEvent[] = [];
     for (const [place, service] of this.#services.entries()) {
       if ((this.#undelivered[place] ?? 0) === 0) continue;
       const intake = service.anyIntake();
@@ -255,12 +235,15 @@ export class SmallWorld {
         },
       });
     }
-    const [next] = this.#script;
-    if (next === undefined) return events;
-    events.push({ label: next, run: () => this.#mutate(next, 1) });
-    if (this.#mutations.length > 0) {
-      events.push({ label: `${next}, same second`, run: () => this.#mutate(next, 0) });
-    }
+    for (const { label, run } of this.#source.next)
+      events.push({
+        label,
+        run: async () => {
+          await run();
+          for (const place of this.#undelivered.keys())
+            this.#undelivered[place] = (this.#undelivered[place] ?? 0) + 1;
+        },
+      });
     return events;
   }
 
@@ -275,10 +258,10 @@ export class SmallWorld {
     );
   }
 
-  #troublesOf(request: Request): SmallEvent[] {
+  #troublesOf(request: Request): WorldEvent[] {
     const { process } = request;
     const kinds = new Set(this.#options.troubles);
-    const events: SmallEvent[] = [];
+    const events: WorldEvent[] = [];
     const add = (label: string, run: () => Promise<void> | void): void => {
       const counted = (): Promise<void> | void => {
         this.#troublesLeft -= 1;
@@ -317,43 +300,6 @@ export class SmallWorld {
 
   #isPaused(process: Process): boolean {
     return process.pausedUntilMs > this.#arena.nowMs;
-  }
-
-  async #mutate(mutation: Mutation, seconds: number): Promise<void> {
-    this.#script = this.#script.slice(1);
-    this.#sourceSeconds += seconds;
-    this.#mutations.push(`${mutation} +${seconds}`);
-    const source = sourceOf(KEY);
-    if (mutation === 'delete') this.#source.remove(source);
-    else if (mutation === 'undo') this.#undo();
-    else this.#put(mutation);
-    const look = await this.#source.look(source, NEVER);
-    const now =
-      look.kind === 'absent' ? null : { state: look.state, bytes: this.#contentOf(look.state.etag) };
-    const label = this.#referee.versions.observe(source, now);
-    this.#arena.note(() => `SOURCE ${mutation}${seconds === 0 ? ', same second' : ''}; now ${label}`);
-    for (const place of this.#undelivered.keys())
-      this.#undelivered[place] = (this.#undelivered[place] ?? 0) + 1;
-  }
-
-  #put(mutation: 'put a' | 'put b' | 'meta'): void {
-    if (mutation === 'meta') this.#metadataCount += 1;
-    else this.#content = mutation === 'put a' ? 'a' : 'b';
-    const user = mutation === 'meta' ? { step: String(this.#metadataCount) } : {};
-    const bytes = Buffer.alloc(this.#options.sizeBytes, this.#content);
-    const { etag } = this.#source.put(sourceOf(KEY), bytes, { metadata: { user } });
-    this.#contents.set(etag, bytes);
-  }
-
-  #undo(): void {
-    const [newest] = this.#source.versionIds(sourceOf(KEY));
-    if (newest !== undefined) this.#source.removeVersion(sourceOf(KEY), newest);
-  }
-
-  #contentOf(etag: string): Uint8Array {
-    const bytes = this.#contents.get(etag);
-    if (bytes === undefined) throw new Error('The source holds bytes that nobody put there');
-    return bytes;
   }
 
   #happened(process: Process, name: keyof Happenings, event: unknown): void {

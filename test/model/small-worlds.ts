@@ -1,6 +1,10 @@
 // The small worlds that the exhaustive search goes through: what happens at the source, under which policy, who works,
 // and what goes wrong.
-import type { Mutation, SmallWorldOptions, TroubleKind } from './small-world.ts';
+import type { ExplorableWorld } from './explorable-world.ts';
+import type { Mode, Planted } from './planted.ts';
+import type { Mutation } from './scripted-source.ts';
+import { SmallFleet, type SmallFleetOptions } from './small-fleet.ts';
+import { SmallWorld, type SmallWorldOptions, type TroubleKind } from './small-world.ts';
 
 /** Sent in one request, and by an upload. */
 const SMALL_BYTES = 24;
@@ -36,6 +40,15 @@ const UPLOADS: readonly Script[] = [
 /** Any of these may strike once: in one service, at one key, with two processes. */
 const ONE_TROUBLE: readonly TroubleKind[] = ['crash', 'pause', 'lost', 'late'];
 
+/** A world of either mode, as the search wants it. */
+export interface NamedWorld {
+  readonly mode: Mode;
+  /** What it is about, for people. */
+  readonly text: string;
+  readonly create: (planted: Planted | null, keepsHistory: boolean) => ExplorableWorld;
+}
+
+/** Two processes share a queue of transfers, or two services do not know of each other. */
 export const SMALL_WORLDS: readonly SmallWorldOptions[] = [
   ...worlds(PLAIN, { isVersioned: false, deletes: 'mirror' }),
   ...worlds(VERSIONED, { isVersioned: true, deletes: 'mirror' }),
@@ -72,16 +85,77 @@ function worlds(
   return scripts.map(([before, script]) => ({ ...whole, before, script }));
 }
 
-/** What a world is about, for people. */
-export function describeWorld(world: SmallWorldOptions): string {
-  const { before, script, isVersioned, deletes, serviceCount, troubleCount, troubles, sizeBytes } = world;
-  const parts = [
+/** Two workers share a queue of messages. */
+export const SMALL_FLEETS: readonly SmallFleetOptions[] = [
+  ...fleets(PLAIN, { isVersioned: false, deletes: 'mirror' }),
+  ...fleets(VERSIONED, { isVersioned: true, deletes: 'mirror' }),
+  ...fleets(VERSIONED, { isVersioned: true, deletes: 'ignore' }),
+  ...fleets(PLAIN_WITH_DELETES, { isVersioned: false, deletes: 'ignore' }),
+  // Messages share an attempt, or wait for the next one.
+  ...fleets([PLAIN[0] ?? [[], []], ...VERSIONED], {
+    isVersioned: true,
+    deletes: 'mirror',
+    mostHeld: 2,
+    troubleCount: 0,
+  }),
+  // Two troubles at the shortest of all histories.
+  ...fleets(PLAIN.slice(0, 1), { isVersioned: false, deletes: 'mirror', troubleCount: 2 }),
+];
+
+function fleets(
+  scripts: readonly Script[],
+  options: Pick<SmallFleetOptions, 'isVersioned' | 'deletes'> & Partial<SmallFleetOptions>,
+): SmallFleetOptions[] {
+  const whole = {
+    mostHeld: 1 as const,
+    troubleCount: 1,
+    troubles: ONE_TROUBLE,
+    sizeBytes: SMALL_BYTES,
+    ...options,
+  };
+  return scripts.map(([before, script]) => ({ ...whole, before, script }));
+}
+
+export const ALL_WORLDS: readonly NamedWorld[] = [
+  ...SMALL_WORLDS.map((world) => namedWorld(world)),
+  ...SMALL_FLEETS.map((world) => namedFleet(world)),
+];
+
+export function namedWorld(world: SmallWorldOptions): NamedWorld {
+  const { serviceCount, sizeBytes } = world;
+  const who = serviceCount === 1 ? 'one service with two processes' : 'two services';
+  return {
+    mode: 'queue',
+    text: describe(world, sizeBytes === LARGE_BYTES ? `by upload; ${who}` : who),
+    create: (planted, keepsHistory) => new SmallWorld(world, planted, keepsHistory),
+  };
+}
+
+export function namedFleet(world: SmallFleetOptions): NamedWorld {
+  const who =
+    world.mostHeld === 1
+      ? 'two workers without a database'
+      : 'two workers without a database, two messages at a time';
+  return {
+    mode: 'stateless',
+    text: describe(world, who),
+    create: (planted, keepsHistory) => new SmallFleet(world, planted, keepsHistory),
+  };
+}
+
+function describe(
+  world: Pick<
+    SmallFleetOptions,
+    'before' | 'script' | 'isVersioned' | 'deletes' | 'troubleCount' | 'troubles'
+  >,
+  who: string,
+): string {
+  const { before, script, isVersioned, deletes, troubleCount, troubles } = world;
+  return [
     `${before.length === 0 ? 'nothing' : before.join(', ')} then ${script.join(', ')}`,
     `deletes: ${deletes}`,
     ...(isVersioned ? ['versions'] : []),
-    ...(sizeBytes === LARGE_BYTES ? ['by upload'] : []),
-    serviceCount === 1 ? 'one service with two processes' : 'two services',
+    who,
     troubleCount === 0 ? 'no trouble' : `at most ${troubleCount} of ${troubles.join(', ')}`,
-  ];
-  return parts.join('; ');
+  ].join('; ');
 }

@@ -6,7 +6,7 @@ import type { MessageQueue } from '../../core/message-queue.ts';
 import { SOURCE, withMethods } from '../testing/world.ts';
 import type { RunnerOptions } from './open-runner.ts';
 import { StatelessWorker } from './stateless-worker.ts';
-import { MessageWorld } from './testing/message-world.ts';
+import { MAX_RECEIVES, MessageWorld } from './testing/message-world.ts';
 
 const NEVER = new AbortController().signal;
 const VISIBILITY_SEC = 120;
@@ -268,6 +268,21 @@ test('while a store is down messages stay in the queue, and one at a time finds 
     world.names().filter((name) => name.startsWith('store')),
     ['storeDown', 'storeUp'],
   );
+});
+
+test('what nobody can handle goes to the dead letters by the policy of the queue, everything else does not', async (context) => {
+  const world = new MessageWorld();
+  world.put('hello');
+  const bodies = ['hello', '{"some":"document"}', world.held([{ key: '.replicator-parts/x' }]).body];
+  for (const body of [...bodies, world.held().body, '{"Records":[]}'])
+    await world.messages.send([{ body, delaySec: 0 }], NEVER);
+  const worker = workerOf(context, world);
+  worker.start();
+  await until(world, () => world.messages.size === 0);
+  assert.deepEqual([...world.deadLetters.bodies].toSorted(), bodies.toSorted());
+  assert.equal(world.names().filter((name) => name === 'recordLeft').length, 2 * MAX_RECEIVES);
+  assert.equal(world.names().filter((name) => name === 'transferLeft').length, MAX_RECEIVES);
+  assert.equal(world.targetText(), 'hello');
 });
 
 test('work on a message ends when it can be held no longer', async (context) => {

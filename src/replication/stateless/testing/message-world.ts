@@ -14,6 +14,8 @@ import { NOTHING_CARRIED } from '../carried.ts';
 import type { StatelessWorkerOptions } from '../stateless-worker.ts';
 
 export const GRACE_MS = 120_000;
+/** After this a message is a dead letter. */
+export const MAX_RECEIVES = 5;
 const NEVER = new AbortController().signal;
 
 type AllHappenings = RunnerOptions['happenings'] & StatelessWorkerOptions['happenings'];
@@ -39,7 +41,11 @@ interface WorldOptions extends Partial<
 }
 
 export class MessageWorld extends World {
-  readonly messages = new MemoryMessageQueue({ clock: this.clock });
+  readonly deadLetters = new MemoryMessageQueue({ clock: this.clock });
+  readonly messages = new MemoryMessageQueue({
+    clock: this.clock,
+    redrive: { maxReceiveCount: MAX_RECEIVES, deadLetters: this.deadLetters },
+  });
   #heldCount = 0;
 
   /** A runner as a new process has it: it knows nothing of buckets and stores. */
