@@ -1,7 +1,7 @@
 // The doctor's looks at a running service: does it answer, does it take the key, and what may the key do. A handed
 // over test event is all that is sent: the service knows and ignores it.
 import { z } from 'zod';
-import { type CheckResult, failed, ok, skipped, warning } from '../doctor/check-result.ts';
+import { type CheckResult, failed, ok, skipped, type Verdict, warning } from '../doctor/check-result.ts';
 import type { ServiceStory } from '../doctor/whole-way.ts';
 import type { ObjectLocation } from '../core/object.ts';
 import type { CliDeps } from './cli-deps.ts';
@@ -24,6 +24,7 @@ export async function checkService(deps: CliDeps, isNamed: boolean): Promise<rea
     await call({ ...LOOK, path: '/readyz', timeoutMs: TIMEOUT_MS });
   } catch (error) {
     if (!(error instanceof CliFailure)) throw error;
+    if (error.code === 'not_ready') return [{ ...subject, ...(await whyNotReady(deps, error)) }];
     const isNobody = error.code === 'service_unreachable' && !isNamed;
     const verdict = isNobody
       ? skipped(`${error.message} REPLICATOR_URL does not say that there has to be one`)
@@ -31,6 +32,26 @@ export async function checkService(deps: CliDeps, isNamed: boolean): Promise<rea
     return [{ ...subject, ...verdict }];
   }
   return [{ ...subject, ...ok('answers, and can store changes') }, ...(await checkKey(call))];
+}
+
+const Checks = z.object({
+  checks: z.array(z.object({ name: z.string(), isOk: z.boolean(), detail: z.string().nullable() })),
+});
+
+/** The readiness itself tells no details; the status does, to whoever has a key. */
+async function whyNotReady(deps: CliDeps, { message, remedy }: CliFailure): Promise<Verdict> {
+  const fix = remedy ?? LOOK_AT_LOG;
+  try {
+    const answer = await connectToService(deps)({ ...LOOK, path: '/v1/status', timeoutMs: TIMEOUT_MS });
+    const wrong = readAnswer(Checks, answer).checks.filter(({ isOk }) => !isOk);
+    const reasons = wrong.map(({ name, detail }) => `${name}: ${detail ?? 'no details'}`);
+    return failed([message, ...reasons].join(' '), fix, 'not_ready');
+  } catch (error) {
+    if (!(error instanceof CliFailure)) throw error;
+    // A queue that is away for the moment may be waited for; all else needs somebody.
+    const code = error.code === 'queue_unavailable' ? error.code : 'not_ready';
+    return failed(`${message} GET /v1/status: ${error.message}`, fix, code);
+  }
 }
 
 async function checkKey(call: CallService): Promise<readonly CheckResult[]> {

@@ -104,7 +104,8 @@ function refused(
   answer: { readonly json: unknown; readonly scope: KeyScope },
 ): CliFailure {
   const parsed = ProblemSchema.safeParse(answer.json);
-  if (!parsed.success) return notOurs(url, status);
+  if (!parsed.success)
+    return NotReadySchema.safeParse(answer.json).success ? notReady(url, status) : notOurs(url, status);
   const { title, detail, code, remedy, requestId } = parsed.data;
   const request = requestId === undefined ? '' : ` (request ${requestId})`;
   const message = detail === undefined ? `${title}${request}` : `${title}: ${detail}${request}`;
@@ -117,6 +118,18 @@ function refused(
 function keyRemedy(scope: KeyScope): string {
   const scopes = scope === 'admin' ? 'admin' : `${scope} or admin`;
   return `Set REPLICATOR_API_KEY (in .env) to a key of scope ${scopes}.`;
+}
+
+/** What GET /readyz answers before all can be stored; it tells no details. */
+const NotReadySchema = z.object({ status: z.literal('not_ready') });
+
+function notReady(url: string, status: number): CliFailure {
+  return new CliFailure(
+    exitCodeOfStatus(status),
+    'not_ready',
+    `The service at ${url} answers, but is not ready.`,
+    'Look at the log of the service; check its database, or the disk of its REPLICATOR_DATA_DIR.',
+  );
 }
 
 function notOurs(url: string, status: number): CliFailure {

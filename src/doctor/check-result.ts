@@ -8,7 +8,7 @@ import { fixOfFault } from './fix-of-fault.ts';
  */
 export type CheckState = 'ok' | 'warning' | 'failed' | 'skipped';
 
-interface Verdict {
+export interface Verdict {
   readonly state: CheckState;
   readonly detail: string;
   /** What to do; null where nothing has to be done. */

@@ -1,7 +1,9 @@
 // `replicator doctor` with its real drivers over HTTP: all well, and each thing that can be wrong named with its fix.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { QueueUnavailable } from '../../src/core/queue-unavailable.ts';
 import { AWS_PERMISSIONS, neededAtTarget } from '../../src/doctor/permissions.ts';
+import { openTestApi } from '../../src/http/testing/open-test-api.ts';
 import { ACCOUNT, type OwnCloud, SOURCE, startOwnCloud, TARGET } from '../setup/own-cloud.ts';
 import { NOBODY } from '../setup/own-command.ts';
 
@@ -359,6 +361,25 @@ test('a service that is named and does not answer is a failure with its fix', as
   assert.deepEqual([exitCode, failed.map(({ code }) => code)], [75, ['service_unreachable']]);
   assert.match(failed[0]?.detail ?? '', /The service at http:\/\/127\.0\.0\.1:9 cannot be reached \(/);
   assert.match(failed[0]?.fix ?? '', /^Start it, or set REPLICATOR_URL/);
+});
+
+test('a service that answers and is not ready is told so, with what it says of itself', async (t) => {
+  const { cloud, settings } = await healthyCloud(t);
+  const isReady = async () => ({
+    ready: false,
+    checks: [{ name: 'queue', isOk: false, detail: 'disk full' }],
+  });
+  const full = await openTestApi(t, { isReady });
+  const told = await examine(cloud, { ...settings, REPLICATOR_URL: full.url });
+  assert.deepEqual([told.exitCode, told.failed.map(({ code }) => code)], [1, ['not_ready']]);
+  assert.match(told.failed[0]?.detail ?? '', /answers, but is not ready\. queue: disk full$/);
+  assert.match(told.failed[0]?.fix ?? '', /log of the service; check its database/);
+
+  const away = await openTestApi(t, { isReady });
+  Object.assign(away.queue, { counts: () => Promise.reject(new QueueUnavailable('no answer')) });
+  const waited = await examine(cloud, { ...settings, REPLICATOR_URL: away.url });
+  assert.deepEqual([waited.exitCode, waited.failed.map(({ code }) => code)], [75, ['queue_unavailable']]);
+  assert.match(waited.failed[0]?.detail ?? '', /is not ready\. .*The queue cannot be used now/);
 });
 
 test('a rule for every bucket is examined for the bucket that is named', async (t) => {
