@@ -36,6 +36,7 @@ test('wrong values of the ways in are refused, each once, and not shown where th
   for (const [name, value] of [
     ['DATABASE_URL', 'mysql://user:hunter2@db/x'],
     ['SQS_QUEUE_URL', 'https://sqs.eu-west-1.amazonaws.com/'],
+    ['SQS_QUEUE_URL', 'https://sqs.us-east-1.amazonaws.com/123456789012'],
     ['SQS_QUEUE_URL', 'http://sqs.eu-west-1.amazonaws.com/111122223333/changes'],
     ['SQS_QUEUE_URL', 'http://10.0.0.1/111122223333/changes'],
     ['SNS_TOPIC_ARNS', 'arn:aws:sns:eu-west-1:111122223333:changes.fifo'],

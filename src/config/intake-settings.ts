@@ -17,6 +17,8 @@ const queueUrl: Parse<string> = (text) => {
   if (url.search !== '' || url.hash !== '') return refuse('carries more than the address of a queue', fix);
   if (!/^\/([^/]+\/)*[A-Za-z0-9_-]{1,80}(\.fifo)?$/.test(url.pathname))
     return refuse('does not end with the name of a queue', fix);
+  if (/^\/\d{12}$/.test(url.pathname))
+    return refuse('ends with the number of an account, without the name of a queue', fix);
   return accept(url.href);
 };
 
