@@ -164,7 +164,8 @@ test('records in quarantine are listed by their beginning and shown whole', asyn
   assert.equal(((await run(['quarantine', id, '--json'], api.url)).json() as { raw: string }).raw, raw);
   const unknown = await run(['quarantine', 'no/such'], api.url);
   assert.equal(unknown.exitCode, 1);
-  assert.match(unknown.err, /no quarantined record/);
+  assert.match(unknown.err, /no quarantined record "no\/such"[^]*"replicator quarantine", lists the ids/);
+  assert.doesNotMatch(unknown.err, /openapi/);
 });
 
 test('what is parked is listed by reason, and all of one reason is run again', async (t: TestContext) => {
@@ -202,7 +203,11 @@ test('a redrive that names nothing, too much or an unknown fault is refused', as
   const cases: readonly (readonly [args: string[], err: RegExp])[] = [
     [[], /at least one of --fault, --rule, --bucket, --prefix/],
     [['transfer-1', '--fault', 'access_denied'], /not both/],
-    [['--fault', 'no_such'], /fault: "no_such" is no code of the fault table/],
+    [
+      ['--fault', 'no_such'],
+      /fault: "no_such" is no code of the fault table \(docs\/faults\.md lists them\)/,
+    ],
+    [['--fault', 'acess_denied'], /"acess_denied" .*; did you mean access_denied\?/],
     [['--prefix', ''], /prefix: must not be empty/],
   ];
   for (const [args, err] of cases) {

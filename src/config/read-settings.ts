@@ -12,7 +12,7 @@ import {
   shownText,
   withoutReferences,
 } from './given-value.ts';
-import { nearestName } from './nearest-name.ts';
+import { nearestName } from '../core/nearest-name.ts';
 import { type ConfigProblem, type ConfigWarning, type SettingOrigin, showFound } from './problem.ts';
 import type { Setting } from './setting.ts';
 import { refuse } from './setting-parsers.ts';

@@ -4,7 +4,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node 
 import type { BrakeLimits } from '../core/delete-brake.ts';
 import type { Rule } from '../core/rule.ts';
 import type { Findings } from './findings.ts';
-import { nearestName } from './nearest-name.ts';
+import { nearestName } from '../core/nearest-name.ts';
 import { showFound } from './problem.ts';
 import type { PlacedRule, RuleDefaults } from './rules.ts';
 import {

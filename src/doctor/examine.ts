@@ -47,15 +47,15 @@ async function* examineSource(
   const reached = await checkServerTime({ side: 'source', name, origin }, parts.clock, signal);
   yield reached;
   if (reached.state === 'failed' && reached.code === 'source_unreachable') {
-    for (const name of ['source: credentials', 'source: its buckets', 'notification: its buckets'])
-      yield skippedAll(name, 'the source cannot be reached');
+    for (const unseen of ['source: credentials', 'source: its buckets', 'notification: its buckets'])
+      yield skippedAll(unseen, 'the source cannot be reached');
     return false;
   }
   const identity = await checkAwsIdentity(parts, signal);
   yield identity;
   if (identity.state === 'failed') {
-    for (const name of ['source: its buckets', 'notification: its buckets'])
-      yield skippedAll(name, 'the credentials are not accepted');
+    for (const unseen of ['source: its buckets', 'notification: its buckets'])
+      yield skippedAll(unseen, 'the credentials are not accepted');
     return true;
   }
   if (buckets.length === 0)
@@ -98,8 +98,8 @@ async function* examineTarget(
   const reached = await checkServerTime({ side: 'target', name, origin }, parts.clock, signal);
   yield reached;
   if (reached.state === 'failed' && reached.code === 'target_unreachable') {
-    for (const name of ['target: credentials', 'target: its buckets'])
-      yield skippedAll(name, 'the target cannot be reached');
+    for (const unseen of ['target: credentials', 'target: its buckets'])
+      yield skippedAll(unseen, 'the target cannot be reached');
     return;
   }
   const token = await checkGoogleToken(parts);

@@ -4,14 +4,18 @@ import { z } from 'zod';
 
 const MAX_KEY_BYTES = 1024;
 
+function missingOrNoString({ input }: { readonly input: unknown }): string {
+  return input === undefined ? 'is missing' : 'must be a string';
+}
+
 export const BucketSchema = z
-  .string('must be a string')
+  .string({ error: missingOrNoString })
   .min(1, 'must not be empty')
   .max(255, 'must be at most 255 characters long')
   .meta({ description: 'Name of the source bucket.', examples: ['photos'] });
 
 export const KeySchema = z
-  .string('must be a string')
+  .string({ error: missingOrNoString })
   .min(1, 'must not be empty')
   .refine((key) => key.isWellFormed(), 'must be well-formed Unicode, without lone surrogates')
   .refine(

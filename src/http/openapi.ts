@@ -116,7 +116,7 @@ function problemCodesOf(route: RouteOptions, needsKey: boolean): RequestProblemC
   if (needsKey) codes.push('unauthorized', 'insufficient_scope', 'host_not_allowed', 'queue_unavailable');
   if (schema?.querystring !== undefined) codes.push('invalid_request');
   const isOfRuns = url.startsWith('/v1/backfills') || url.startsWith('/v1/reconciles');
-  if (url.includes(':id')) codes.push(isOfRuns ? 'run_not_found' : 'transfer_not_found');
+  if (url.includes(':id')) codes.push(unknownIdOf(url, isOfRuns));
   if (url === '/v1/replicate') codes.push('no_rule');
   if (isOfRuns && String(route.method) === 'POST') codes.push('no_rule', 'too_many_runs');
   if (route.config?.isIntake === true) codes.push('rate_limited');
@@ -125,6 +125,11 @@ function problemCodesOf(route: RouteOptions, needsKey: boolean): RequestProblemC
     codes.push('invalid_request', 'body_too_large', 'unsupported_media_type');
   }
   return codes;
+}
+
+function unknownIdOf(url: string, isOfRuns: boolean): RequestProblemCode {
+  if (isOfRuns) return 'run_not_found';
+  return url.startsWith('/v1/quarantine') ? 'record_not_found' : 'transfer_not_found';
 }
 
 /** GET /openapi.json. */

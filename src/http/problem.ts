@@ -107,6 +107,11 @@ export const REQUEST_PROBLEMS = {
     title: 'There is no run of this id',
     remedy: 'It was never given out, or newer runs have replaced it. List them without an id.',
   },
+  record_not_found: {
+    status: 404,
+    title: 'There is no quarantined record of this id',
+    remedy: 'GET /v1/quarantine, or "replicator quarantine", lists the ids.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'The path does not take this method',
@@ -150,7 +155,7 @@ export const REQUEST_PROBLEMS = {
   no_rule: {
     status: 422,
     title: 'No rule covers this object',
-    remedy: 'Compare bucket, prefix and suffix with GET /v1/rules.',
+    remedy: 'Compare bucket, prefix and suffix with GET /v1/rules or "replicator config print".',
   },
   too_many_runs: {
     status: 429,

@@ -32,10 +32,15 @@ const BrakeSchema = z
 const ActionBody = z
   .strictObject(
     {
-      action: z.enum(['release', 'reject'], 'must be release or reject').meta({
-        description:
-          'release: the held deletes run again, and pass where the source is still without the object. reject: their objects stay at the target for good.',
-      }),
+      action: z
+        .enum(['release', 'reject'], {
+          error: ({ input }) =>
+            input === undefined ? 'is missing: must be release or reject' : 'must be release or reject',
+        })
+        .meta({
+          description:
+            'release: the held deletes run again, and pass where the source is still without the object. reject: their objects stay at the target for good.',
+        }),
     },
     { error: (issue) => (issue.code === 'invalid_type' ? 'must be a JSON object' : undefined) },
   )

@@ -124,7 +124,10 @@ test('a wrong request is refused by the name of its field, and nothing is redriv
     [{}, /^body: must name at least one of fault, rule, bucket, prefix$/],
     [[], /^body: must be a JSON object$/],
     [null, /^body: must be a JSON object$/],
-    [{ fault: 'no_such_fault' }, /^fault: "no_such_fault" is no code of the fault table$/],
+    [
+      { fault: 'no_such_fault' },
+      /^fault: "no_such_fault" is no code of the fault table \(docs\/faults\.md lists them\)$/,
+    ],
     [{ fault: 7 }, /^fault: 7 is no code/],
     [{ fault: `x${'y'.repeat(5_000)}` }, /^fault: "xy{90,100} is no code/],
     [{ fault: 'access_denied', colour: 'red' }, /^unknown field: colour$/],

@@ -1,6 +1,7 @@
 // GET /v1/parked and POST /v1/redrive: what waits for a person, reason by reason, and all of one reason once more.
 import { z } from 'zod';
 import { FAULTS } from '../../core/faults.ts';
+import { nearestName } from '../../core/nearest-name.ts';
 import type { ParkedClass, ParkedFilter } from '../../core/transfer-queue.ts';
 import { RECHECKED_FAULTS } from '../../replication/recheck-parked.ts';
 import { redriveParked } from '../../replication/redrive-parked.ts';
@@ -31,7 +32,9 @@ const RedriveBody = z
   .strictObject(
     {
       fault: z
-        .enum(FAULT_CODES, { error: ({ input }) => `${shown(input)} is no code of the fault table` })
+        .enum(FAULT_CODES, {
+          error: ({ input }) => noSuchFault(input),
+        })
         .optional()
         .meta({ description: 'Only transfers that are parked with this fault.' }),
       rule: z
@@ -164,6 +167,13 @@ function filterOf({ fault, rule, bucket, prefix }: z.output<typeof RedriveBody>)
     ...(bucket === undefined ? {} : { bucket }),
     ...(prefix === undefined ? {} : { keyPrefix: prefix }),
   };
+}
+
+function noSuchFault(input: unknown): string {
+  const nearest =
+    typeof input === 'string' && input.length <= MAX_SHOWN_LENGTH ? nearestName(input, FAULT_CODES) : null;
+  const hint = nearest === null ? '' : `; did you mean ${nearest}?`;
+  return `${shown(input)} is no code of the fault table (docs/faults.md lists them)${hint}`;
 }
 
 function shown(input: unknown): string {

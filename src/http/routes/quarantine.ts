@@ -55,7 +55,7 @@ export function registerQuarantineRoute(app: HttpApp, deps: RouteDeps): void {
     handler: async (request) => {
       const record = await deps.queue.getQuarantined(request.params.id);
       if (record === null)
-        throw new RequestProblem('not_found', `id: no quarantined record "${request.params.id}".`);
+        throw new RequestProblem('record_not_found', `id: no quarantined record "${request.params.id}".`);
       return recordToJson(record);
     },
   });

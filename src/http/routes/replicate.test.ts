@@ -74,8 +74,8 @@ test('an object of two rules gets two transfers and a location that lists both',
 });
 
 const REFUSED_BODIES: readonly (readonly [what: string, body: unknown, detail: string])[] = [
-  ['no bucket', { key: 'a' }, 'bucket: must be a string'],
-  ['no key', { bucket: 'photos' }, 'key: must be a string'],
+  ['no bucket', { key: 'a' }, 'bucket: is missing'],
+  ['no key', { bucket: 'photos' }, 'key: is missing'],
   ['a bucket that is a number', { bucket: 7, key: 'a' }, 'bucket: must be a string'],
   ['a key that is null', { bucket: 'photos', key: null }, 'key: must be a string'],
   ['a key that is an object', { bucket: 'photos', key: {} }, 'key: must be a string'],
