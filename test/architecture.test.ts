@@ -107,7 +107,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'config',
     'system-clock.ts',
   ],
-  main: ['app.ts', 'composition', 'http', 'cli', 'triggers', 'config', 'system-clock.ts'],
+  main: ['app.ts', 'composition', 'http', 'cli', 'triggers', 'config', 'core', 'system-clock.ts'],
 };
 
 /** npm packages and Node modules that only one place may know. */

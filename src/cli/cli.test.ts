@@ -380,30 +380,6 @@ test('a key is printed once with the entry that accepts it', async () => {
   assert.deepEqual(json.json(), { scope: 'admin', id: 'ops', key, entry });
 });
 
-test('serve runs the service that it is given', async () => {
-  let served = 0;
-  const serve = async (): Promise<void> => {
-    served += 1;
-  };
-  assert.equal((await run(['serve'], 'http://127.0.0.1:9', { serve })).exitCode, 0);
-  assert.equal(served, 1);
-});
-
-test('worker runs the worker that it is given, and only from a queue that is named', async () => {
-  let worked = 0;
-  const work = async (): Promise<void> => {
-    worked += 1;
-  };
-  assert.equal((await run(['worker', '--from', 'sqs'], 'http://127.0.0.1:9', { work })).exitCode, 0);
-  assert.equal(worked, 1);
-  const unnamed = await run(['worker'], 'http://127.0.0.1:9', { work });
-  assert.equal(unnamed.exitCode, 2);
-  assert.match(unnamed.err, /--from/);
-  const unknown = await run(['worker', '--from', 'kafka'], 'http://127.0.0.1:9', { work });
-  assert.equal(unknown.exitCode, 2);
-  assert.equal(worked, 1);
-});
-
 test('a wrong configuration is printed with every problem and ends with 2', async () => {
   const { exitCode, out, err } = await run(['config', 'print'], 'http://127.0.0.1:9');
   assert.equal(exitCode, 2);

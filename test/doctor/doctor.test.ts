@@ -365,16 +365,12 @@ test('a service that is named and does not answer is a failure with its fix', as
 
 test('a service that answers and is not ready is told so, with what it says of itself', async (t) => {
   const { cloud, settings } = await healthyCloud(t);
-  const isReady = async () => ({
-    ready: false,
-    checks: [{ name: 'queue', isOk: false, detail: 'disk full' }],
-  });
+  const isReady = async () => ({ ready: false, checks: [{ name: 'queue', isOk: false, detail: 'full' }] });
   const full = await openTestApi(t, { isReady });
   const told = await examine(cloud, { ...settings, REPLICATOR_URL: full.url });
   assert.deepEqual([told.exitCode, told.failed.map(({ code }) => code)], [1, ['not_ready']]);
-  assert.match(told.failed[0]?.detail ?? '', /answers, but is not ready\. queue: disk full$/);
+  assert.match(told.failed[0]?.detail ?? '', /answers, but is not ready\. queue: full$/);
   assert.match(told.failed[0]?.fix ?? '', /log of the service; check its database/);
-
   const away = await openTestApi(t, { isReady });
   Object.assign(away.queue, { counts: () => Promise.reject(new QueueUnavailable('no answer')) });
   const waited = await examine(cloud, { ...settings, REPLICATOR_URL: away.url });
