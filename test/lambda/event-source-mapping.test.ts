@@ -71,6 +71,7 @@ test(`${OBJECTS} objects, a tenth of the messages doubled and a tenth out of ord
   const mapping = runMapping({
     client,
     queueUrl: clouds.sqs.queueUrl(CHANGES_QUEUE),
+    queueArn: clouds.sqs.queueArn(CHANGES_QUEUE),
     functions,
     reportsFailures: true,
     isOver: () => isWritten && clouds.sqs.inspect(CHANGES_QUEUE).messages.length === 0,

@@ -14,6 +14,8 @@ const BATCH_SIZE = 10;
 export interface MappingOptions {
   readonly client: SQSClient;
   readonly queueUrl: string;
+  /** What Lambda writes into each record: the function refuses the batch of another queue than its own. */
+  readonly queueArn: string;
   readonly functions: readonly Pick<FunctionProcess, 'invoke'>[];
   /** ReportBatchItemFailures. */
   readonly reportsFailures: boolean;
@@ -35,7 +37,7 @@ export async function runMapping(
         continue;
       }
       invocations += 1;
-      const end = await target.invoke({ Records: messages.map(recordOf) });
+      const end = await target.invoke({ Records: messages.map((message) => recordOf(message, options.queueArn)) });
       if (end.kind === 'error') failed += 1;
       await deleteDone(options, messages, end);
     }
@@ -76,7 +78,7 @@ async function receive({ client, queueUrl }: MappingOptions): Promise<readonly M
   return (await client.send(command)).Messages ?? [];
 }
 
-function recordOf({ MessageId, ReceiptHandle, Body, Attributes }: Message): object {
+function recordOf({ MessageId, ReceiptHandle, Body, Attributes }: Message, queueArn: string): object {
   return {
     messageId: MessageId,
     receiptHandle: ReceiptHandle,
@@ -84,7 +86,7 @@ function recordOf({ MessageId, ReceiptHandle, Body, Attributes }: Message): obje
     attributes: Attributes,
     messageAttributes: {},
     eventSource: 'aws:sqs',
-    eventSourceARN: 'arn:aws:sqs:us-east-1:123456789012:s3-events',
+    eventSourceARN: queueArn,
     awsRegion: 'us-east-1',
   };
 }
