@@ -1,6 +1,6 @@
 // Measures what one more process on the same PostgreSQL adds: transfers per second of one and of two, over stores that
 // wait before every answer, so that the cores of the machine are not the limit.
-// npm run measure:replicas -- [--transfers 4000] [--latency-ms 30] [--concurrency 16]
+// npm run measure:replicas -- [--transfers 3000] [--latency-ms 30] [--concurrency 8]
 // Ends with exit code 1 where the second process adds less than 70 %.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,9 +20,9 @@ const WARM_SHARE = 0.2;
 
 const { values } = parseArgs({
   options: {
-    transfers: { type: 'string', default: '4000' },
+    transfers: { type: 'string', default: '3000' },
     'latency-ms': { type: 'string', default: '30' },
-    concurrency: { type: 'string', default: '16' },
+    concurrency: { type: 'string', default: '8' },
   },
 });
 const transfers = Number(values.transfers);

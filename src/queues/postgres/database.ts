@@ -304,7 +304,9 @@ async function commit<Result>(
   { result, xid }: { readonly result: Result; readonly xid: string | null },
 ): Promise<Ended<Result>> {
   try {
-    await pipelined(client, [...writes, COMMIT]);
+    const answers = await pipelined(client, [...writes, COMMIT]);
+    // A transaction that failed is ended by the same word, with another answer.
+    if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The server rolled back');
     client.release();
     return { kind: 'committed', result };
   } catch (error) {

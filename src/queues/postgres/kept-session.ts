@@ -76,7 +76,7 @@ export class KeptSession {
     client.on('end', () => broken.reject(new Error('The connection ended')));
     const session: Session = { client, ask: (text, values = []) => askClient(client, text, values) };
     try {
-      const pid = await backendOf(session);
+      const pid = await backendOf(client);
       await this.#options.onUp(session);
       onUp();
       while (!signal.aborted) {
@@ -85,7 +85,7 @@ export class KeptSession {
           broken.promise,
         ]);
         if (signal.aborted) break;
-        if ((await backendOf(session)) !== pid) throw new Error(SHARED_BY_A_POOLER);
+        if ((await backendOf(client)) !== pid) throw new Error(SHARED_BY_A_POOLER);
         await this.#options.onBeat(session);
       }
     } finally {
@@ -94,12 +94,13 @@ export class KeptSession {
   }
 }
 
-const SHARED_BY_A_POOLER =
+export const SHARED_BY_A_POOLER =
   'the address leads to a pooler that hands out another server connection for each transaction. Give the service a ' +
   'direct address, or one of a pooler in session mode';
 
-async function backendOf(session: Session): Promise<unknown> {
-  return (await session.ask('SELECT pg_backend_pid() AS pid'))[0]?.['pid'];
+/** Which process of the server answers a session. */
+export async function backendOf(client: pg.Client): Promise<unknown> {
+  return (await askClient(client, 'SELECT pg_backend_pid() AS pid', []))[0]?.['pid'];
 }
 
 async function askClient(
