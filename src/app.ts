@@ -1,7 +1,6 @@
 // The composition root of the service: it opens everything in order, hands each part its slice of
 // the configuration, and closes in reverse.
 import { randomUUID } from 'node:crypto';
-import { openChecksumEngine } from './checksums/native-checksums.ts';
 import type { Config, Secrets } from './config/config.ts';
 import { isLoopbackHost } from './config/setting-parsers.ts';
 import type { Happenings } from './core/happenings.ts';
@@ -16,12 +15,12 @@ import { openAlerts } from './composition/open-alerts.ts';
 import { openBodyProofs } from './composition/open-body-proofs.ts';
 import { openOverload, type Overload } from './composition/open-overload.ts';
 import { openQueue } from './composition/open-queue.ts';
-import { openAwsCredentials, openSource, openTarget, type StoresRequest } from './composition/open-stores.ts';
+import { openCopyingStores } from './composition/open-copying-stores.ts';
+import { openAwsCredentials } from './composition/open-stores.ts';
 import { openSqsIntake, type SqsIntake } from './composition/open-sqs-intake.ts';
 import type { Alerts } from './replication/alerts.ts';
 import { type AcceptChanges, createIntake } from './replication/accept-change.ts';
 import { CallerQuota } from './replication/caller-quota.ts';
-import { ByteBudget } from './replication/byte-budget.ts';
 import type { Stores } from './replication/copy-object.ts';
 import { DeleteBrake } from './replication/delete-brake.ts';
 import { createExplain } from './replication/explain-object.ts';
@@ -34,7 +33,6 @@ import { startRechecking } from './replication/recheck-parked.ts';
 import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
-import type { CredentialsProvider } from './aws/credentials.ts';
 import { createHappenings } from './telemetry/happenings.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRunHappenings } from './telemetry/run-happenings.ts';
@@ -43,8 +41,6 @@ import { parseChangeDocument } from './triggers/s3-notification.ts';
 
 /** How long a claim lasts without a heartbeat. */
 const LEASE_MS = 30_000;
-/** No request that writes lives longer than this, whatever the grace. */
-const MAX_EFFECT_MS = 60_000;
 /** Callers have this long to finish what they were sending when the service stops. */
 const CLOSE_CONNECTIONS_MS = 5_000;
 
@@ -92,7 +88,12 @@ export async function openApp(options: {
   const heldDeletes = new HeldDeletes({ rules, queue, brake: deleteBrake, clock, happenings });
   metrics.watchBrakes(heldDeletes);
   const credentials = openAwsCredentials({ config, secrets, clock });
-  const stores = { ...(await openStores({ config, secrets, clock }, credentials, opened)), deleteBrake };
+  // Looks of the API come on top of what transfers need.
+  const copying = { credentials, looks: 16, graceMs: config.transfer.settleGraceMs };
+  const stores = {
+    ...(await openCopyingStores({ config, secrets, clock }, copying, opened)),
+    deleteBrake,
+  };
   await startUpkeep(config, { queue, stores, happenings, heldDeletes }, opened);
   const overload = await openOverload(config, { queue, logger, metrics }, opened);
   const parts = { queue, stores, happenings, metrics, logger };
@@ -276,30 +277,6 @@ async function closePort(port: ApiPort, config: Config): Promise<void> {
   await port.close();
   isClosed.abort();
   await cut;
-}
-
-async function openStores(
-  request: StoresRequest & { readonly config: Config },
-  credentials: CredentialsProvider,
-  opened: AsyncDisposableStack,
-): Promise<Omit<Stores, 'deleteBrake'>> {
-  const { transfer } = request.config;
-  // Every running transfer has at most one request at each side; looks of the API come on top.
-  const connections = transfer.maxConcurrency + 16;
-  const source = await openSource(request, credentials, connections);
-  opened.defer(async () => source.close());
-  const target = await openTarget(request, connections);
-  opened.defer(async () => target.close());
-  return {
-    source,
-    target,
-    checksums: await openChecksumEngine(),
-    clock,
-    byteBudget: new ByteBudget(transfer.maxMemoryBytes),
-    chunkBytes: transfer.chunkBytes,
-    // A write that was sent must have landed or died well before the settle look.
-    effectDeadlineMs: Math.min(MAX_EFFECT_MS, Math.floor(transfer.settleGraceMs / 2)),
-  };
 }
 
 function describeRule(rule: Rule): string {

@@ -1,6 +1,5 @@
 // The composition of the worker without a database: the queue that messages come from, both stores, and nothing that
 // would have to be kept.
-import { openChecksumEngine } from '../checksums/native-checksums.ts';
 import type { Config, Secrets } from '../config/config.ts';
 import { isLoopbackHost } from '../config/setting-parsers.ts';
 import type { ServiceAccess } from '../config/shell-config.ts';
@@ -9,8 +8,8 @@ import type { MessageQueue, MessageQueueFacts } from '../core/message-queue.ts';
 import { openWatchServer } from '../http/watch-server.ts';
 import { openSqsMessageQueue } from '../messages/sqs/sqs-message-queue.ts';
 import { openShellBrake } from './open-shell-brake.ts';
-import { openAwsCredentials, openSource, openTarget } from './open-stores.ts';
-import { ByteBudget } from '../replication/byte-budget.ts';
+import { openCopyingStores } from './open-copying-stores.ts';
+import { openAwsCredentials } from './open-stores.ts';
 import type { Stores } from '../replication/copy-object.ts';
 import { graceOfMessages, openRunner, type RunnerOptions } from '../replication/stateless/open-runner.ts';
 import { StatelessWorker, type StatelessWorkerOptions } from '../replication/stateless/stateless-worker.ts';
@@ -28,8 +27,6 @@ const LONG_POLL_SEC = 20;
 const LONG_POLL_SHARE = 0.25;
 /** A message cannot be hidden for more than twelve hours; what is left is for an orderly end. */
 const LONGEST_HOLD_MS = 11 * 3_600_000;
-/** No request that writes lives longer than this, whatever the grace. */
-const MAX_EFFECT_MS = 60_000;
 /** Receives that wait, and calls that acknowledge, extend and send. */
 const QUEUE_CONNECTIONS = 32;
 /** The first look at the queue must not keep the process from starting for long. */
@@ -122,27 +119,12 @@ async function openWorkerStores(
   credentials: ReturnType<typeof openAwsCredentials>,
   opened: AsyncDisposableStack,
 ): Promise<Stores> {
-  const { transfer } = config;
   const request = { config, secrets, clock };
   const { brake } = opened.adopt(await openShellBrake({ ...request, happenings }), async (open) =>
     open.close(),
   );
-  // Every running transfer has at most one request at each side.
-  const source = await openSource(request, credentials, transfer.maxConcurrency);
-  opened.defer(async () => source.close());
-  const target = await openTarget(request, transfer.maxConcurrency);
-  opened.defer(async () => target.close());
-  return {
-    source,
-    target,
-    checksums: await openChecksumEngine(),
-    clock,
-    byteBudget: new ByteBudget(transfer.maxMemoryBytes),
-    deleteBrake: brake,
-    chunkBytes: transfer.chunkBytes,
-    // A write that was sent must have landed or died well before the look after the grace.
-    effectDeadlineMs: Math.min(MAX_EFFECT_MS, Math.floor(graceOfMessages(transfer.settleGraceMs) / 2)),
-  };
+  const parts = { credentials, looks: 0, graceMs: graceOfMessages(config.transfer.settleGraceMs) };
+  return { ...(await openCopyingStores(request, parts, opened)), deleteBrake: brake };
 }
 
 function runnerOptions(

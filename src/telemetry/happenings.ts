@@ -1,8 +1,9 @@
 // From business events to log lines and metrics, each at once. The messages are fixed texts that people search for;
 // what differs from line to line is in the fields.
-import { FAULTS, type Fault } from '../core/faults.ts';
-import type { Happenings, TransferRef } from '../core/happenings.ts';
+import { FAULTS } from '../core/faults.ts';
+import type { Happenings } from '../core/happenings.ts';
 import type { Outcome } from '../core/transfer.ts';
+import { factsOf, factsOfFault } from './event-facts.ts';
 import type { Logger } from './logger.ts';
 import type { HappeningMetrics } from './metrics.ts';
 
@@ -248,25 +249,5 @@ function finishHappenings(logger: Logger, metrics: HappeningMetrics): Pick<Happe
             : FINISHED_TEXT[outcome],
       );
     },
-  };
-}
-
-function factsOf({ transferId, ruleName, source, target }: TransferRef) {
-  return {
-    transferId,
-    rule: ruleName,
-    bucket: source.bucket,
-    key: source.key,
-    target: `${target.bucket}/${target.key}`,
-  };
-}
-
-function factsOfFault(fault: Fault) {
-  const { code, message, details } = fault;
-  return {
-    fault: code,
-    title: FAULTS[code].title,
-    reason: message,
-    ...(Object.keys(details).length > 0 ? { details } : {}),
   };
 }

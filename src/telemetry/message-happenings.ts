@@ -1,7 +1,7 @@
 // What shells tell that work straight from messages, as log lines and metrics, each at once.
-import { FAULTS, type Fault } from '../core/faults.ts';
-import type { TransferRef } from '../core/happenings.ts';
+import { FAULTS } from '../core/faults.ts';
 import type { MessageHappenings } from '../core/message-happenings.ts';
+import { factsOf, factsOfFault } from './event-facts.ts';
 import type { Logger } from './logger.ts';
 import type { MessageMetrics } from './message-metrics.ts';
 
@@ -34,6 +34,14 @@ export function createMessageHappenings(deps: {
     transferLeft: (event) => {
       const { fault, attemptCount, receiveCount } = event;
       metrics.transferLeft(fault.code);
+      if (fault.code === 'delete_brake') {
+        // The trip was told once, as an error.
+        logger.info(
+          { ...factsOf(event), receiveCount, ...factsOfFault(fault) },
+          'held: the delete brake is tripped, the message stays in the queue',
+        );
+        return;
+      }
       logger.error(
         {
           ...factsOf(event),
@@ -61,24 +69,5 @@ export function createMessageHappenings(deps: {
         'a record could not be understood: the message stays in the queue, for its dead-letter policy',
       );
     },
-  };
-}
-
-function factsOf({ transferId, ruleName, source, target }: TransferRef) {
-  return {
-    transferId,
-    rule: ruleName,
-    bucket: source.bucket,
-    key: source.key,
-    target: `${target.bucket}/${target.key}`,
-  };
-}
-
-function factsOfFault({ code, message, details }: Fault) {
-  return {
-    fault: code,
-    title: FAULTS[code].title,
-    reason: message,
-    ...(Object.keys(details).length > 0 ? { details } : {}),
   };
 }

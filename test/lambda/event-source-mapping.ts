@@ -37,7 +37,9 @@ export async function runMapping(
         continue;
       }
       invocations += 1;
-      const end = await target.invoke({ Records: messages.map((message) => recordOf(message, options.queueArn)) });
+      const end = await target.invoke({
+        Records: messages.map((message) => recordOf(message, options.queueArn)),
+      });
       if (end.kind === 'error') failed += 1;
       await deleteDone(options, messages, end);
     }

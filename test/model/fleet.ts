@@ -17,6 +17,7 @@ import {
   type StatelessWorkerOptions,
 } from '../../src/replication/stateless/stateless-worker.ts';
 import { MESSAGE_DOCUMENTS } from '../../src/triggers/message-documents.ts';
+import { Herd, type HerdMember } from './herd.ts';
 import type { Process } from './scheduler.ts';
 import { deniable, type Surroundings } from './service.ts';
 import { keyOfBody, MessageLedger, simulateMessages } from './simulated-messages.ts';
@@ -37,11 +38,9 @@ const DOUBLED_PERMILLE = 30;
 const engine = await openChecksumEngine();
 const NEVER = new AbortController().signal;
 
-interface RunningProcess {
-  readonly process: Process;
+interface RunningProcess extends HerdMember {
   readonly worker: StatelessWorker;
   readonly death: AbortController;
-  isLeaving: boolean;
 }
 
 type FleetHappenings = RunnerOptions['happenings'] & StatelessWorkerOptions['happenings'];
@@ -57,13 +56,15 @@ export class Fleet implements SimulatedService {
   readonly #notes = openMemoryNotes();
   /** Where the queue is. */
   readonly #machine: Process = { name: 'queue', isAlive: true, pausedUntilMs: 0 };
-  #running: RunningProcess[] = [];
+  readonly #herd: Herd<RunningProcess>;
   #startCount = 0;
   #isOver = false;
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings;
-    const { scheduler } = surroundings.network;
+    const { network } = surroundings;
+    const { scheduler } = network;
+    this.#herd = new Herd({ network, start: () => this.start(), onGone: ({ death }) => death.abort() });
     const choices = scheduler.choices.part('messages');
     const clock = scheduler.clockOf(this.#machine);
     this.#deadLetters = new MemoryMessageQueue({ clock });
@@ -78,7 +79,7 @@ export class Fleet implements SimulatedService {
 
   async end(): Promise<void> {
     this.#isOver = true;
-    for (const { death } of this.#running) death.abort();
+    for (const { death } of this.#herd.members) death.abort();
   }
 
   /** What the store itself does when something happens to an object: its message is in the queue. */
@@ -116,47 +117,25 @@ export class Fleet implements SimulatedService {
       longestHoldMs: LONGEST_HOLD_MS,
       longPollSec: LONG_POLL_SEC,
     });
-    this.#running.push({ process, worker, death, isLeaving: false });
+    this.#herd.add({ process, worker, death, isLeaving: false });
     worker.start();
   }
 
   crash(named: Process | null = null): void {
-    const victim = this.#victim(named);
-    if (victim === null) return;
-    this.#surroundings.network.scheduler.note(() => `${victim.process.name} dies`);
-    this.#remove(victim);
+    this.#herd.crash(named);
   }
 
   pause(named: Process | null = null): void {
-    const { network } = this.#surroundings;
-    const victim = this.#victim(named);
-    if (victim === null) return;
-    const ms = 1_500 + network.scheduler.choices.part('troubles').pick(12) * 1_500;
-    network.scheduler.note(() => `${victim.process.name} stands still for ${ms} ms`);
-    network.pause(victim.process, ms);
+    this.#herd.pause(named);
   }
 
   stop(): void {
-    const leaving = this.#victim(null);
-    if (leaving === null || leaving.isLeaving) return;
-    leaving.isLeaving = true;
-    this.#surroundings.network.scheduler.note(() => `${leaving.process.name} is told to stop`);
-    void this.#stopped(leaving);
-  }
-
-  async #stopped(leaving: RunningProcess): Promise<void> {
-    await leaving.worker.stop(1_000);
-    if (leaving.process.isAlive) this.#remove(leaving);
+    this.#herd.stop();
   }
 
   /** Only of a worker: the queue's own clock is Amazon's. */
   jumpClock(): void {
-    const { scheduler } = this.#surroundings.network;
-    const offsetMs = scheduler.choices.part('troubles').oneOf([3_600_000, -3_600_000, 0]);
-    const victim = this.#victim(null)?.process;
-    if (victim === undefined) return;
-    victim.wallOffsetMs = offsetMs;
-    scheduler.note(() => `the clock of ${victim.name} is ${offsetMs} ms off`);
+    this.#herd.jumpClock(null);
   }
 
   /** The dead letters are moved back into the queue. */
@@ -179,22 +158,6 @@ export class Fleet implements SimulatedService {
   async prune(): Promise<void> {}
 
   restartUnless(): void {}
-
-  #victim(named: Process | null): RunningProcess | null {
-    if (named !== null) return this.#running.find(({ process }) => process === named) ?? null;
-    if (this.#running.length === 0) return null;
-    const choices = this.#surroundings.network.scheduler.choices.part('troubles');
-    return this.#running[choices.pick(this.#running.length)] ?? null;
-  }
-
-  #remove(gone: RunningProcess): void {
-    const { network } = this.#surroundings;
-    network.lose(gone.process);
-    gone.death.abort();
-    this.#running = this.#running.filter((other) => other !== gone);
-    const delayMs = network.scheduler.choices.part('troubles').oneOf([0, 900, 7_000]);
-    network.scheduler.schedule({ receiver: null, delayMs, run: () => this.start() });
-  }
 
   #portsOf(process: Process, death: AbortSignal, givenUp: ((key: string) => void)[]) {
     const { network, memories, planted, witness, locations, isPoisoned, isDenied } = this.#surroundings;

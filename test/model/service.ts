@@ -15,6 +15,7 @@ import { DeleteBrake } from '../../src/replication/delete-brake.ts';
 import { type BrakeAction, HeldDeletes } from '../../src/replication/held-deletes.ts';
 import { Worker } from '../../src/replication/worker.ts';
 import { BrakeJudge } from './brake-judge.ts';
+import { Herd, type HerdMember } from './herd.ts';
 import type { Wire } from './network.ts';
 import { type FileHome, openFileHome } from './queue-home.ts';
 import { override } from './override.ts';
@@ -68,12 +69,10 @@ export interface Surroundings {
   readonly judge: (check: () => void) => void;
 }
 
-interface RunningProcess {
-  readonly process: Process;
+interface RunningProcess extends HerdMember {
   readonly worker: Worker;
   readonly intake: AcceptChanges;
   readonly rule: Rule;
-  isLeaving: boolean;
 }
 
 /** A source that answers 403 for as long as it is told to. */
@@ -106,7 +105,7 @@ export class Service implements SimulatedService {
   #notes = openMemoryNotes();
   readonly #brakeJudge: BrakeJudge;
   readonly #unlisten = new Map<Process, () => void>();
-  #running: RunningProcess[] = [];
+  readonly #herd: Herd<RunningProcess>;
   #startCount = 0;
   /** Where the queue runs. */
   readonly #machine: Process;
@@ -117,6 +116,7 @@ export class Service implements SimulatedService {
     this.#machine = { name, isAlive: true, pausedUntilMs: 0 };
     this.#surroundings = surroundings;
     this.#brakeJudge = new BrakeJudge(surroundings.brakeLimit);
+    this.#herd = new Herd({ network, start: () => this.start(), onGone: (gone) => this.#gone(gone) });
     this.ledger = new Ledger(network, MAX_ATTEMPTS);
     let idCount = 0;
     const common = {
@@ -138,6 +138,12 @@ export class Service implements SimulatedService {
     this.#queue = this.#home === null ? this.#withMistakes(this.queue) : null;
   }
 
+  #gone({ process }: RunningProcess): void {
+    if (this.#home !== null) this.#queue = null;
+    void this.#home?.close();
+    this.#unlisten.get(process)?.();
+  }
+
   #withMistakes(queue: TransferQueue): TransferQueue {
     const { planted, memories } = this.#surroundings;
     return planted?.queue?.(queue, memories) ?? queue;
@@ -152,7 +158,7 @@ export class Service implements SimulatedService {
   anyIntake(): AcceptChanges | null {
     const choices = this.#surroundings.network.scheduler.choices.part('intake');
     const { nowMs } = this.#surroundings.network.scheduler;
-    const able = this.#running.filter(
+    const able = this.#herd.members.filter(
       ({ isLeaving, process }) => !isLeaving && process.pausedUntilMs <= nowMs,
     );
     return able.length === 0 ? null : (able[choices.pick(able.length)]?.intake ?? null);
@@ -199,36 +205,24 @@ export class Service implements SimulatedService {
       leaseMs: spans.leaseMs,
     });
     const intake = createIntake({ rules: [rule], queue: ports.queue, happenings });
-    this.#running.push({ process, worker, intake, rule: written, isLeaving: false });
+    this.#herd.add({ process, worker, intake, rule: written, isLeaving: false });
     worker.start();
   }
 
-  /** A process dies at whatever it is waiting for; another one starts later. Any process, unless one is named. */
   crash(named: Process | null = null): void {
-    const victim = this.#victim(named);
-    if (victim === null) return;
-    this.#surroundings.network.scheduler.note(() => `${victim.process.name} dies`);
-    this.#remove(victim);
+    this.#herd.crash(named);
   }
 
-  /** A process stands still, maybe for longer than a lease, while what it has sent goes on. */
   pause(named: Process | null = null): void {
-    const { network } = this.#surroundings;
-    const victim = this.#victim(named);
-    if (victim === null) return;
-    const ms = 1_500 + network.scheduler.choices.part('troubles').pick(12) * 1_500;
-    network.scheduler.note(() => `${victim.process.name} stands still for ${ms} ms`);
-    network.pause(victim.process, ms);
+    this.#herd.pause(named);
   }
 
-  /** The wall clock of a process's machine, or of the queue's, is set to another time. */
+  stop(): void {
+    this.#herd.stop();
+  }
+
   jumpClock(): void {
-    const choices = this.#surroundings.network.scheduler.choices.part('troubles');
-    const offsetMs = choices.oneOf([3_600_000, -3_600_000, 0]);
-    const victim = choices.weighted([1, 1]) === 0 ? this.#machine : this.#victim(null)?.process;
-    if (victim === undefined) return;
-    victim.wallOffsetMs = offsetMs;
-    this.#surroundings.network.scheduler.note(() => `the clock of ${victim.name} is ${offsetMs} ms off`);
+    this.#herd.jumpClock(this.#machine);
   }
 
   /** Somebody redrives one transfer, any, or everything that is parked. */
@@ -279,44 +273,8 @@ export class Service implements SimulatedService {
     scheduler.note(() => `${removed ?? 0} done transfers are forgotten`);
   }
 
-  /** Processes that run with another rule than this one die, and start again with it. */
   restartUnless(rule: Rule): void {
-    for (const running of this.#running) if (running.rule !== rule) this.#remove(running);
-  }
-
-  /** A process is told to stop; another one starts when it has. */
-  stop(): void {
-    const leaving = this.#victim(null);
-    if (leaving === null || leaving.isLeaving) return;
-    leaving.isLeaving = true;
-    this.#surroundings.network.scheduler.note(() => `${leaving.process.name} is told to stop`);
-    void this.#stopped(leaving);
-  }
-
-  async #stopped(leaving: RunningProcess): Promise<void> {
-    await leaving.worker.stop(1_000);
-    if (leaving.process.isAlive) this.#remove(leaving);
-  }
-
-  #victim(named: Process | null): RunningProcess | null {
-    if (named !== null) return this.#running.find(({ process }) => process === named) ?? null;
-    if (this.#running.length === 0) return null;
-    return (
-      this.#running[
-        this.#surroundings.network.scheduler.choices.part('troubles').pick(this.#running.length)
-      ] ?? null
-    );
-  }
-
-  #remove(gone: RunningProcess): void {
-    const { network } = this.#surroundings;
-    network.lose(gone.process);
-    if (this.#home !== null) this.#queue = null;
-    void this.#home?.close();
-    this.#unlisten.get(gone.process)?.();
-    this.#running = this.#running.filter((other) => other !== gone);
-    const delayMs = network.scheduler.choices.part('troubles').oneOf([0, 900, 7_000]);
-    network.scheduler.schedule({ receiver: null, delayMs, run: () => this.start() });
+    for (const running of this.#herd.members) if (running.rule !== rule) this.#herd.remove(running);
   }
 
   #portsOf(process: Process, queue: TransferQueue): Ports {

@@ -17,7 +17,7 @@ import type { Process } from './scheduler.ts';
 import { type Mutation, ScriptedSource } from './scripted-source.ts';
 import { snapshotOf } from './simulated-target.ts';
 import { SmallWorker, type StoredMessage } from './small-fleet-worker.ts';
-import type { TroubleKind } from './small-world.ts';
+import { type TroubleKind, troublesOf } from './small-troubles.ts';
 import { Versions, Violation } from './versions.ts';
 import { WatchedTarget } from './watched-target.ts';
 
@@ -244,25 +244,15 @@ export class SmallFleet implements ExplorableWorld {
   }
 
   #troublesOf(request: Request): WorldEvent[] {
-    const { process } = request;
-    const kinds = new Set(this.#options.troubles);
-    const events: WorldEvent[] = [];
-    const add = (label: string, run: () => Promise<void> | void): void => {
-      const counted = (): Promise<void> | void => {
-        this.#troublesLeft -= 1;
-        return run();
-      };
-      events.push({ label: `${label} (${process.name} ${request.op})`, run: counted });
-    };
-    if (kinds.has('crash')) {
-      add('crash', () => this.#crash(process, false));
-      if (request.isEffect && !request.isPerformed) add('crash, sent', () => this.#crash(process, true));
-    }
-    if (request.isPerformed) return events;
-    if (kinds.has('pause')) add('pause', () => this.#pause(process));
-    if (kinds.has('lost') && request.isEffect) add('lost', () => this.#arena.loseAnswer(request));
-    if (kinds.has('late') && request.isEffect) add('late', () => this.#arena.beLate(request));
-    return events;
+    return troublesOf(request, {
+      kinds: this.#options.troubles,
+      arena: this.#arena,
+      spend: () => (this.#troublesLeft -= 1),
+      crash: (process, keepsRequests) => this.#crash(process, keepsRequests),
+      pause: (process) => this.#pause(process),
+      // All objects are sent in one request.
+      stall: () => {},
+    });
   }
 
   #crash(process: Process, keepsRequests: boolean): void {

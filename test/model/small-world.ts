@@ -15,6 +15,7 @@ import { type Mutation, ScriptedSource } from './scripted-source.ts';
 import type { Process } from './scheduler.ts';
 import { Service, type Surroundings } from './service.ts';
 import { snapshotOf } from './simulated-target.ts';
+import { type TroubleKind, troublesOf } from './small-troubles.ts';
 import { Versions, Violation } from './versions.ts';
 import { WatchedTarget } from './watched-target.ts';
 
@@ -32,7 +33,6 @@ const ENDS: ReadonlySet<keyof Happenings> = new Set([
   'leaseLost',
   'workerTroubled',
 ]);
-export type TroubleKind = 'crash' | 'pause' | 'lost' | 'late' | 'stall';
 
 export interface SmallWorldOptions {
   /** What is at the source and replicated in peace before anything else happens. */
@@ -259,32 +259,14 @@ export class SmallWorld implements ExplorableWorld {
   }
 
   #troublesOf(request: Request): WorldEvent[] {
-    const { process } = request;
-    const kinds = new Set(this.#options.troubles);
-    const events: WorldEvent[] = [];
-    const add = (label: string, run: () => Promise<void> | void): void => {
-      const counted = (): Promise<void> | void => {
-        this.#troublesLeft -= 1;
-        return run();
-      };
-      events.push({ label: `${label} (${process.name} ${request.op})`, run: counted });
-    };
-    const isWorking = request.op !== 'claim';
-    if (kinds.has('crash')) {
-      add('crash', () => this.#crash(process, false));
-      if (request.isEffect && !request.isPerformed) add('crash, sent', () => this.#crash(process, true));
-    }
-    if (request.isPerformed) return events;
-    if (kinds.has('pause') && isWorking) add('pause', () => this.#arena.pause(process, PAUSE_MS));
-    if (kinds.has('lost') && request.isEffect) add('lost', () => this.#arena.loseAnswer(request));
-    if (kinds.has('late') && request.isEffect) add('late', () => this.#arena.beLate(request));
-    if (kinds.has('stall') && request.op === 'openUpload') {
-      add('stall', () => {
-        this.#stillNext = process;
-        return this.#arena.arrive(request);
-      });
-    }
-    return events;
+    return troublesOf(request, {
+      kinds: this.#options.troubles,
+      arena: this.#arena,
+      spend: () => (this.#troublesLeft -= 1),
+      crash: (process, keepsRequests) => this.#crash(process, keepsRequests),
+      pause: (process) => this.#arena.pause(process, PAUSE_MS),
+      stall: (process) => (this.#stillNext = process),
+    });
   }
 
   #crash(process: Process, keepsRequests: boolean): void {

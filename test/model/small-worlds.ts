@@ -4,7 +4,8 @@ import type { ExplorableWorld } from './explorable-world.ts';
 import type { Mode, Planted } from './planted.ts';
 import type { Mutation } from './scripted-source.ts';
 import { SmallFleet, type SmallFleetOptions } from './small-fleet.ts';
-import { SmallWorld, type SmallWorldOptions, type TroubleKind } from './small-world.ts';
+import type { TroubleKind } from './small-troubles.ts';
+import { SmallWorld, type SmallWorldOptions } from './small-world.ts';
 
 /** Sent in one request, and by an upload. */
 const SMALL_BYTES = 24;
