@@ -18,6 +18,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { freePort } from '../sandbox/service-process.ts';
+import { isAlive } from './is-alive.ts';
 
 const USER = 'postgres';
 const STOP_POLL_MS = 20;
@@ -173,15 +174,6 @@ async function keepStandby({
     renameSync(standby, databaseDir);
     await start();
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 async function runSql(url: string, sql: string): Promise<readonly Record<string, unknown>[]> {

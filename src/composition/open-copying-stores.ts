@@ -5,10 +5,7 @@ import { openChecksumEngine } from '../checksums/native-checksums.ts';
 import type { Config } from '../config/config.ts';
 import { ByteBudget } from '../replication/byte-budget.ts';
 import type { Stores } from '../replication/copy-object.ts';
-import { openSource, openTarget, type StoresRequest } from './open-stores.ts';
-
-/** No request that writes lives longer than this, whatever the grace. */
-const MAX_EFFECT_MS = 60_000;
+import { effectDeadlineOf, openSource, openTarget, type StoresRequest } from './open-stores.ts';
 
 /**
  * Both stores and what goes with them; they close with `opened`. The brake on deletes is the caller's. `looks`:
@@ -34,7 +31,6 @@ export async function openCopyingStores(
     clock,
     byteBudget: new ByteBudget(transfer.maxMemoryBytes),
     chunkBytes: transfer.chunkBytes,
-    // A write that was sent must have landed or died well before the look after the grace.
-    effectDeadlineMs: Math.min(MAX_EFFECT_MS, Math.floor(parts.graceMs / 2)),
+    effectDeadlineMs: effectDeadlineOf(parts.graceMs),
   };
 }

@@ -11,7 +11,13 @@ import { MESSAGES_PER_CALL, type MessageQueue, type MessageToSend } from '../cor
 import type { AccessTokens } from '../google/access-token.ts';
 import { openSqsMessageQueue } from '../messages/sqs/sqs-message-queue.ts';
 import { openShellBrake } from './open-shell-brake.ts';
-import { openAwsCredentials, openGoogleTokens, openSource, openTarget } from './open-stores.ts';
+import {
+  effectDeadlineOf,
+  openAwsCredentials,
+  openGoogleTokens,
+  openSource,
+  openTarget,
+} from './open-stores.ts';
 import { ByteBudget } from '../replication/byte-budget.ts';
 import type { Stores } from '../replication/copy-object.ts';
 import { GroupedCalls } from '../replication/stateless/grouped-calls.ts';
@@ -32,8 +38,6 @@ import {
 } from '../triggers/lambda/replicate.ts';
 import { MESSAGE_DOCUMENTS } from '../triggers/message-documents.ts';
 
-/** No request that writes lives longer than this, whatever the grace. */
-const MAX_EFFECT_MS = 60_000;
 /** No function moves more than this: what would need more time at this pace is not begun. */
 const FASTEST_BYTES_PER_MS = (100 * 1024 * 1024) / 1000;
 /** A connection that nobody used for longer may be dead without a sign. */
@@ -155,7 +159,7 @@ function functionRunner(
   send: RunnerOptions['send'],
 ): Runner {
   const { rules, retry, transfer } = config;
-  const effectDeadlineMs = Math.min(MAX_EFFECT_MS, Math.floor(transfer.settleGraceMs / 2));
+  const effectDeadlineMs = effectDeadlineOf(transfer.settleGraceMs);
   return openRunner({
     rules,
     stores: {

@@ -72,3 +72,11 @@ export async function openTarget(
 ): Promise<Awaited<ReturnType<typeof openGcsTarget>>> {
   return openGcsTarget(targetOptions(request, connections, tokens));
 }
+
+/** No request that writes lives longer than this, whatever the grace. */
+const MAX_EFFECT_MS = 60_000;
+
+/** How long a write that was sent may live: it has landed or died well before the look after a grace of `graceMs`. */
+export function effectDeadlineOf(graceMs: number): number {
+  return Math.min(MAX_EFFECT_MS, Math.floor(graceMs / 2));
+}

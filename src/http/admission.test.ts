@@ -9,6 +9,7 @@ import type { RefusalReason } from '../core/overload.ts';
 import { openMemoryQueue } from '../queues/memory/memory-queue.ts';
 import { createIntake } from '../replication/accept-change.ts';
 import { IntakeGate, type IntakeLimits } from '../replication/intake-gate.ts';
+import { SILENT_OVERLOAD } from '../replication/testing/silent-overload.ts';
 import { ManualClock } from './testing/manual-clock.ts';
 import { openTestApi, PHOTOS_RULE } from './testing/open-test-api.ts';
 
@@ -75,14 +76,6 @@ const SILENT = {
   deliveryRepeated() {},
   recordQuarantined() {},
 } as unknown as Parameters<typeof createIntake>[0]['happenings'];
-
-const MUTE = {
-  intakeRefused() {},
-  overloadBegan() {},
-  overloadEnded() {},
-  diskSpaceLow() {},
-  diskSpaceUnknown() {},
-};
 
 function recordsOf(keys: readonly string[]): object {
   return {
@@ -200,7 +193,7 @@ test('a body of no announced length is refused as soon as it has taken what ther
 });
 
 test('what arrives of a body behind the answer that it is too large is not counted for ever', async (t) => {
-  const gate = new IntakeGate({ clock: new ManualClock(), happenings: MUTE });
+  const gate = new IntakeGate({ clock: new ManualClock(), happenings: SILENT_OVERLOAD });
   const api = await openTestApi(t, { gate, limits: { bodyBytes: 10_000 } });
   const socket = connect(api.port, '127.0.0.1');
   t.after(() => socket.destroy());
@@ -319,7 +312,7 @@ test('a key that is missing is told so, however full the service is', async (t) 
   const api = await openTestApi(t, {
     auth: 'keys',
     apiKeys: [{ scope: 'write', id: 'w', sha256: 'a'.repeat(64) }],
-    gate: new IntakeGate({ limits: { requests: 0 }, clock: new ManualClock(), happenings: MUTE }),
+    gate: new IntakeGate({ limits: { requests: 0 }, clock: new ManualClock(), happenings: SILENT_OVERLOAD }),
   });
   assert.equal((await api.call('POST', '/v1/events', { json: {} })).status, 401);
 });
@@ -330,7 +323,7 @@ test('where all connections are taken, one that only waits for a next request gi
   const gate = new IntakeGate({
     clock: new ManualClock(),
     happenings: {
-      ...MUTE,
+      ...SILENT_OVERLOAD,
       intakeRefused: (reason) => {
         told.push(reason);
         dropped.resolve();

@@ -1,5 +1,6 @@
 // One process of a fleet: started, killed and started again; posts go to it while it is up.
 import { type ServiceProcess, startService } from '../../sandbox/service-process.ts';
+import { isAlive } from '../is-alive.ts';
 
 interface FleetProcessOptions {
   readonly settings: Readonly<Record<string, string>>;
@@ -61,14 +62,5 @@ export class FleetProcess {
     if (service !== null && !isAlive(service.pid))
       this.#options.onDied(`a process ended by itself:\n${service.logLines.slice(-20).join('\n')}`);
     return service;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -13,6 +13,7 @@ import { CallerQuota } from '../../replication/caller-quota.ts';
 import { DeleteBrake } from '../../replication/delete-brake.ts';
 import { HeldDeletes } from '../../replication/held-deletes.ts';
 import { IntakeGate } from '../../replication/intake-gate.ts';
+import { SILENT_OVERLOAD } from '../../replication/testing/silent-overload.ts';
 import { parseChangeDocument } from '../../triggers/s3-notification.ts';
 import type { HttpApp, HttpServerDeps } from '../http-deps.ts';
 import { createHttpServer } from '../server.ts';
@@ -188,14 +189,6 @@ const ALL_WELL = {
   hostState: () => ({ freeDiskBytes: 1_000_000_000, loopLagMs: 0 }),
   storeStates: () => [],
   messageIntake: () => null,
-};
-
-const SILENT_OVERLOAD = {
-  intakeRefused() {},
-  overloadBegan() {},
-  overloadEnded() {},
-  diskSpaceLow() {},
-  diskSpaceUnknown() {},
 };
 
 const SILENT_HAPPENINGS = {

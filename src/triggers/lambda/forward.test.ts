@@ -1,11 +1,11 @@
 // The forwarder against a real HTTP server that answers well, wrongly, half or never.
 import assert from 'node:assert/strict';
-import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { test, type TestContext } from 'node:test';
 import { verifyWebhook } from '../webhook-signature.ts';
 import { createForwarder, type ForwardLogLine } from './forward.ts';
 import { ForwardError } from './forward-failure.ts';
+import { listen } from './testing/intake-service.ts';
 
 const API_KEY = 'rk-canary-4711-do-not-show';
 const RECEIPT = { accepted: 2, ignored: 1, quarantined: 0, transfers: [{ id: 'a' }, { id: 'b' }] };
@@ -15,20 +15,6 @@ interface Seen {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-}
-
-async function listen(t: TestContext, listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  t.after(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => {
-      server.close(resolve);
-    });
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** A service that reads each request whole and then answers as told. */

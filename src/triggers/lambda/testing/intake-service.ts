@@ -1,5 +1,11 @@
 // A stand-in for the service's intake over real HTTP: it takes, refuses or cuts what is posted, and remembers it.
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
@@ -40,7 +46,12 @@ export async function startIntakeService(
     res.writeHead(status, { 'content-type': 'application/json' });
     res.end(JSON.stringify(status === 202 ? taken : problem));
   };
-  const server = createServer((req, res) => void answer(req, res));
+  return { url: await listen(t, (req, res) => void answer(req, res)), posts };
+}
+
+/** Answers with `listener` for as long as the test runs; the base address. */
+export async function listen(t: TestContext, listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
@@ -50,7 +61,7 @@ export async function startIntakeService(
       server.close(resolve);
     });
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, posts };
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** The bodies of the messages of an SQS batch. */

@@ -13,6 +13,7 @@ import {
 import { openMemoryQueue } from '../../../queues/memory/memory-queue.ts';
 import { createIntake } from '../../../replication/accept-change.ts';
 import { IntakeGate } from '../../../replication/intake-gate.ts';
+import { SILENT_OVERLOAD } from '../../../replication/testing/silent-overload.ts';
 import { SqsPoller } from '../sqs-poller.ts';
 import { keyRecord } from '../../sample-documents.ts';
 
@@ -167,14 +168,6 @@ export async function pass(
     await world.settle();
   }
 }
-
-const SILENT_OVERLOAD = {
-  intakeRefused() {},
-  overloadBegan() {},
-  overloadEnded() {},
-  diskSpaceLow() {},
-  diskSpaceUnknown() {},
-};
 
 const SILENT_INTAKE = {
   changeAccepted() {},
