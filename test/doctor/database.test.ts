@@ -1,10 +1,9 @@
 // `replicator doctor` and the database of DATABASE_URL: fit for the queue or not, told with what to do, and left as it was.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { openPostgresQueue } from '../../src/queues/postgres/open-postgres-queue.ts';
-import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 import { onPostgres } from '../postgres-server.ts';
 import { startOwnCloud } from '../setup/own-cloud.ts';
+import { openSharedQueue } from '../contract/open-shared-queue.ts';
 
 interface DatabaseCheck {
   readonly state: string;
@@ -46,15 +45,7 @@ onPostgres((server) => {
 
   test('tables that a service made are fine; a user who may not write them is told what to grant', async (t) => {
     const url = await server.newSchema();
-    const queue = await openPostgresQueue({
-      url,
-      clock: SYSTEM_CLOCK,
-      leaseMs: 30_000,
-      settleGraceMs: 2_000,
-      maxRetryDelayMs: 300_000,
-      smallMaxBytes: 1_000,
-      sealer: null,
-    });
+    const queue = await openSharedQueue(url);
     await queue.close();
     assert.match((await checked(t, url)).detail, /the tables may be read and written$/);
 
