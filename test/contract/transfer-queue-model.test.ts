@@ -66,6 +66,11 @@ class TwoClocks extends ManualClock {
     return this.#server.nowMs();
   }
 
+  /** What whoever calls the queue takes for the time: that of the process. */
+  callersMs(): number {
+    return this.#process.nowMs();
+  }
+
   override advance(ms: number): void {
     this.#server.advance(ms);
     this.#process.advance(ms);
@@ -257,10 +262,14 @@ class Player {
       case 'redriveClass':
         return redriveAll(queue, { faultCode: 'bug', keyPrefix: next.keyPrefix }, next.limit);
       case 'prune':
-        return queue.prune({ beforeMs: this.#clock.nowMs(), limit: next.limit });
+        return queue.prune({ beforeMs: this.#callersMs(), limit: next.limit });
       case 'forgetStaleUploads':
-        return queue.forgetStaleUploads({ beforeMs: this.#clock.nowMs(), limit: next.limit });
+        return queue.forgetStaleUploads({ beforeMs: this.#callersMs(), limit: next.limit });
     }
+  }
+
+  #callersMs(): number {
+    return this.#clock instanceof TwoClocks ? this.#clock.callersMs() : this.#clock.nowMs();
   }
 
   /** A row claimed while its last attempt has not ended was taken back from it. */
