@@ -1,6 +1,7 @@
 // An HTTP/1.1 server for measurements only: it must cost far less than the client that is measured. It understands
-// requests with a length and nothing else, keeps connections open, and answers bytes that were put together before.
+// requests with a length or in chunks, keeps connections open, and answers bytes that were put together before.
 import { createServer, type Server, type Socket } from 'node:net';
+import { ChunkedBody } from './chunked-body.ts';
 
 export interface RawRequest {
   readonly method: string;
@@ -50,6 +51,7 @@ class Connection {
   /** What arrived and is not understood yet. */
   #rest: Buffer = Buffer.alloc(0);
   #head: { readonly text: string; readonly lengthBytes: number } | null = null;
+  #chunked: ChunkedBody | null = null;
   #kept: Buffer[] = [];
   #seenBytes = 0;
   #isAnswering = false;
@@ -77,6 +79,8 @@ class Connection {
     const text = this.#rest.toString('latin1', 0, end + 2);
     const length = /\r\ncontent-length: *(\d+)\r\n/i.exec(text)?.[1];
     this.#head = { text, lengthBytes: Number(length ?? '0') };
+    if (/\r\ntransfer-encoding: *chunked\r\n/i.test(text)) this.#chunked = new ChunkedBody(this.#takeChunk);
+    if (/\r\nexpect: *100-continue\r\n/i.test(text)) this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n');
     const behind = this.#rest.subarray(end + 4);
     this.#rest = Buffer.alloc(0);
     this.#takeBody(behind);
@@ -85,6 +89,13 @@ class Connection {
   #takeBody(chunk: Buffer): void {
     const head = this.#head;
     if (head === null) return;
+    if (this.#chunked !== null) {
+      const behind = this.#chunked.take(chunk);
+      if (behind === null) return;
+      this.#rest = behind;
+      this.#answer(head.text, this.#seenBytes <= MAX_KEPT_BYTES, this.#seenBytes);
+      return;
+    }
     const isKept = head.lengthBytes <= MAX_KEPT_BYTES;
     const missing = head.lengthBytes - this.#seenBytes;
     const own = chunk.length <= missing ? chunk : chunk.subarray(0, missing);
@@ -93,6 +104,11 @@ class Connection {
     if (own.length < chunk.length) this.#rest = chunk.subarray(missing);
     if (this.#seenBytes === head.lengthBytes) this.#answer(head.text, isKept, head.lengthBytes);
   }
+
+  readonly #takeChunk = (bytes: Buffer): void => {
+    this.#seenBytes += bytes.length;
+    if (this.#seenBytes <= MAX_KEPT_BYTES) this.#kept.push(bytes);
+  };
 
   #answer(head: string, isKept: boolean, bodyBytes: number): void {
     const lineEnd = head.indexOf('\r\n');
@@ -116,6 +132,7 @@ class Connection {
     this.#kept = [];
     this.#seenBytes = 0;
     this.#head = null;
+    this.#chunked = null;
     this.#isAnswering = true;
     const { latencyMs } = this.#options;
     if (latencyMs > 0) setTimeout(() => this.#send(answer), latencyMs);

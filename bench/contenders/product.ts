@@ -1,0 +1,109 @@
+// The whole product: changes posted over HTTP, the durable queue, the worker, receipts and log, in one process as
+// `npm start` starts it.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ServiceProcess, startService } from '../../sandbox/service-process.ts';
+import type { Contender, Measurement, Setting } from '../measurement.ts';
+import { cpuSeconds, peakMiB } from '../process-figures.ts';
+import { startStandIns } from '../stand-in-process.ts';
+import { keyOf, type Workload } from '../workloads.ts';
+
+/** Changes of one request. */
+const BATCH = 500;
+
+export interface ProductOptions {
+  /** Where a CPU profile of each run goes; null for none. */
+  readonly profileFolder: string | null;
+  /** A PostgreSQL instead of the file; null for the file. */
+  readonly databaseUrl: string | null;
+  /** Further settings of the service. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** The service of this checkout. */
+export function product(options: ProductOptions): Contender {
+  return { name: 'product', whyNot: async () => null, measure: (setting) => measure(setting, options) };
+}
+
+async function measure(setting: Setting, options: ProductOptions): Promise<Measurement> {
+  const folder = await mkdtemp(join(tmpdir(), 'replicator-bench-'));
+  const clouds = await startStandIns(setting);
+  try {
+    const service = await startService({
+      settings: {
+        S3_BUCKET: 'from-here',
+        GCS_BUCKET: 'to-there',
+        AWS_ACCESS_KEY_ID: 'AKIABENCH',
+        AWS_SECRET_ACCESS_KEY: 'bench',
+        AWS_ENDPOINT_URL_S3: clouds.s3Url,
+        STORAGE_EMULATOR_HOST: clouds.gcsUrl,
+        REPLICATOR_DATA_DIR: join(folder, 'data'),
+        RECONCILE_INTERVAL_HOURS: '0',
+        MAX_CONCURRENCY: String(setting.workload.concurrency),
+        LOG_FORMAT: 'json',
+        ...(options.databaseUrl === null ? {} : { DATABASE_URL: options.databaseUrl }),
+        ...(options.profileFolder === null
+          ? {}
+          : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profileFolder}` }),
+        ...options.settings,
+      },
+      port: 0,
+      apiKey: 'none',
+      folder,
+      onLog: () => {},
+    });
+    try {
+      const before = cpuSeconds(service.pid);
+      const startedMs = performance.now();
+      await Promise.all([postAll(service, setting.workload), allCopied(service, setting.workload)]);
+      return {
+        seconds: (performance.now() - startedMs) / 1000,
+        cpuSeconds: cpuSeconds(service.pid) - before,
+        peakMiB: peakMiB(service.pid),
+        calls: await clouds.counts(),
+      };
+    } finally {
+      await service.stop();
+    }
+  } finally {
+    await clouds.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function postAll(service: ServiceProcess, workload: Workload): Promise<void> {
+  for (let first = 0; first < workload.objectCount; first += BATCH) {
+    const size = Math.min(BATCH, workload.objectCount - first);
+    const records = Array.from({ length: size }, (_, index) => recordOf(workload, first + index));
+    for (;;) {
+      const { status } = await service.post('/v1/events', { Records: records });
+      if (status === 202) break;
+      if (status !== 503 && status !== 429) throw new Error(`The service answered ${status}`);
+      await sleep(50);
+    }
+  }
+}
+
+function recordOf(workload: Workload, index: number): object {
+  return {
+    eventVersion: '2.1',
+    eventSource: 'aws:s3',
+    eventTime: new Date().toISOString(),
+    eventName: 'ObjectCreated:Put',
+    s3: {
+      bucket: { name: 'from-here' },
+      object: { key: keyOf(workload, index), size: workload.sizeBytes },
+    },
+  };
+}
+
+async function allCopied(service: ServiceProcess, { objectCount }: Workload): Promise<void> {
+  const counted = /replicator_transfers_total\{[^}]*outcome="replicated"[^}]*\} (\d+)/;
+  for (let done = 0; done < objectCount;) {
+    await sleep(50);
+    const text = await (await fetch(`${service.url}/metrics`)).text();
+    done = Number(counted.exec(text)?.[1] ?? 0);
+  }
+}

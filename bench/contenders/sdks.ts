@@ -1,0 +1,32 @@
+// The vendors' SDKs used plainly in Node: a loop of GetObject and `file.save`, or a stream for what is large.
+import { join } from 'node:path';
+import type { Contender, Measurement, Setting } from '../measurement.ts';
+import { startStandIns } from '../stand-in-process.ts';
+import { measureProcess } from './copying-process.ts';
+
+/** `sdk-copy.ts` in a process of its own. */
+export function sdks(): Contender {
+  return { name: 'SDKs in Node', whyNot: async () => null, measure };
+}
+
+async function measure(setting: Setting): Promise<Measurement> {
+  const clouds = await startStandIns(setting);
+  try {
+    const { objectCount, sizeBytes, concurrency } = setting.workload;
+    const options = {
+      s3: clouds.s3Url,
+      gcs: clouds.gcsUrl,
+      objects: objectCount,
+      bytes: sizeBytes,
+      concurrency,
+    };
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    const figures = await measureProcess({
+      command: process.execPath,
+      args: [join(import.meta.dirname, 'sdk-copy.ts'), ...args],
+    });
+    return { ...figures, calls: await clouds.counts() };
+  } finally {
+    await clouds.stop();
+  }
+}

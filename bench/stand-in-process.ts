@@ -1,0 +1,41 @@
+// The stand-ins as a process of their own, so that their work is in nobody's figures.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { freePort } from '../sandbox/service-process.ts';
+import type { Setting } from './measurement.ts';
+
+export interface StandIns {
+  readonly s3Url: string;
+  readonly gcsUrl: string;
+  /** Requests so far, by kind. */
+  counts(): Promise<Readonly<Record<string, number>>>;
+  stop(): Promise<void>;
+}
+
+/** Starts both on free ports; ready when it resolves. */
+export async function startStandIns({ workload, latencyMs }: Setting): Promise<StandIns> {
+  const port = await freePort();
+  const options = { port, latency: latencyMs, objects: workload.objectCount };
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'stand-ins/clouds.ts'), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  await Promise.race([
+    once(child.stdout, 'data'),
+    exited.then(([code]) => {
+      throw new Error(`The stand-ins ended with ${String(code)}`);
+    }),
+  ]);
+  return {
+    s3Url: `http://127.0.0.1:${port}`,
+    gcsUrl: `http://127.0.0.1:${port + 1}`,
+    counts: async () =>
+      (await (await fetch(`http://127.0.0.1:${port}/__counts`)).json()) as Record<string, number>,
+    stop: async () => {
+      child.kill();
+      await exited;
+    },
+  };
+}
