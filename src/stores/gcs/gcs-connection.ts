@@ -1,9 +1,11 @@
 // HTTP to Google Cloud Storage: connections, tokens, timeouts, deadlines. It tells apart the three ends of a request:
 // an answer, a fault before anything was sent, and NoAnswer, when nobody knows what the store did.
-import { Agent, type Dispatcher, errors } from 'undici';
+import { Agent, errors } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
+import { exchange } from '../../exchange/exchange.ts';
+import { Limit } from '../../exchange/limit.ts';
 import type { AccessTokens } from '../../google/access-token.ts';
 import {
   brokenFault,
@@ -96,20 +98,20 @@ export class GcsConnection {
    */
   async send(request: GcsRequest, signal: AbortSignal): Promise<GcsAnswer> {
     signal.throwIfAborted();
-    const limit = new Limit(signal, request.deadlineMs, this.#options.clock);
+    const limit = new Limit(signal, request.deadlineMs);
     let isSent = false;
     try {
       const tokens = request.authorized ? this.#options.accessToken : null;
       const token = tokens === null ? null : await limit.race(tokens.get());
       isSent = true;
-      const answer = await this.#exchange(request, token, limit.signal);
+      const answer = await this.#exchange(request, token, limit);
       if (answer.status !== 401 || tokens === null || request.body?.isOnce === true) return answer;
       isSent = false;
       const current = await limit.race(tokens.get());
       // Another request may have renewed the token while this one was on its way.
       const renewed = current === token ? await limit.race(tokens.refresh()) : current;
       isSent = true;
-      return await this.#exchange(request, renewed, limit.signal);
+      return await this.#exchange(request, renewed, limit);
     } catch (error) {
       signal.throwIfAborted();
       if (limit.isOver) throw overdue(request, isSent);
@@ -123,28 +125,16 @@ export class GcsConnection {
     await this.#agent.destroy();
   }
 
-  async #exchange(request: GcsRequest, token: string | null, signal: AbortSignal): Promise<GcsAnswer> {
+  async #exchange(request: GcsRequest, token: string | null, limit: Limit): Promise<GcsAnswer> {
     const origin = request.origin ?? this.#options.origin;
     const headers: Record<string, string> = { 'user-agent': 'cross-cloud-replicator', ...request.headers };
     if (token !== null) headers['authorization'] = `Bearer ${token}`;
     if (request.body !== null) headers['content-length'] = String(request.body.lengthBytes);
     try {
-      const {
-        statusCode,
-        headers: answered,
-        body,
-      } = await this.#agent.request({
-        origin,
-        path: request.path,
-        method: request.method,
-        headers,
-        body:
-          request.body === null
-            ? null
-            : (request.body.forUndici() as Dispatcher.DispatchOptions['body'] & {}),
-        signal,
-      });
-      return { status: statusCode, headers: answered, text: await this.#readAll(body) };
+      const { path, method } = request;
+      const body = request.body === null ? null : request.body.pieces();
+      const answer = await exchange(this.#agent, { origin, path, method, headers, body }, limit);
+      return { status: answer.status, headers: answer.headers, text: await this.#readAll(answer.body) };
     } catch (error) {
       const failure = request.body === null ? null : request.body.failure;
       if (failure !== null) throw failure.error;
@@ -168,52 +158,6 @@ export class GcsConnection {
         throw new Error(`The answer came too slowly: ${sizeBytes} bytes so far`);
     }
     return Buffer.concat(chunks).toString('utf8');
-  }
-}
-
-/** The end of a request's time: the caller's signal or the deadline, whichever comes first. */
-class Limit {
-  readonly #controller = new AbortController();
-  readonly #caller: AbortSignal;
-  readonly #timer = new AbortController();
-  readonly #onAbort = (): void => this.#controller.abort(this.#caller.reason);
-  isOver = false;
-
-  constructor(caller: AbortSignal, deadlineMs: number | null, clock: Clock) {
-    this.#caller = caller;
-    caller.addEventListener('abort', this.#onAbort, { once: true });
-    if (deadlineMs !== null) void this.#watch(deadlineMs, clock);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** The promise's end, or the limit's when that comes first. */
-  async race<T>(promise: Promise<T>): Promise<T> {
-    const { signal } = this.#controller;
-    signal.throwIfAborted();
-    return await new Promise<T>((resolve, reject) => {
-      const onAbort = (): void => reject(signal.reason as Error);
-      signal.addEventListener('abort', onAbort, { once: true });
-      promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-    });
-  }
-
-  end(): void {
-    this.#caller.removeEventListener('abort', this.#onAbort);
-    this.#timer.abort();
-  }
-
-  async #watch(deadlineMs: number, clock: Clock): Promise<void> {
-    try {
-      await clock.sleep(deadlineMs, this.#timer.signal);
-    } catch {
-      // Ended before the deadline.
-      return;
-    }
-    this.isOver = true;
-    this.#controller.abort(new Error('The deadline of the request is over'));
   }
 }
 

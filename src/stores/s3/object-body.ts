@@ -3,7 +3,8 @@
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { errorCode } from './faults.ts';
-import { dropBody, type ResponseBody } from './signed-requests.ts';
+import type { AnswerBody } from '../../exchange/answer-body.ts';
+import { dropBody } from './signed-requests.ts';
 
 export interface BodyLimits {
   readonly clock: Clock;
@@ -30,7 +31,7 @@ export function brokenRead(expected: ExpectedBody, bytesRead: number, why: strin
 
 /** The chunks of `body`, once. Ending the loop early, or before its first chunk, frees the connection. */
 export function countedBody(
-  body: ResponseBody,
+  body: AnswerBody,
   expected: ExpectedBody,
   limits: BodyLimits,
   signal: AbortSignal,
@@ -51,7 +52,7 @@ export function countedBody(
 }
 
 async function* countChunks(
-  body: ResponseBody,
+  body: AnswerBody,
   expected: ExpectedBody,
   limits: BodyLimits,
   signal: AbortSignal,
@@ -63,7 +64,7 @@ async function* countChunks(
   let windowWaitMs = 0;
   try {
     let askedAtMs = clock.monotonicMs();
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    for await (const chunk of body) {
       signal.throwIfAborted();
       bytesRead += chunk.length;
       if (bytesRead > expected.expectedBytes)

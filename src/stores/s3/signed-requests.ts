@@ -1,10 +1,13 @@
 // One signed request to S3 and its answer. Two refusals are corrected, once each, because the driver alone can: old
 // credentials are renewed and a wrong clock is put right by the store's own Date. Nothing else is repeated here.
-import { Agent, type Dispatcher } from 'undici';
+import { Agent } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
 import { untilAborted } from '../../core/until-aborted.ts';
+import type { AnswerBody } from '../../exchange/answer-body.ts';
+import { exchange } from '../../exchange/exchange.ts';
+import { Limit } from '../../exchange/limit.ts';
 import { type Addressing, canonicalQuery, createAddressing } from './addressing.ts';
 import type { AwsCredentials, CredentialsProvider } from '../../aws/credentials.ts';
 import { type ErrorAnswer, readErrorAnswer } from './error-answer.ts';
@@ -33,15 +36,13 @@ export interface S3Request {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export type ResponseBody = Dispatcher.ResponseData['body'];
-
 /** `success`: a 2xx; its body must be read to the end, dropped or destroyed. `error`: read to the end already. */
 export type S3Answer =
   | {
       readonly kind: 'success';
       readonly status: number;
       readonly headers: Headers;
-      readonly body: ResponseBody;
+      readonly body: AnswerBody;
     }
   | { readonly kind: 'error'; readonly answer: ErrorAnswer };
 
@@ -112,11 +113,11 @@ export class SignedRequests {
   }
 
   /** The text of a small document. What follows after `limitBytes` is not read. */
-  async readText(body: ResponseBody, limitBytes: number): Promise<string> {
+  async readText(body: AnswerBody, limitBytes: number): Promise<string> {
     const startedMs = this.#clock.monotonicMs();
     const chunks: Uint8Array[] = [];
     let total = 0;
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    for await (const chunk of body) {
       chunks.push(chunk);
       total += chunk.length;
       if (total > limitBytes) break;
@@ -152,27 +153,20 @@ export class SignedRequests {
     headers['accept-encoding'] = 'identity';
     headers['user-agent'] = 'cross-cloud-replicator';
     try {
-      const response = await this.#agent.request({
-        origin,
-        path: query === '' ? path : `${path}?${query}`,
-        method: request.method,
-        headers,
-        // A HEAD would close its connection otherwise.
-        reset: false,
-        signal,
-      });
-      // A body that fails while nobody reads it must not end the process; the reader sees the error all the same.
-      response.body.on('error', () => {});
-      if (response.statusCode >= 200 && response.statusCode < 300) {
-        return {
-          kind: 'success',
-          status: response.statusCode,
-          headers: response.headers,
-          body: response.body,
-        };
-      }
-      const text = await this.readText(response.body, ERROR_DOCUMENT_LIMIT_BYTES);
-      return { kind: 'error', answer: readErrorAnswer(response.statusCode, response.headers, text) };
+      const target = query === '' ? path : `${path}?${query}`;
+      const {
+        status,
+        headers: answered,
+        body,
+      } = await exchange(
+        this.#agent,
+        { origin, path: target, method: request.method, headers, body: null },
+        // The caller's signal ends a body as well, however late it is read.
+        new Limit(signal, null),
+      );
+      if (status >= 200 && status < 300) return { kind: 'success', status, headers: answered, body };
+      const text = await this.readText(body, ERROR_DOCUMENT_LIMIT_BYTES);
+      return { kind: 'error', answer: readErrorAnswer(status, answered, text) };
     } catch (error) {
       signal.throwIfAborted();
       throw networkFault(error, origin);
@@ -183,7 +177,6 @@ export class SignedRequests {
 const SMALL_REST_BYTES = 64 * 1024;
 
 /** Frees the connection of a body that nobody wants: a short rest is read away, a long one costs the connection. */
-export function dropBody(body: ResponseBody): void {
-  if (body.destroyed) return;
-  void body.dump({ limit: SMALL_REST_BYTES });
+export function dropBody(body: AnswerBody): void {
+  body.drop(SMALL_REST_BYTES);
 }

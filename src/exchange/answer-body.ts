@@ -1,0 +1,111 @@
+// The body of an answer as it comes: pieces that somebody takes one after the other. While nobody takes them the
+// connection is held back, so that a body never piles up in memory.
+
+/** What a body needs of its connection. */
+export interface BodyFlow {
+  pause(): void;
+  resume(): void;
+  abort(reason: Error): void;
+}
+
+type Taken = IteratorResult<Uint8Array, undefined>;
+
+/** So much lies here at most before the connection is held back. */
+const HELD_BYTES = 64 * 1024;
+const DONE: Taken = { done: true, value: undefined };
+
+/** Read it once, to its end, or drop it: it holds a connection. */
+export class AnswerBody implements AsyncIterableIterator<Uint8Array> {
+  readonly #flow: BodyFlow;
+  #chunks: Uint8Array[] = [];
+  #heldBytes = 0;
+  #isPaused = false;
+  #isEnded = false;
+  #error: Error | null = null;
+  #waiting: { readonly resolve: (taken: Taken) => void; readonly reject: (error: Error) => void } | null =
+    null;
+  /** Not null: nobody wants the rest, and so many bytes more are read away before the connection is given up. */
+  #dropBytes: number | null = null;
+
+  constructor(flow: BodyFlow) {
+    this.#flow = flow;
+  }
+
+  /** A piece has come. */
+  push(chunk: Uint8Array): void {
+    if (this.#dropBytes !== null) {
+      this.#dropBytes -= chunk.length;
+      if (this.#dropBytes < 0) this.#flow.abort(new Error('Nobody wants the rest of the body'));
+      return;
+    }
+    const waiting = this.#waiting;
+    if (waiting !== null) {
+      this.#waiting = null;
+      waiting.resolve({ done: false, value: chunk });
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (this.#heldBytes < HELD_BYTES || this.#isPaused) return;
+    this.#isPaused = true;
+    this.#flow.pause();
+  }
+
+  /** It is whole. */
+  close(): void {
+    this.#isEnded = true;
+    this.#waiting?.resolve(DONE);
+    this.#waiting = null;
+  }
+
+  /** It broke off; who reads on is told, and where nobody does it is no error. */
+  fail(error: Error): void {
+    this.#error ??= error;
+    this.#chunks = [];
+    this.#waiting?.reject(error);
+    this.#waiting = null;
+  }
+
+  /** The next piece. Rejects with what broke the body. */
+  next(): Promise<Taken> {
+    if (this.#error !== null) return Promise.reject(this.#error);
+    const chunk = this.#chunks.shift();
+    if (chunk !== undefined) {
+      this.#heldBytes -= chunk.length;
+      this.#flowOn();
+      return Promise.resolve({ done: false, value: chunk });
+    }
+    if (this.#isEnded || this.#dropBytes !== null) return Promise.resolve(DONE);
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+  }
+
+  /** Ends a loop over it early: the connection is given up. */
+  return(): Promise<Taken> {
+    this.drop(0);
+    return Promise.resolve(DONE);
+  }
+
+  /** Nobody wants the rest: up to `limitBytes` of it are read away, more costs the connection. */
+  drop(limitBytes: number): void {
+    if (this.#isEnded || this.#error !== null || this.#dropBytes !== null) return;
+    this.#dropBytes = limitBytes - this.#heldBytes;
+    this.#chunks = [];
+    this.#heldBytes = 0;
+    this.#waiting?.resolve(DONE);
+    this.#waiting = null;
+    if (this.#dropBytes < 0) this.#flow.abort(new Error('Nobody wants the rest of the body'));
+    else this.#flowOn();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #flowOn(): void {
+    if (!this.#isPaused || this.#heldBytes >= HELD_BYTES) return;
+    this.#isPaused = false;
+    this.#flow.resume();
+  }
+}
