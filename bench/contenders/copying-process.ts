@@ -21,22 +21,20 @@ export async function measureProcess(options: {
   });
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-4_000)));
-  let end: { readonly code: number | null } | null = null;
-  const exited = once(child, 'exit').then(([code]) => {
-    end = { code: code as number | null };
-    return performance.now();
-  });
+  const exited = once(child, 'exit').then(([code]) => ({
+    code: code as number | null,
+    atMs: performance.now(),
+  }));
   let seen = { cpuSeconds: 0, peakMiB: 0 };
-  while (end === null) {
+  for (;;) {
     try {
       seen = { cpuSeconds: cpuSeconds(child.pid ?? 0), peakMiB: peakMiB(child.pid ?? 0) || seen.peakMiB };
     } catch {
       // It ended between two looks.
     }
-    await Promise.race([exited, sleep(LOOK_MS)]);
+    const end = await Promise.race([exited, sleep(LOOK_MS)]);
+    if (end === undefined) continue;
+    if (end.code !== 0) throw new Error(`${options.command} failed:\n${errors}`);
+    return { seconds: (end.atMs - startedMs) / 1000, ...seen };
   }
-  const endedMs = await exited;
-  if ((end as { readonly code: number | null }).code !== 0)
-    throw new Error(`${options.command} failed:\n${errors}`);
-  return { seconds: (endedMs - startedMs) / 1000, ...seen };
 }

@@ -47,7 +47,7 @@ export class Limit {
   async race<T>(promise: Promise<T>): Promise<T> {
     if (this.reason !== null) throw this.reason;
     return await new Promise<T>((resolve, reject) => {
-      const unwatch = this.watch(() => reject(this.reason as Error));
+      const unwatch = this.watch(() => reject(this.reason));
       promise.then(resolve, reject).finally(unwatch);
     });
   }
