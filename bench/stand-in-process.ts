@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { freePort } from '../sandbox/service-process.ts';
 import type { Setting } from './measurement.ts';
 
 export interface StandIns {
@@ -13,26 +12,26 @@ export interface StandIns {
   stop(): Promise<void>;
 }
 
-/** Starts both on free ports; ready when it resolves. */
+/** Starts both; ready when it resolves. */
 export async function startStandIns({ workload, latencyMs }: Setting): Promise<StandIns> {
-  const port = await freePort();
-  const options = { port, latency: latencyMs, objects: workload.objectCount };
+  const options = { latency: latencyMs, objects: workload.objectCount };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = spawn(process.execPath, [join(import.meta.dirname, 'stand-ins/clouds.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
-  await Promise.race([
+  const told = (await Promise.race([
     once(child.stdout, 'data'),
     exited.then(([code]) => {
       throw new Error(`The stand-ins ended with ${String(code)}`);
     }),
-  ]);
+  ])) as readonly [Buffer];
+  const { s3Port, gcsPort } = JSON.parse(told[0].toString()) as Record<'s3Port' | 'gcsPort', number>;
   return {
-    s3Url: `http://127.0.0.1:${port}`,
-    gcsUrl: `http://127.0.0.1:${port + 1}`,
+    s3Url: `http://127.0.0.1:${s3Port}`,
+    gcsUrl: `http://127.0.0.1:${gcsPort}`,
     counts: async () =>
-      (await (await fetch(`http://127.0.0.1:${port}/__counts`)).json()) as Record<string, number>,
+      (await (await fetch(`http://127.0.0.1:${s3Port}/__counts`)).json()) as Record<string, number>,
     stop: async () => {
       child.kill();
       await exited;

@@ -1,7 +1,6 @@
 // Two stand-ins in a process of its own: an S3 whose objects exist by their names (`4096/000017` has 4096 bytes) and a
-// GCS that believes what it is told. `node bench/stand-ins/clouds.ts --port N --latency MS --objects N`: S3 on N, GCS
-// on N + 1, the counts of calls as JSON at `/__counts` of either; a list shows as many objects as are said. Nothing is
-// checked here: a verifying run over the sandbox is what shows that the bytes are right.
+// GCS that believes what it is told. `node bench/stand-ins/clouds.ts --latency MS --objects N` prints both ports;
+// the counts of calls are JSON at `/__counts` of either; a list shows as many objects as are said. Nothing is checked: a verifying run over the sandbox is what shows that the bytes are right.
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { crc32c } from '@node-rs/crc32';
@@ -11,12 +10,11 @@ import { type RawAnswer, type RawRequest, startRawHttpServer, textAnswer } from 
 
 const { values } = parseArgs({
   options: {
-    port: { type: 'string', default: '9100' },
     latency: { type: 'string', default: '0' },
     objects: { type: 'string', default: '1' },
   },
 });
-const port = Number(values.port);
+let gcsPort = 0;
 const latencyMs = Number(values.latency);
 
 const BLOCK_BYTES = 1024 * 1024;
@@ -130,7 +128,7 @@ function upload(request: RawRequest): RawAnswer {
       unknown
     >;
     sessions.set(id, { name: typeof json['name'] === 'string' ? json['name'] : name, json });
-    return textAnswer('200 OK', '', `location: http://127.0.0.1:${port + 1}/session/${id}\r\n`);
+    return textAnswer('200 OK', '', `location: http://127.0.0.1:${gcsPort}/session/${id}\r\n`);
   }
   count('gcs insert');
   if (body === null) return textAnswer('413 Too Large', '{}');
@@ -183,6 +181,6 @@ function stored(name: string, json: Record<string, unknown>, sizeBytes: number):
 }
 
 for (const { sizeBytes } of WORKLOADS) known.set(sizeBytes, await knownObject(sizeBytes));
-await startRawHttpServer({ port, latencyMs, respond: s3 });
-await startRawHttpServer({ port: port + 1, latencyMs, respond: gcs });
-process.stdout.write(`ready ${port}\n`);
+const s3Port = await startRawHttpServer({ latencyMs, respond: s3 });
+gcsPort = await startRawHttpServer({ latencyMs, respond: gcs });
+process.stdout.write(`${JSON.stringify({ s3Port, gcsPort })}\n`);

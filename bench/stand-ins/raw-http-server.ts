@@ -1,6 +1,6 @@
 // An HTTP/1.1 server for measurements only: it must cost far less than the client that is measured. It understands
 // requests with a length or in chunks, keeps connections open, and answers bytes that were put together before.
-import { createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { ChunkedBody } from './chunked-body.ts';
 
 export interface RawRequest {
@@ -26,15 +26,14 @@ export type Respond = (request: RawRequest) => RawAnswer;
 const MAX_KEPT_BYTES = 1024 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-/** Starts on loopback; `latencyMs` passes before every answer. */
+/** Starts on loopback and answers its port; `latencyMs` passes before every answer. */
 export async function startRawHttpServer(options: {
-  readonly port: number;
   readonly latencyMs: number;
   readonly respond: Respond;
-}): Promise<Server> {
+}): Promise<number> {
   const server = createServer({ noDelay: true }, (socket) => new Connection(socket, options));
-  await new Promise<void>((resolve) => server.listen(options.port, '127.0.0.1', 4096, resolve));
-  return server;
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 4096, resolve));
+  return (server.address() as AddressInfo).port;
 }
 
 /** A text answer with its length. */
