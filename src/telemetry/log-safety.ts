@@ -55,12 +55,16 @@ const MAX_DEPTH = 8;
  * at every depth, errors as plain objects. The names that operators search for stay as they are.
  */
 function maskSecretFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [
-      judged(name).writtenName,
-      SEARCHED_FIELDS.has(name) && typeof value === 'string' ? value : maskField(name, value, 1),
-    ]),
-  );
+  const safe: Record<string, unknown> = {};
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    const written =
+      SEARCHED_FIELDS.has(name) && typeof value === 'string' ? value : maskField(name, value, 1);
+    // Assigned, this one name would vanish.
+    if (name === '__proto__') Object.defineProperty(safe, name, { value: written, enumerable: true });
+    else safe[judged(name).writtenName] = written;
+  }
+  return safe;
 }
 
 /** Names of fields are few and come back with every line; those of foreign documents are not, hence the bound. */
