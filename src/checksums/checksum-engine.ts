@@ -10,13 +10,13 @@ const NVME_POLYNOMIAL = '9a6c9329ac4bc9b5';
 
 /** The engine around `crc32c`. Loads the WebAssembly part once; the engine itself is synchronous. */
 export async function checksumEngine(crc32c: ChecksumEngine['crc32c']): Promise<ChecksumEngine> {
-  const crc64 = await createCRC64(NVME_POLYNOMIAL);
+  const crc64 = new SharedCrc64(await createCRC64(NVME_POLYNOMIAL));
   return {
     crc32c,
     start: (algorithm, savedState) => {
       switch (algorithm) {
         case 'crc64nvme':
-          return startCrc64(crc64, savedState);
+          return crc64.start(savedState);
         case 'crc32':
           return startCrc32(crc32, savedState);
         case 'crc32c':
@@ -33,21 +33,54 @@ export async function checksumEngine(crc32c: ChecksumEngine['crc32c']): Promise<
   };
 }
 
-/** All running CRC64 share one WebAssembly instance: its state is twelve bytes, swapped in and out. */
-function startCrc64(hasher: IHasher, savedState: string | null): RunningChecksum {
-  let state: Uint8Array = savedState === null ? hasher.init().save() : Buffer.from(savedState, 'base64');
-  return {
-    update(bytes) {
-      hasher.load(state);
-      hasher.update(bytes);
-      state = hasher.save();
-    },
-    digestBase64() {
-      hasher.load(state);
-      return Buffer.from(hasher.digest('binary')).toString('base64');
-    },
-    save: () => Buffer.from(state).toString('base64'),
-  };
+/**
+ * All running CRC64 share one WebAssembly instance: its state is twelve bytes, swapped in and out where another one used
+ * it in between. A small object is one update and its digest, and swaps nothing.
+ */
+class SharedCrc64 {
+  readonly #hasher: IHasher;
+  /** Whose state the instance holds; null: nobody's. */
+  #holder: { state: Uint8Array } | null = null;
+
+  readonly #fresh: Uint8Array;
+
+  constructor(hasher: IHasher) {
+    this.#hasher = hasher;
+    this.#fresh = hasher.init().save();
+  }
+
+  start(savedState: string | null): RunningChecksum {
+    const own = { state: savedState === null ? this.#fresh : Buffer.from(savedState, 'base64') };
+    const hasher = this.#hasher;
+    return {
+      update: (bytes) => {
+        this.#swapIn(own);
+        hasher.update(bytes);
+      },
+      digestBase64: () => {
+        this.#swapIn(own);
+        own.state = hasher.save();
+        this.#holder = null;
+        return Buffer.from(hasher.digest('binary')).toString('base64');
+      },
+      save: () => {
+        this.#swapIn(own);
+        return Buffer.from(hasher.save()).toString('base64');
+      },
+    };
+  }
+
+  #swapIn(own: { state: Uint8Array }): void {
+    if (this.#holder === own) return;
+    this.#swapOut();
+    this.#hasher.load(own.state);
+    this.#holder = own;
+  }
+
+  #swapOut(): void {
+    if (this.#holder !== null) this.#holder.state = this.#hasher.save();
+    this.#holder = null;
+  }
 }
 
 function startCrc32(
