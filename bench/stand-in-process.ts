@@ -7,8 +7,8 @@ import type { Setting } from './measurement.ts';
 export interface StandIns {
   readonly s3Url: string;
   readonly gcsUrl: string;
-  /** Requests so far, by kind. */
-  counts(): Promise<Readonly<Record<string, number>>>;
+  /** Requests so far, by kind, and the objects that are stored. */
+  seen(): Promise<{ readonly calls: Readonly<Record<string, number>>; readonly stored: number }>;
   stop(): Promise<void>;
 }
 
@@ -20,18 +20,20 @@ export async function startStandIns({ workload, latencyMs }: Setting): Promise<S
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
-  const told = (await Promise.race([
-    once(child.stdout, 'data'),
+  const told = await Promise.race([
+    once(child.stdout, 'data') as Promise<[Buffer]>,
     exited.then(([code]) => {
       throw new Error(`The stand-ins ended with ${String(code)}`);
     }),
-  ])) as readonly [Buffer];
+  ]);
   const { s3Port, gcsPort } = JSON.parse(told[0].toString()) as Record<'s3Port' | 'gcsPort', number>;
   return {
     s3Url: `http://127.0.0.1:${s3Port}`,
     gcsUrl: `http://127.0.0.1:${gcsPort}`,
-    counts: async () =>
-      (await (await fetch(`http://127.0.0.1:${s3Port}/__counts`)).json()) as Record<string, number>,
+    seen: async () =>
+      (await (await fetch(`http://127.0.0.1:${s3Port}/__counts`)).json()) as Awaited<
+        ReturnType<StandIns['seen']>
+      >,
     stop: async () => {
       child.kill();
       await exited;

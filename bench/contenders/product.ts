@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ServiceProcess, startService } from '../../sandbox/service-process.ts';
 import type { Contender, Measurement, Setting } from '../measurement.ts';
 import { cpuSeconds, peakMiB } from '../process-figures.ts';
-import { startStandIns } from '../stand-in-process.ts';
+import { type StandIns, startStandIns } from '../stand-in-process.ts';
 import { keyOf, type Workload } from '../workloads.ts';
 
 /** Changes of one request. */
@@ -57,12 +57,12 @@ async function measure(setting: Setting, options: ProductOptions): Promise<Measu
     try {
       const before = cpuSeconds(service.pid);
       const startedMs = performance.now();
-      await Promise.all([postAll(service, setting.workload), allCopied(service, setting.workload)]);
+      await Promise.all([postAll(service, setting.workload), allCopied(service, clouds, setting.workload)]);
       return {
         seconds: (performance.now() - startedMs) / 1000,
         cpuSeconds: cpuSeconds(service.pid) - before,
         peakMiB: peakMiB(service.pid),
-        calls: await clouds.counts(),
+        calls: (await clouds.seen()).calls,
       };
     } finally {
       await service.stop();
@@ -99,10 +99,19 @@ function recordOf(workload: Workload, index: number): object {
   };
 }
 
-async function allCopied(service: ServiceProcess, { objectCount }: Workload): Promise<void> {
+/** The stand-ins are asked first: what the service has to answer would stand in its figures. */
+async function allCopied(
+  service: ServiceProcess,
+  clouds: StandIns,
+  { objectCount }: Workload,
+): Promise<void> {
+  for (let stored = 0; stored < objectCount;) {
+    await sleep(20);
+    stored = (await clouds.seen()).stored;
+  }
   const counted = /replicator_transfers_total\{[^}]*outcome="replicated"[^}]*\} (\d+)/;
   for (let done = 0; done < objectCount;) {
-    await sleep(50);
+    await sleep(20);
     const text = await (await fetch(`${service.url}/metrics`)).text();
     done = Number(counted.exec(text)?.[1] ?? 0);
   }

@@ -52,7 +52,7 @@ async function measure(setting: Setting, command: string): Promise<Measurement> 
         '--retries=1',
       ],
     });
-    return { ...figures, calls: await clouds.counts() };
+    return { ...figures, calls: (await clouds.seen()).calls };
   } finally {
     await clouds.stop();
   }

@@ -25,7 +25,7 @@ async function measure(setting: Setting): Promise<Measurement> {
       command: process.execPath,
       args: [join(import.meta.dirname, 'sdk-copy.ts'), ...args],
     });
-    return { ...figures, calls: await clouds.counts() };
+    return { ...figures, calls: (await clouds.seen()).calls };
   } finally {
     await clouds.stop();
   }

@@ -15,6 +15,7 @@ const { values } = parseArgs({
   },
 });
 let gcsPort = 0;
+let storedCount = 0;
 const latencyMs = Number(values.latency);
 
 const BLOCK_BYTES = 1024 * 1024;
@@ -84,7 +85,8 @@ function listPage(target: string): RawAnswer {
 }
 
 function s3(request: RawRequest): RawAnswer {
-  if (request.target === '/__counts') return textAnswer('200 OK', JSON.stringify(counts));
+  if (request.target === '/__counts')
+    return textAnswer('200 OK', JSON.stringify({ calls: counts, stored: storedCount }));
   const sizeBytes = Number(/^\/[^/?]+\/(\d+)\//.exec(request.target)?.[1] ?? Number.NaN);
   const head = known.get(sizeBytes)?.head;
   if (request.target.includes('list-type=2')) return listPage(request.target);
@@ -99,7 +101,8 @@ function s3(request: RawRequest): RawAnswer {
 
 function gcs(request: RawRequest): RawAnswer {
   const { method, target } = request;
-  if (target === '/__counts') return textAnswer('200 OK', JSON.stringify(counts));
+  if (target === '/__counts')
+    return textAnswer('200 OK', JSON.stringify({ calls: counts, stored: storedCount }));
   if (target.startsWith('/upload/')) return upload(request);
   if (target.startsWith('/session/')) return session(request);
   if (/\/o\?/.test(target)) {
@@ -166,6 +169,7 @@ function session(request: RawRequest): RawAnswer {
 
 function stored(name: string, json: Record<string, unknown>, sizeBytes: number): RawAnswer {
   generation += 1;
+  storedCount += 1;
   const resource = JSON.stringify({
     ...json,
     name,
