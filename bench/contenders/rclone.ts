@@ -34,7 +34,7 @@ async function measure(setting: Setting, command: string): Promise<Measurement> 
     const { sizeBytes, concurrency } = setting.workload;
     const source =
       `:s3,provider=Other,access_key_id=AKIABENCH,secret_access_key=bench,region=us-east-1,` +
-      `endpoint="${clouds.s3Url}",force_path_style=true:from-here/${sizeBytes}`;
+      `endpoint="${clouds.s3Url}",force_path_style=true,list_version=2:from-here/${sizeBytes}`;
     const target =
       `:gcs,anonymous=true,bucket_policy_only=true,no_check_bucket=true,` +
       `endpoint="${clouds.gcsUrl}/storage/v1/":to-there/${sizeBytes}`;

@@ -90,7 +90,11 @@ function s3(request: RawRequest): RawAnswer {
   const sizeBytes = Number(/^\/[^/?]+\/(\d+)\//.exec(request.target)?.[1] ?? Number.NaN);
   const head = known.get(sizeBytes)?.head;
   if (request.target.includes('list-type=2')) return listPage(request.target);
-  if (head === undefined) return textAnswer('404 Not Found', '<Error><Code>NoSuchKey</Code></Error>');
+  if (head === undefined)
+    return textAnswer(
+      '404 Not Found',
+      request.method === 'HEAD' ? '' : '<Error><Code>NoSuchKey</Code></Error>',
+    );
   count(`s3 ${request.method}`);
   if (request.method === 'HEAD') return { head };
   return {
@@ -153,11 +157,10 @@ function session(request: RawRequest): RawAnswer {
   const range = request.header('content-range') ?? '';
   const last = /^bytes \d+-(\d+)\/\*$/.exec(range)?.[1];
   // A body without a length ends with the object; a length or a range of one says so as well.
-  if (last !== undefined) return textAnswer('308 Resume Incomplete', '', `range: bytes=0-${last}\r\n`);
+  if (last !== undefined) return incomplete(request, last);
   const total = /\/(\d+)$/.exec(range)?.[1] ?? request.bodyBytes;
   const partEnd = /^bytes \d+-(\d+)\//.exec(range)?.[1];
-  if (partEnd !== undefined && Number(partEnd) + 1 < Number(total))
-    return textAnswer('308 Resume Incomplete', '', `range: bytes=0-${partEnd}\r\n`);
+  if (partEnd !== undefined && Number(partEnd) + 1 < Number(total)) return incomplete(request, partEnd);
   sessions.delete(id);
   const told = request.header('x-goog-meta-replicator-crc32c');
   const metadata = {
@@ -165,6 +168,14 @@ function session(request: RawRequest): RawAnswer {
     ...(told === null ? {} : { 'replicator-crc32c': told }),
   };
   return stored(open.name, { ...open.json, metadata }, Number(total));
+}
+
+/** Clients in Go ask for another status, because the library under them would take a 308 for a redirect. */
+function incomplete(request: RawRequest, lastByte: string): RawAnswer {
+  const range = `range: bytes=0-${lastByte}\r\n`;
+  return request.header('x-guploader-no-308') === 'yes'
+    ? textAnswer('200 OK', '', `x-http-status-code-override: 308\r\n${range}`)
+    : textAnswer('308 Resume Incomplete', '', range);
 }
 
 function stored(name: string, json: Record<string, unknown>, sizeBytes: number): RawAnswer {
