@@ -109,10 +109,15 @@ async function allCopied(
     await sleep(20);
     stored = (await clouds.seen()).stored;
   }
-  const counted = /replicator_transfers_total\{[^}]*outcome="replicated"[^}]*\} (\d+)/;
+  const ended = /^replicator_transfers_total\{[^}]*outcome="(\w+)"[^}]*\} (\d+)/gm;
   for (let done = 0; done < objectCount;) {
     await sleep(20);
     const text = await (await fetch(`${service.url}/metrics`)).text();
-    done = Number(counted.exec(text)?.[1] ?? 0);
+    done = 0;
+    for (const [, outcome, count] of text.matchAll(ended)) {
+      if (outcome !== 'replicated' && Number(count) > 0)
+        throw new Error(`${count} transfers ended otherwise than by a copy: ${outcome}`);
+      done += Number(count);
+    }
   }
 }

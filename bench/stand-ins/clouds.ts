@@ -16,6 +16,7 @@ const { values } = parseArgs({
 });
 let gcsPort = 0;
 let storedCount = 0;
+let openedCount = 0;
 const latencyMs = Number(values.latency);
 
 const BLOCK_BYTES = 1024 * 1024;
@@ -129,7 +130,8 @@ function upload(request: RawRequest): RawAnswer {
   const name = decodeURIComponent(/[?&]name=([^&]+)/.exec(target)?.[1] ?? '').replaceAll('+', ' ');
   if (target.includes('uploadType=resumable')) {
     count('gcs open');
-    const id = String(sessions.size + 1);
+    openedCount += 1;
+    const id = String(openedCount);
     const json = JSON.parse(body === null || body.length === 0 ? '{}' : body.toString()) as Record<
       string,
       unknown
