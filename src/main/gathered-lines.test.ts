@@ -8,7 +8,20 @@ function gathered(): { readonly lines: ReturnType<typeof gatherLines>; readonly 
   return { lines: gatherLines((text) => writes.push(text)), writes };
 }
 
-test('lines of one turn go out in one write, in their order', async () => {
+test('whoever goes on for the same reason has its line in the same write, before what follows from it', async () => {
+  const { lines, writes } = gathered();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const first = promise.then(() => lines.write('one\n'));
+  const second = promise.then(() => lines.write('two\n'));
+  resolve();
+  await Promise.all([first, second]);
+  assert.deepEqual(writes, ['one\ntwo\n']);
+  lines.write('three\n');
+  await Promise.resolve();
+  assert.deepEqual(writes, ['one\ntwo\n', 'three\n']);
+});
+
+test('lines written one after the other go out in one write, in their order', async () => {
   const { lines, writes } = gathered();
   lines.write('one\n');
   lines.write('two\n');
@@ -20,7 +33,7 @@ test('lines of one turn go out in one write, in their order', async () => {
   assert.deepEqual(writes, ['one\ntwo\n', 'three\n']);
 });
 
-test('much text does not wait for the end of the turn', () => {
+test('much text does not wait', () => {
   const { lines, writes } = gathered();
   const line = `${'x'.repeat(1_000)}\n`;
   for (let count = 0; count < 100; count += 1) lines.write(line);

@@ -1,7 +1,8 @@
-// Finished log lines on their way out: those of one turn of the event loop go out in one write, because a write to a
-// pipe or a file is a system call that the process waits for.
+// Finished log lines on their way out: those that are made side by side, as the ends of all transfers of one commit are,
+// go out in one write, because a write to a pipe or a file is a system call that the process waits for. They are out
+// before whatever follows from what they tell, an answer to a caller for one.
 
-/** So much text is not held back for the end of the turn. */
+/** So much text is not held back. */
 const MAX_HELD_CHARACTERS = 64 * 1024;
 
 export interface GatheredLines {
@@ -14,10 +15,9 @@ export interface GatheredLines {
 /** `writeOut` gets the lines in their order. What is held when the process is killed was never written. */
 export function gatherLines(writeOut: (text: string) => unknown): GatheredLines {
   let held = '';
-  let turn: NodeJS.Immediate | null = null;
+  let isDue = false;
   const flush = (): void => {
-    if (turn !== null) clearImmediate(turn);
-    turn = null;
+    isDue = false;
     const text = held;
     held = '';
     if (text !== '') void writeOut(text);
@@ -26,7 +26,11 @@ export function gatherLines(writeOut: (text: string) => unknown): GatheredLines 
     write: (text) => {
       held += text;
       if (held.length >= MAX_HELD_CHARACTERS) flush();
-      else turn ??= setImmediate(flush);
+      else if (!isDue) {
+        isDue = true;
+        // Behind everything that goes on at this moment for the same reason, and before what follows from it.
+        queueMicrotask(flush);
+      }
     },
     flush,
   };
