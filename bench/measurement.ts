@@ -1,11 +1,12 @@
 // One measurement of one program, and what is told of several of them.
-import type { Workload } from './workloads.ts';
+import { totalsOf, type Workload } from './workloads.ts';
 
 export interface Measurement {
   /** From the first change, or the start of the copying program, until everything is copied. */
   readonly seconds: number;
   /** Of all processes of the program, without the stand-ins and without whoever measures. */
   readonly cpuSeconds: number;
+  /** NaN where it is several processes. */
   readonly peakMiB: number;
   /** Requests that the stand-ins saw, by kind. */
   readonly calls: Readonly<Record<string, number>>;
@@ -15,6 +16,8 @@ export interface Setting {
   readonly workload: Workload;
   /** Passes before every answer of the stand-ins. */
   readonly latencyMs: number;
+  /** The stand-ins speak TLS. */
+  readonly isEncrypted: boolean;
 }
 
 /** A program that copies from the stand-in S3 to the stand-in GCS. */
@@ -22,6 +25,8 @@ export interface Contender {
   readonly name: string;
   /** Null where it can run here; else the sentence that says why it cannot. */
   readonly whyNot: () => Promise<string | null>;
+  /** False where a workload makes no sense for it. */
+  readonly takes?: (workload: Workload) => boolean;
   readonly measure: (setting: Setting) => Promise<Measurement>;
 }
 
@@ -40,7 +45,7 @@ export function medianOf(rounds: readonly Measurement[]): Measurement {
 /** What a measurement says of one object and of one GiB. */
 export function perObject(
   measurement: Measurement,
-  { objectCount, sizeBytes }: Workload,
+  workload: Workload,
 ): {
   readonly objectsPerSecond: number;
   readonly mibPerSecond: number;
@@ -48,7 +53,8 @@ export function perObject(
   readonly cpuSecondsPerGib: number;
   readonly callsPerObject: Readonly<Record<string, number>>;
 } {
-  const gib = (objectCount * sizeBytes) / 2 ** 30;
+  const { objectCount, bytes } = totalsOf(workload);
+  const gib = bytes / 2 ** 30;
   const { seconds, cpuSeconds, calls } = measurement;
   return {
     objectsPerSecond: objectCount / seconds,

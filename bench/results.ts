@@ -15,11 +15,11 @@ const FOLDER = join(import.meta.dirname, 'results');
 
 /** One line of a measurement. */
 export function lineOf(name: string, setting: Setting, measurement: Measurement): string {
-  const { workload, latencyMs } = setting;
+  const { workload, latencyMs, isEncrypted } = setting;
   const figures = perObject(measurement, workload);
   const calls = Object.entries(figures.callsPerObject).map(([call, count]) => `${call} ${count}`);
   return (
-    `${workload.name} +${latencyMs} ms  ${name.padEnd(14)} ${figures.objectsPerSecond.toFixed(1)} objects/s, ` +
+    `${workload.name}${isEncrypted ? ' TLS' : ''} +${latencyMs} ms  ${name.padEnd(14)} ${figures.objectsPerSecond.toFixed(1)} objects/s, ` +
     `${figures.mibPerSecond.toFixed(0)} MiB/s, CPU ${figures.cpuMsPerObject.toFixed(3)} ms/object ` +
     `${figures.cpuSecondsPerGib.toFixed(2)} s/GiB, peak ${measurement.peakMiB.toFixed(0)} MiB, ` +
     `calls per object: ${calls.join(', ')}`
@@ -33,13 +33,14 @@ export function tableOf(all: readonly Series[]): string {
     const figures = perObject(median, setting.workload);
     return [
       setting.workload.name,
+      setting.isEncrypted ? 'TLS' : 'plain',
       String(setting.latencyMs),
       contender,
       figures.objectsPerSecond.toFixed(1),
       figures.mibPerSecond.toFixed(0),
       figures.cpuMsPerObject.toFixed(3),
       figures.cpuSecondsPerGib.toFixed(2),
-      median.peakMiB.toFixed(0),
+      Number.isNaN(median.peakMiB) ? '' : median.peakMiB.toFixed(0),
       Object.values(figures.callsPerObject)
         .reduce((sum, count) => sum + count, 0)
         .toFixed(2),
@@ -47,6 +48,7 @@ export function tableOf(all: readonly Series[]): string {
   });
   const head = [
     'workload',
+    'connection',
     'latency ms',
     'program',
     'objects/s',

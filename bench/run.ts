@@ -1,9 +1,11 @@
 // npm run bench -- [--workload 4k,1g] [--latency 0,30] [--against sdks,rclone] [--rounds N] [--objects N] [--keep]
-//                  [--profile] [--verify]
+//                  [--tls both] [--profile] [--verify]
 // The whole product against stand-ins in a process of their own, next to what a user would pick instead. Rounds are
 // interleaved, so that a busy minute of the machine falls on all of them. See README.md beside this file.
 import { parseArgs } from 'node:util';
 import { product } from './contenders/product.ts';
+import { curl } from './contenders/curl.ts';
+import { python } from './contenders/python.ts';
 import { rclone } from './contenders/rclone.ts';
 import { sdks } from './contenders/sdks.ts';
 import type { Contender, Measurement, Setting } from './measurement.ts';
@@ -15,6 +17,7 @@ const { values } = parseArgs({
   options: {
     workload: { type: 'string', default: '4k' },
     latency: { type: 'string', default: '0' },
+    tls: { type: 'string', default: 'no' },
     against: { type: 'string', default: '' },
     rounds: { type: 'string', default: '3' },
     objects: { type: 'string' },
@@ -27,7 +30,7 @@ const { values } = parseArgs({
   },
 });
 
-const OTHERS: Readonly<Record<string, () => Contender>> = { sdks, rclone };
+const OTHERS: Readonly<Record<string, () => Contender>> = { sdks, rclone, python, curl };
 
 function listOf(text: string): string[] {
   return text.split(',').filter((part) => part !== '');
@@ -51,15 +54,24 @@ async function chooseContenders(): Promise<Contender[]> {
   return chosen;
 }
 
+function encryptions(): boolean[] {
+  const ways = { no: [false], yes: [true], both: [false, true] }[values.tls];
+  if (ways === undefined) throw new Error(`--tls ${values.tls} is not known: no, yes, both`);
+  return ways;
+}
+
 function settings(): Setting[] {
   const objectCount = values.objects === undefined ? null : Number(values.objects);
   return listOf(values.workload).flatMap((name) => {
     const workload = workloadNamed(name, objectCount);
     const concurrency = Number(values.concurrency ?? workload.concurrency);
-    return listOf(values.latency).map((ms) => ({
-      workload: { ...workload, concurrency },
-      latencyMs: Number(ms),
-    }));
+    return listOf(values.latency).flatMap((ms) =>
+      encryptions().map((isEncrypted) => ({
+        workload: { ...workload, concurrency },
+        latencyMs: Number(ms),
+        isEncrypted,
+      })),
+    );
   });
 }
 
@@ -67,7 +79,8 @@ async function measureAll(): Promise<void> {
   const contenders = await chooseContenders();
   const all: Series[] = [];
   for (const setting of settings()) {
-    const rounds = new Map<Contender, Measurement[]>(contenders.map((contender) => [contender, []]));
+    const able = contenders.filter(({ takes }) => takes?.(setting.workload) ?? true);
+    const rounds = new Map<Contender, Measurement[]>(able.map((contender) => [contender, []]));
     for (let round = 0; round < Number(values.rounds); round += 1) {
       for (const [contender, measured] of rounds) {
         const measurement = await contender.measure(setting);

@@ -8,7 +8,7 @@ import { type ServiceProcess, startService } from '../../sandbox/service-process
 import type { Contender, Measurement, Setting } from '../measurement.ts';
 import { cpuSeconds, peakMiB } from '../process-figures.ts';
 import { type StandIns, startStandIns } from '../stand-in-process.ts';
-import { keyOf, type Workload } from '../workloads.ts';
+import { objectsOf, totalsOf, type Workload } from '../workloads.ts';
 
 /** Changes of one request. */
 const BATCH = 500;
@@ -32,23 +32,7 @@ async function measure(setting: Setting, options: ProductOptions): Promise<Measu
   const clouds = await startStandIns(setting);
   try {
     const service = await startService({
-      settings: {
-        S3_BUCKET: 'from-here',
-        GCS_BUCKET: 'to-there',
-        AWS_ACCESS_KEY_ID: 'AKIABENCH',
-        AWS_SECRET_ACCESS_KEY: 'bench',
-        AWS_ENDPOINT_URL_S3: clouds.s3Url,
-        STORAGE_EMULATOR_HOST: clouds.gcsUrl,
-        REPLICATOR_DATA_DIR: join(folder, 'data'),
-        RECONCILE_INTERVAL_HOURS: '0',
-        MAX_CONCURRENCY: String(setting.workload.concurrency),
-        LOG_FORMAT: 'json',
-        ...(options.databaseUrl === null ? {} : { DATABASE_URL: options.databaseUrl }),
-        ...(options.profileFolder === null
-          ? {}
-          : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profileFolder}` }),
-        ...options.settings,
-      },
+      settings: { ...serviceSettings({ clouds, setting, folder }), ...ownSettings(options) },
       port: 0,
       apiKey: 'none',
       folder,
@@ -73,10 +57,44 @@ async function measure(setting: Setting, options: ProductOptions): Promise<Measu
   }
 }
 
+/** What the service is started with, over the stand-ins. */
+export function serviceSettings({
+  clouds,
+  setting,
+  folder,
+}: {
+  readonly clouds: StandIns;
+  readonly setting: Setting;
+  /** Where its data lie. */
+  readonly folder: string;
+}): Record<string, string> {
+  return {
+    S3_BUCKET: 'from-here',
+    GCS_BUCKET: 'to-there',
+    AWS_ACCESS_KEY_ID: 'AKIABENCH',
+    AWS_SECRET_ACCESS_KEY: 'bench',
+    AWS_ENDPOINT_URL_S3: clouds.s3Url,
+    STORAGE_EMULATOR_HOST: clouds.gcsUrl,
+    REPLICATOR_DATA_DIR: join(folder, 'data'),
+    RECONCILE_INTERVAL_HOURS: '0',
+    MAX_CONCURRENCY: String(setting.workload.concurrency),
+    LOG_FORMAT: 'json',
+    ...clouds.nodeSettings,
+  };
+}
+
+function ownSettings({ databaseUrl, profileFolder, settings }: ProductOptions): Record<string, string> {
+  return {
+    ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }),
+    ...(profileFolder === null ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileFolder}` }),
+    ...settings,
+  };
+}
+
 async function postAll(service: ServiceProcess, workload: Workload): Promise<void> {
-  for (let first = 0; first < workload.objectCount; first += BATCH) {
-    const size = Math.min(BATCH, workload.objectCount - first);
-    const records = Array.from({ length: size }, (_, index) => recordOf(workload, first + index));
+  const objects = [...objectsOf(workload)];
+  for (let first = 0; first < objects.length; first += BATCH) {
+    const records = objects.slice(first, first + BATCH).map(recordOf);
     for (;;) {
       const { status } = await service.post('/v1/events', { Records: records });
       if (status === 202) break;
@@ -86,7 +104,8 @@ async function postAll(service: ServiceProcess, workload: Workload): Promise<voi
   }
 }
 
-function recordOf(workload: Workload, index: number): object {
+/** The change that S3 would announce. */
+export function recordOf({ key, sizeBytes }: { readonly key: string; readonly sizeBytes: number }): object {
   return {
     eventVersion: '2.1',
     eventSource: 'aws:s3',
@@ -94,17 +113,14 @@ function recordOf(workload: Workload, index: number): object {
     eventName: 'ObjectCreated:Put',
     s3: {
       bucket: { name: 'from-here' },
-      object: { key: keyOf(workload, index), size: workload.sizeBytes },
+      object: { key, size: sizeBytes },
     },
   };
 }
 
 /** The stand-ins are asked first: what the service has to answer would stand in its figures. */
-async function allCopied(
-  service: ServiceProcess,
-  clouds: StandIns,
-  { objectCount }: Workload,
-): Promise<void> {
+async function allCopied(service: ServiceProcess, clouds: StandIns, workload: Workload): Promise<void> {
+  const { objectCount } = totalsOf(workload);
   for (let stored = 0; stored < objectCount;) {
     await sleep(20);
     stored = (await clouds.seen()).stored;

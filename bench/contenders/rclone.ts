@@ -31,13 +31,13 @@ export function rclone(): Contender {
 async function measure(setting: Setting, command: string): Promise<Measurement> {
   const clouds = await startStandIns(setting);
   try {
-    const { sizeBytes, concurrency } = setting.workload;
+    const { concurrency } = setting.workload;
     const source =
       `:s3,provider=Other,access_key_id=AKIABENCH,secret_access_key=bench,region=us-east-1,` +
-      `endpoint="${clouds.s3Url}",force_path_style=true,list_version=2:from-here/${sizeBytes}`;
+      `endpoint="${clouds.s3Url}",force_path_style=true,list_version=2:from-here`;
     const target =
       `:gcs,anonymous=true,bucket_policy_only=true,no_check_bucket=true,` +
-      `endpoint="${clouds.gcsUrl}/storage/v1/":to-there/${sizeBytes}`;
+      `endpoint="${clouds.gcsUrl}/storage/v1/":to-there`;
     const figures = await measureProcess({
       command,
       args: [
@@ -50,6 +50,7 @@ async function measure(setting: Setting, command: string): Promise<Measurement> 
         '--use-server-modtime',
         '--stats=0',
         '--retries=1',
+        ...(clouds.certificatePath === null ? [] : [`--ca-cert=${clouds.certificatePath}`]),
       ],
     });
     return { ...figures, calls: (await clouds.seen()).calls };

@@ -1,22 +1,20 @@
 // What somebody writes who copies from S3 to GCS with the vendors' SDKs, their defaults left alone: no queue, no
-// receipts, nothing looked at again. `node bench/contenders/sdk-copy.ts --s3 URL --gcs URL --objects N --bytes N`.
+// receipts, nothing looked at again. `node bench/contenders/sdk-copy.ts --s3 URL --gcs URL --parts 4096x100`.
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { Storage } from '@google-cloud/storage';
-import { keyOf } from '../workloads.ts';
+import { objectsOf, partsOfText } from '../workloads.ts';
 
 const { values } = parseArgs({
   options: {
     s3: { type: 'string', default: '' },
     gcs: { type: 'string', default: '' },
-    objects: { type: 'string', default: '1' },
-    bytes: { type: 'string', default: '4096' },
+    parts: { type: 'string', default: '4096x1' },
     concurrency: { type: 'string', default: '64' },
   },
 });
-const sizeBytes = Number(values.bytes);
 const STREAMED_FROM_BYTES = 8 * 1024 * 1024;
 
 const s3 = new S3Client({
@@ -27,7 +25,7 @@ const s3 = new S3Client({
 });
 const bucket = new Storage({ apiEndpoint: values.gcs, projectId: 'bench' }).bucket('to-there');
 
-async function copy(key: string): Promise<void> {
+async function copy({ key, sizeBytes }: { readonly key: string; readonly sizeBytes: number }): Promise<void> {
   const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'from-here', Key: key }));
   if (Body === undefined) throw new Error(`No body for ${key}`);
   const file = bucket.file(key);
@@ -40,12 +38,13 @@ async function copy(key: string): Promise<void> {
   }
 }
 
-let next = 0;
+const objects = objectsOf({ parts: partsOfText(values.parts) });
 async function copyNext(): Promise<void> {
-  while (next < Number(values.objects)) {
-    const index = next;
-    next += 1;
-    await copy(keyOf({ sizeBytes }, index));
+  // One generator for all of them: each object is taken once.
+  for (;;) {
+    const next = objects.next();
+    if (next.done === true) return;
+    await copy(next.value);
   }
 }
 

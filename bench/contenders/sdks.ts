@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Contender, Measurement, Setting } from '../measurement.ts';
 import { startStandIns } from '../stand-in-process.ts';
+import { textOfParts } from '../workloads.ts';
 import { measureProcess } from './copying-process.ts';
 
 /** `sdk-copy.ts` in a process of its own. */
@@ -12,18 +13,18 @@ export function sdks(): Contender {
 async function measure(setting: Setting): Promise<Measurement> {
   const clouds = await startStandIns(setting);
   try {
-    const { objectCount, sizeBytes, concurrency } = setting.workload;
+    const { workload } = setting;
     const options = {
       s3: clouds.s3Url,
       gcs: clouds.gcsUrl,
-      objects: objectCount,
-      bytes: sizeBytes,
-      concurrency,
+      parts: textOfParts(workload),
+      concurrency: workload.concurrency,
     };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const figures = await measureProcess({
       command: process.execPath,
       args: [join(import.meta.dirname, 'sdk-copy.ts'), ...args],
+      env: clouds.nodeSettings,
     });
     return { ...figures, calls: (await clouds.seen()).calls };
   } finally {

@@ -1,20 +1,26 @@
 // Two stand-ins in a process of its own: an S3 whose objects exist by their names (`4096/000017` has 4096 bytes) and a
-// GCS that believes what it is told. `node bench/stand-ins/clouds.ts --latency MS --objects N` prints both ports;
-// the counts of calls are JSON at `/__counts` of either; a list shows as many objects as are said. Nothing is checked: a verifying run over the sandbox is what shows that the bytes are right.
+// GCS that believes what it is told. `node bench/stand-ins/clouds.ts --parts 4096x20000 [--latency MS] [--tls]` prints their
+// ports, that of the counts of calls, and the certificate. Nothing is checked: a verifying run over the sandbox is what
+// shows that the bytes are right.
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { crc32c } from '@node-rs/crc32';
 import { createCRC64 } from 'hash-wasm';
-import { keyOf, WORKLOADS } from '../workloads.ts';
+import { selfSignedCertificate } from '../../src/triggers/testing/self-signed-certificate.ts';
+import { objectsOf, partsOfText } from '../workloads.ts';
 import { type RawAnswer, type RawRequest, startRawHttpServer, textAnswer } from './raw-http-server.ts';
 
 const { values } = parseArgs({
   options: {
     latency: { type: 'string', default: '0' },
-    objects: { type: 'string', default: '1' },
+    parts: { type: 'string', default: '4096x1' },
+    tls: { type: 'boolean', default: false },
   },
 });
+const parts = partsOfText(values.parts);
+const listed = [...objectsOf({ parts })].toSorted((a, b) => (a.key < b.key ? -1 : 1));
 let gcsPort = 0;
+let origin = '';
 let storedCount = 0;
 let openedCount = 0;
 const latencyMs = Number(values.latency);
@@ -65,29 +71,26 @@ async function knownObject(sizeBytes: number): Promise<KnownObject> {
   return { head, etag, crc32c: crcBytes.toString('base64'), md5Hash: digest.toString('base64') };
 }
 
-/** One page of the objects of one size: all that rclone asks for. */
+/** One page of all objects: all that rclone asks for. */
 function listPage(target: string): RawAnswer {
   count('s3 list');
   const query = new URLSearchParams(target.slice(target.indexOf('?')));
-  const sizeBytes = Number.parseInt(query.get('prefix') ?? '', 10);
   const first = Number(query.get('continuation-token') ?? '0');
-  const end = Math.min(first + 1000, Number(values.objects));
+  const end = Math.min(first + 1000, listed.length);
   const contents: string[] = [];
-  for (let index = first; index < end; index += 1)
+  for (const { key, sizeBytes } of listed.slice(first, end))
     contents.push(
-      `<Contents><Key>${keyOf({ sizeBytes }, index)}</Key><LastModified>2026-11-23T09:30:00.000Z</LastModified>` +
+      `<Contents><Key>${key}</Key><LastModified>2026-11-23T09:30:00.000Z</LastModified>` +
         `<ETag>"${known.get(sizeBytes)?.etag ?? ''}"</ETag><Size>${sizeBytes}</Size></Contents>`,
     );
   const more =
-    end < Number(values.objects)
+    end < listed.length
       ? `<IsTruncated>true</IsTruncated><NextContinuationToken>${end}</NextContinuationToken>`
       : '<IsTruncated>false</IsTruncated>';
   return textAnswer('200 OK', `<ListBucketResult>${more}${contents.join('')}</ListBucketResult>`);
 }
 
 function s3(request: RawRequest): RawAnswer {
-  if (request.target === '/__counts')
-    return textAnswer('200 OK', JSON.stringify({ calls: counts, stored: storedCount }));
   const sizeBytes = Number(/^\/[^/?]+\/(\d+)\//.exec(request.target)?.[1] ?? Number.NaN);
   const head = known.get(sizeBytes)?.head;
   if (request.target.includes('list-type=2')) return listPage(request.target);
@@ -106,15 +109,15 @@ function s3(request: RawRequest): RawAnswer {
 
 function gcs(request: RawRequest): RawAnswer {
   const { method, target } = request;
-  if (target === '/__counts')
-    return textAnswer('200 OK', JSON.stringify({ calls: counts, stored: storedCount }));
   if (target.startsWith('/upload/')) return upload(request);
   if (target.startsWith('/session/')) return session(request);
   if (/\/o\?/.test(target)) {
     count('gcs list');
     return textAnswer('200 OK', '{"kind":"storage#objects"}');
   }
-  count(`gcs ${method}`);
+  count(target.includes('/copyTo/') ? 'gcs copy' : `gcs ${method}`);
+  if (target.includes('/copyTo/')) return copied(target);
+  if (method === 'DELETE') return textAnswer('204 No Content', '');
   const name = decodeURIComponent(/\/o\/([^?]+)/.exec(target)?.[1] ?? '');
   const found = objects.get(name);
   if (found === undefined)
@@ -123,6 +126,16 @@ function gcs(request: RawRequest): RawAnswer {
       `{"error":{"code":404,"message":"No such object","errors":[{"reason":"notFound"}]}}`,
     );
   return textAnswer('200 OK', found);
+}
+
+/** Another name for what is there; counted when it was uploaded. */
+function copied(target: string): RawAnswer {
+  const [from = '', to = ''] = [...target.matchAll(/\/o\/([^/?]+)/g)].map(([, name = '']) =>
+    decodeURIComponent(name),
+  );
+  const resource = objects.get(from) ?? '{}';
+  objects.set(to, resource);
+  return textAnswer('200 OK', resource);
 }
 
 function upload(request: RawRequest): RawAnswer {
@@ -137,7 +150,7 @@ function upload(request: RawRequest): RawAnswer {
       unknown
     >;
     sessions.set(id, { name: typeof json['name'] === 'string' ? json['name'] : name, json });
-    return textAnswer('200 OK', '', `location: http://127.0.0.1:${gcsPort}/session/${id}\r\n`);
+    return textAnswer('200 OK', '', `location: ${origin}/session/${id}\r\n`);
   }
   count('gcs insert');
   if (body === null) return textAnswer('413 Too Large', '{}');
@@ -197,7 +210,17 @@ function stored(name: string, json: Record<string, unknown>, sizeBytes: number):
   return textAnswer('200 OK', resource);
 }
 
-for (const { sizeBytes } of WORKLOADS) known.set(sizeBytes, await knownObject(sizeBytes));
-const s3Port = await startRawHttpServer({ latencyMs, respond: s3 });
-gcsPort = await startRawHttpServer({ latencyMs, respond: gcs });
-process.stdout.write(`${JSON.stringify({ s3Port, gcsPort })}\n`);
+for (const { sizeBytes } of parts) known.set(sizeBytes, await knownObject(sizeBytes));
+const certificate = values.tls
+  ? selfSignedCertificate({ commonName: 'localhost', names: ['localhost'] })
+  : null;
+const s3Port = await startRawHttpServer({ latencyMs, certificate, respond: s3 });
+gcsPort = await startRawHttpServer({ latencyMs, certificate, respond: gcs });
+origin = values.tls ? `https://localhost:${gcsPort}` : `http://127.0.0.1:${gcsPort}`;
+const countsPort = await startRawHttpServer({
+  latencyMs: 0,
+  certificate: null,
+  respond: () => textAnswer('200 OK', JSON.stringify({ calls: counts, stored: storedCount })),
+});
+const pem = certificate?.pem ?? null;
+process.stdout.write(`${JSON.stringify({ s3Port, gcsPort, countsPort, pem })}\n`);

@@ -1,6 +1,8 @@
 // An HTTP/1.1 server for measurements only: it must cost far less than the client that is measured. It understands
 // requests with a length or in chunks, keeps connections open, and answers bytes that were put together before.
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { KeyObject } from 'node:crypto';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { ChunkedBody } from './chunked-body.ts';
 
 export interface RawRequest {
@@ -26,12 +28,25 @@ export type Respond = (request: RawRequest) => RawAnswer;
 const MAX_KEPT_BYTES = 1024 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-/** Starts on loopback and answers its port; `latencyMs` passes before every answer. */
+/** Starts on loopback and answers its port; `latencyMs` passes before every answer. With a certificate it speaks TLS. */
 export async function startRawHttpServer(options: {
   readonly latencyMs: number;
+  readonly certificate: { readonly pem: string; readonly privateKey: KeyObject } | null;
   readonly respond: Respond;
 }): Promise<number> {
-  const server = createServer({ noDelay: true }, (socket) => new Connection(socket, options));
+  const { certificate } = options;
+  const take = (socket: Socket): void => void new Connection(socket, options);
+  const server: Server =
+    certificate === null
+      ? createServer({ noDelay: true }, take)
+      : createTlsServer(
+          {
+            cert: certificate.pem,
+            key: certificate.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+            noDelay: true,
+          },
+          take,
+        ).on('tlsClientError', () => {});
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 4096, resolve));
   return (server.address() as AddressInfo).port;
 }
