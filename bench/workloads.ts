@@ -16,7 +16,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
-export const WORKLOADS: readonly Workload[] = [
+const WORKLOADS: readonly Workload[] = [
   { name: '4k', parts: [{ objectCount: 20_000, sizeBytes: 4 * KIB }], concurrency: 64 },
   { name: '256k', parts: [{ objectCount: 2_000, sizeBytes: 256 * KIB }], concurrency: 64 },
   { name: '64m', parts: [{ objectCount: 16, sizeBytes: 64 * MIB }], concurrency: 16 },
