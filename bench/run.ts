@@ -40,6 +40,7 @@ async function chooseContenders(): Promise<Contender[]> {
   const own = product({
     profileFolder: values.profile ? process.cwd() : null,
     databaseUrl: values.database ?? null,
+    findsConcurrency: values.concurrency === 'own',
   });
   const chosen = values['without-product'] ? [] : [own];
   for (const name of listOf(values.against)) {
@@ -64,7 +65,8 @@ function settings(): Setting[] {
   const objectCount = values.objects === undefined ? null : Number(values.objects);
   return listOf(values.workload).flatMap((name) => {
     const workload = workloadNamed(name, objectCount);
-    const concurrency = Number(values.concurrency ?? workload.concurrency);
+    const isGiven = values.concurrency !== undefined && values.concurrency !== 'own';
+    const concurrency = isGiven ? Number(values.concurrency) : workload.concurrency;
     return listOf(values.latency).flatMap((ms) =>
       encryptions().map((isEncrypted) => ({
         workload: { ...workload, concurrency },

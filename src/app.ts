@@ -33,6 +33,7 @@ import { startRechecking } from './replication/recheck-parked.ts';
 import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
+import { createBusyShare } from './telemetry/busy-share.ts';
 import { createHappenings } from './telemetry/happenings.ts';
 import { createJsonLogger } from './telemetry/json-logger.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
@@ -218,6 +219,7 @@ function createWorker(config: Config, parts: Parts): Worker {
     clock,
     random,
     maxConcurrency: config.transfer.maxConcurrency,
+    busyShare: createBusyShare(),
     maxAttempts: config.retry.attempts,
     backoff: { baseMs: config.retry.backoffMs, capMs: config.retry.backoffCapMs },
     leaseMs: LEASE_MS,

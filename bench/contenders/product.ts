@@ -18,6 +18,8 @@ export interface ProductOptions {
   readonly profileFolder: string | null;
   /** A PostgreSQL instead of the file; null for the file. */
   readonly databaseUrl: string | null;
+  /** The service finds itself how many objects are in flight, as it does unless it is told. */
+  readonly findsConcurrency: boolean;
   /** Further settings of the service. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -83,9 +85,15 @@ export function serviceSettings({
   };
 }
 
-function ownSettings({ databaseUrl, profileFolder, settings }: ProductOptions): Record<string, string> {
+function ownSettings({
+  databaseUrl,
+  profileFolder,
+  findsConcurrency,
+  settings,
+}: ProductOptions): Record<string, string> {
   return {
     ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }),
+    ...(findsConcurrency ? { MAX_CONCURRENCY: '' } : {}),
     ...(profileFolder === null ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileFolder}` }),
     ...settings,
   };

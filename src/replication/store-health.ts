@@ -8,6 +8,7 @@ import { type Fault, type FaultCode, recordOfFault } from '../core/faults.ts';
 import type { Happenings } from '../core/happenings.ts';
 import type { StoreSide, StoreState } from '../core/store-state.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
+import { InFlightLimit, type InFlightOptions } from './in-flight-limit.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { type CallKind, StoreBreaker } from './store-breaker.ts';
 
@@ -146,8 +147,10 @@ export class StoreHealth {
 export class StoresHealth {
   readonly source: StoreHealth;
   readonly target: StoreHealth;
+  readonly #inFlight: InFlightLimit;
 
-  constructor(options: Omit<StoreHealthOptions, 'side'>) {
+  constructor(options: Omit<StoreHealthOptions, 'side'> & InFlightOptions) {
+    this.#inFlight = new InFlightLimit(options);
     this.source = new StoreHealth({ ...options, side: 'source' });
     this.target = new StoreHealth({ ...options, side: 'target' });
   }
@@ -165,7 +168,9 @@ export class StoresHealth {
   room(runningCount: number): number {
     if (this.msUntilRoom() > 0) return 0;
     if (this.isDown) return 1;
-    return Math.max(0, Math.min(...this.#both.map(({ limit }) => limit.value)) - runningCount);
+    this.#inFlight.look(runningCount);
+    const limits = this.#both.map(({ limit }) => limit.value);
+    return Math.max(0, Math.min(this.#inFlight.value, ...limits) - runningCount);
   }
 
   /** Milliseconds until an attempt may begin at all, a probe where a store is down; 0 for now. */
@@ -191,6 +196,9 @@ export class StoresHealth {
   }
 
   states(): readonly StoreState[] {
-    return this.#both.map((store) => store.state());
+    return this.#both.map((store) => {
+      const state = store.state();
+      return { ...state, concurrencyLimit: Math.min(state.concurrencyLimit, this.#inFlight.value) };
+    });
   }
 }
