@@ -30,9 +30,10 @@ export const LOOKUPS = {
   newest:
     `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_by_rule_and_key ` +
     'WHERE source_bucket = ? AND source_key = ? AND rule_name = ? ORDER BY seq DESC LIMIT 1',
+  // Not `LIMIT ?` alone: SQLite takes such a number into its plan, and prepares the statement anew at every execution.
   due:
     `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_waiting WHERE status IN ('queued', 'settling') ` +
-    'AND lane = ? AND priority = ? AND wake_at <= ? ORDER BY wake_at, seq LIMIT ?',
+    'AND lane = ? AND priority = ? AND wake_at <= ? ORDER BY wake_at, seq LIMIT ? + 0',
   nextDue:
     "SELECT wake_at FROM transfers INDEXED BY transfers_waiting WHERE status IN ('queued', 'settling') " +
     'AND lane = ? AND priority = ? ORDER BY wake_at LIMIT 1',
