@@ -148,15 +148,13 @@ export class StoresHealth {
   readonly source: StoreHealth;
   readonly target: StoreHealth;
   readonly #inFlight: InFlightLimit;
+  readonly #both: readonly StoreHealth[];
 
   constructor(options: Omit<StoreHealthOptions, 'side'> & InFlightOptions) {
     this.#inFlight = new InFlightLimit(options);
     this.source = new StoreHealth({ ...options, side: 'source' });
     this.target = new StoreHealth({ ...options, side: 'target' });
-  }
-
-  get #both(): readonly StoreHealth[] {
-    return [this.source, this.target];
+    this.#both = [this.source, this.target];
   }
 
   /** True while a store is down: every attempt that begins is a probe. */

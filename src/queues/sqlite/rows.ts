@@ -64,16 +64,26 @@ export const INSERT_ROW =
   `INSERT INTO transfers (${[...FIXED, ...CHANGING].join(', ')}) ` +
   `VALUES (${[...FIXED, ...CHANGING].map(() => '?').join(', ')})`;
 
-/** The columns in which two rows differ, and their new values. */
+/** The columns in which two rows differ, one bit for each of CHANGING, and their new values in that order. */
 export function changesBetween(
   before: readonly SQLInputValue[],
   after: readonly SQLInputValue[],
-): { readonly names: readonly string[]; readonly values: SQLInputValue[] } {
-  const places = CHANGING.flatMap((_, place) => (before[place] === after[place] ? [] : [place]));
-  return {
-    names: places.flatMap((place) => CHANGING[place] ?? []),
-    values: places.map((place) => after[place] ?? null),
-  };
+): { readonly columns: number; readonly values: SQLInputValue[] } {
+  let columns = 0;
+  const values: SQLInputValue[] = [];
+  for (let place = 0; place < CHANGING.length; place += 1) {
+    const value = after[place] ?? null;
+    if (before[place] === value) continue;
+    columns |= 1 << place;
+    values.push(value);
+  }
+  return { columns, values };
+}
+
+/** Takes the values of `changesBetween` for these columns, then the position of the row. */
+export function updateOf(columns: number): string {
+  const set = CHANGING.filter((_, place) => (columns & (1 << place)) !== 0).map((name) => `${name} = ?`);
+  return `UPDATE transfers SET ${set.join(', ')} WHERE seq = ?`;
 }
 
 /** In the order of FIXED. */

@@ -21,6 +21,7 @@ import {
   type RowStatement,
   type StoredRow,
   text,
+  updateOf,
 } from './rows.ts';
 
 /** Every lookup of a single operation, by name: each must be answered from an index. */
@@ -94,7 +95,7 @@ export class TransferTable implements RowTable<StoredRow> {
   readonly #rows: Readonly<Record<RowLookup, RowStatement>>;
   readonly #insert: StatementSync;
   /** By the columns it writes. */
-  readonly #updates = new Map<string, StatementSync>();
+  readonly #updates = new Map<number, StatementSync>();
   readonly #renew: StatementSync;
   readonly #progress: StatementSync;
 
@@ -233,13 +234,12 @@ export class TransferTable implements RowTable<StoredRow> {
     changes.note(null, row);
   }
 
-  /** Writes what became of a row, and answers it; nothing is written where it is the same object. */
-  replace(before: StoredRow, after: SealedRow, changes: RowChanges): StoredRow {
-    if (before === after) return before;
-    const { names, values } = changesBetween(changingValues(before, before.lane), this.#valuesOf(after));
-    if (names.length > 0) this.#updateOf(names).run(...values, before.seq);
+  /** Writes what became of a row; nothing where it is the same object. */
+  replace(before: StoredRow, after: SealedRow, changes: RowChanges): void {
+    if (before === after) return;
+    const { columns, values } = changesBetween(changingValues(before, before.lane), this.#valuesOf(after));
+    if (columns !== 0) this.#updateOf(columns).run(...values, before.seq);
     changes.note(before, after);
-    return { ...before, ...after, lane: laneOf(after, this.#smallMaxBytes) };
   }
 
   /** Extends the lease of a row. */
@@ -277,12 +277,11 @@ export class TransferTable implements RowTable<StoredRow> {
   }
 
   /** A column that is not named leaves the indexes alone that hold it. The sets of columns are few. */
-  #updateOf(names: readonly string[]): StatementSync {
-    const set = names.map((name) => `${name} = ?`).join(', ');
-    const known = this.#updates.get(set);
+  #updateOf(columns: number): StatementSync {
+    const known = this.#updates.get(columns);
     if (known !== undefined) return known;
-    const statement = this.#database.prepare(`UPDATE transfers SET ${set} WHERE seq = ?`);
-    this.#updates.set(set, statement);
+    const statement = this.#database.prepare(updateOf(columns));
+    this.#updates.set(columns, statement);
     return statement;
   }
 }
