@@ -45,7 +45,7 @@ export const LOOKUPS = {
     "SELECT wake_at FROM transfers INDEXED BY transfers_leased WHERE status = 'copying' ORDER BY wake_at LIMIT 1",
   receiptAt: 'SELECT receipt FROM transfers WHERE seq = ?',
   oldestChange:
-    "SELECT change_at FROM transfers INDEXED BY transfers_pending_change WHERE status IN ('queued', 'copying', 'settling') ORDER BY change_at LIMIT 1",
+    "SELECT change_at FROM transfers INDEXED BY transfers_pending_change WHERE status NOT IN ('done', 'parked') ORDER BY change_at LIMIT 1",
   bySeq: `SELECT ${ALL_COLUMNS} FROM transfers WHERE seq = ?`,
   parkedAfter:
     'SELECT seq, fault_code, rule_name, source_bucket, source_key FROM transfers INDEXED BY transfers_by_status ' +
