@@ -3,15 +3,17 @@
 // alone; none resolves before the commit.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
+/** What a transaction comes to: its effects, and whom to tell. */
 interface Ended<Effects> {
-  readonly effects: Effects;
-  readonly resolve: () => void;
+  readonly effects: Effects[];
+  readonly resolvers: (() => void)[];
 }
 
 interface Entry<Effects> {
   /** Rows the operation may touch, roughly. */
   readonly weight: number;
-  readonly run: () => Ended<Effects>;
+  /** Answers what resolves it. */
+  readonly run: (effects: Effects) => () => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -59,10 +61,9 @@ export class CommitGroup<Effects> {
   run<Result>(weight: number, operation: (effects: Effects) => Result): Promise<Result> {
     if (this.#isClosed) return Promise.reject(new Error('The queue is closed'));
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const run: Entry<Effects>['run'] = () => {
-      const effects = this.#options.newEffects();
+    const run: Entry<Effects>['run'] = (effects) => {
       const result = operation(effects);
-      return { effects, resolve: () => resolve(result) };
+      return () => resolve(result);
     };
     this.#waiting.push({ weight, run, reject });
     this.#schedule();
@@ -87,7 +88,7 @@ export class CommitGroup<Effects> {
 
   #commitNext(): void {
     const entries = this.#takeBatch();
-    let done: Ended<Effects>[];
+    let done: Ended<Effects>;
     try {
       this.#options.assertFile();
       this.#begin.run();
@@ -98,14 +99,15 @@ export class CommitGroup<Effects> {
       return;
     }
     // Whoever awaits goes on in a later microtask: after `onCommitted`, and also where a listener throws.
-    for (const { resolve } of done) resolve();
-    this.#options.onCommitted(done.map(({ effects }) => effects));
+    for (const resolve of done.resolvers) resolve();
+    this.#options.onCommitted(done.effects);
   }
 
   /** Null where one failed: the transaction is then empty again. A savepoint for each would cost as much as its writes. */
-  #runTogether(entries: readonly Entry<Effects>[]): Ended<Effects>[] | null {
+  #runTogether(entries: readonly Entry<Effects>[]): Ended<Effects> | null {
+    const effects = this.#options.newEffects();
     try {
-      return entries.map((entry) => entry.run());
+      return { effects: [effects], resolvers: entries.map((entry) => entry.run(effects)) };
     } catch (error) {
       if (!this.#options.database.isTransaction) throw error;
       this.#rollback.run();
@@ -114,22 +116,25 @@ export class CommitGroup<Effects> {
     }
   }
 
-  #runApart(entries: readonly Entry<Effects>[]): Ended<Effects>[] {
-    const done: Ended<Effects>[] = [];
+  #runApart(entries: readonly Entry<Effects>[]): Ended<Effects> {
+    const done: Ended<Effects> = { effects: [], resolvers: [] };
     for (const entry of entries) {
-      const ended = this.#runOne(entry);
-      if (ended !== null) done.push(ended);
+      const effects = this.#options.newEffects();
+      const resolve = this.#runOne(entry, effects);
+      if (resolve === null) continue;
+      done.effects.push(effects);
+      done.resolvers.push(resolve);
     }
     return done;
   }
 
   /** Null where the operation failed alone. Throws where its failure ended the transaction. */
-  #runOne(entry: Entry<Effects>): Ended<Effects> | null {
+  #runOne(entry: Entry<Effects>, effects: Effects): (() => void) | null {
     this.#save.run();
     try {
-      const ended = entry.run();
+      const resolve = entry.run(effects);
       this.#keep.run();
-      return ended;
+      return resolve;
     } catch (error) {
       // A full disk, for one, makes SQLite roll everything back: then nobody's writes are there any more.
       if (!this.#options.database.isTransaction) throw error;
