@@ -167,13 +167,17 @@ export class Worker {
       this.#wasProbeLarge = attempt.lane === 'large';
     }
     happenings.transferStarted({ ...ref, attempt: attemptCount + 1, isSettling, isOwed, isProbe });
-    this.#track(
-      this.#run(ref, attempt).finally(() => {
-        this.#running.delete(running);
-        if (isProbe) this.#health.probeEnded();
-        this.#claims.wake();
-      }),
-    );
+    this.#track(this.#runToEnd(ref, running, isProbe));
+  }
+
+  async #runToEnd(ref: TransferRef, running: Running, isProbe: boolean): Promise<void> {
+    try {
+      await this.#run(ref, running.attempt);
+    } finally {
+      this.#running.delete(running);
+      if (isProbe) this.#health.probeEnded();
+      this.#claims.wake();
+    }
   }
 
   #track(work: Promise<void>): void {
