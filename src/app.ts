@@ -73,7 +73,7 @@ export async function openApp(options: {
   const { config, secrets, part, version, write, isColored } = options;
   const logger =
     config.log.format === 'json'
-      ? createJsonLogger({ ...config.log, write, nowMs: clock.nowMs })
+      ? createJsonLogger({ ...config.log, write, nowMs: () => clock.nowMs() })
       : createLogger({ ...config.log, write, isColored });
   const metrics = createMetrics({ version, clock });
   const tally = new LagTally({ clock, objectiveMs: config.lagObjectiveMs });
