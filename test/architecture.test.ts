@@ -115,7 +115,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const OWNED: readonly { readonly specifier: RegExp; readonly owner: RegExp }[] = [
   { specifier: /^@aws-sdk\//, owner: /^src\/(aws|messages\/sqs)\// },
   { specifier: /^google-auth-library$/, owner: /^src\/google\// },
-  { specifier: /^undici$/, owner: /^src\/(exchange\/|stores\/|cli\/|telemetry\/)/ },
+  { specifier: /^undici$/, owner: /^src\/(exchange\/undici-connections|cli\/|telemetry\/)/ },
   { specifier: /^node:sqlite$/, owner: /^src\/queues\/sqlite\// },
   { specifier: /^pg$/, owner: /^src\/queues\/postgres\// },
   { specifier: /^(fastify|@fastify\/.*|fastify-type-provider-zod)$/, owner: /^src\/http\// },

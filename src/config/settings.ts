@@ -194,6 +194,12 @@ export const SETTINGS = {
     defaultText: '256',
     example: '256',
   }),
+  HTTP_CLIENT: withDefault(choice(['own', 'undici']), 'own' as const, {
+    section: 'transfer',
+    help: 'The HTTP client for S3 and Google Cloud Storage: own, or undici (slower) as a way out should a store or a proxy not get along with ours.',
+    defaultText: 'own',
+    example: 'own',
+  }),
   MAX_MEMORY_BYTES: optional(byteCount({ min: 64 * MIB, max: 2 ** 42 }), {
     section: 'transfer',
     help: 'Budget for the bytes of small objects held while they are copied; large ones are streamed. At least 64 MiB and twice CHUNK_SIZE_BYTES; units such as 512MiB are understood.',

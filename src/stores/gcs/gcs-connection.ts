@@ -1,11 +1,12 @@
 // HTTP to Google Cloud Storage: connections, tokens, timeouts, deadlines. It tells apart the three ends of a request:
 // an answer, a fault before anything was sent, and NoAnswer, when nobody knows what the store did.
-import { Agent, errors } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
-import { exchange } from '../../exchange/exchange.ts';
+import type { Connections, HttpClient } from '../../exchange/connections.ts';
+import { InvalidRequest, NothingSent } from '../../exchange/exchange-error.ts';
 import { Limit } from '../../exchange/limit.ts';
+import { openConnections } from '../../exchange/open-connections.ts';
 import type { AccessTokens } from '../../google/access-token.ts';
 import {
   brokenFault,
@@ -33,6 +34,8 @@ export interface ConnectionOptions {
   readonly timeouts: GcsTimeouts;
   /** Upper bound of open connections to one host. */
   readonly connections: number;
+  /** Our own client by default. */
+  readonly httpClient?: HttpClient;
 }
 
 export interface GcsRequest {
@@ -50,30 +53,28 @@ export interface GcsRequest {
   readonly deadlineMs: number | null;
 }
 
+/**
+ * Far below what Google's front ends allow, so that a request never meets a connection that is just closed: such a
+ * write would be unanswered.
+ */
+const KEEP_ALIVE_MS = 30_000;
+
 /** A page of the longest entries is about this long; anything longer is not what we asked for. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 export class GcsConnection {
   readonly #options: ConnectionOptions;
-  readonly #agent: Agent;
-  /** Errors of making a connection: the requests that got one of these were never sent. */
-  readonly #neverSent = new WeakSet<Error>();
+  readonly #connections: Connections;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    this.#agent = new Agent({
+    const { connectMs, headersMs, bodyIdleMs } = options.timeouts;
+    this.#connections = openConnections(options.httpClient ?? 'own', {
       connections: options.connections,
-      connect: { timeout: options.timeouts.connectMs },
-      headersTimeout: options.timeouts.headersMs,
-      bodyTimeout: options.timeouts.bodyIdleMs,
-      // Far below what Google's front ends allow, so that a request never meets a connection that is just closed:
-      // such a write would be unanswered.
-      keepAliveTimeout: 30_000,
-      // One connection a request: large uploads would share one window, and one loss would end them all.
-      allowH2: false,
-    });
-    this.#agent.on('connectionError', (_origin, _targets, error) => {
-      this.#neverSent.add(error);
+      connectTimeoutMs: connectMs,
+      headersTimeoutMs: headersMs,
+      bodyIdleTimeoutMs: bodyIdleMs,
+      keepAliveMs: KEEP_ALIVE_MS,
     });
   }
 
@@ -122,7 +123,7 @@ export class GcsConnection {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#connections.close();
   }
 
   async #exchange(request: GcsRequest, token: string | null, limit: Limit): Promise<GcsAnswer> {
@@ -133,14 +134,14 @@ export class GcsConnection {
     try {
       const { path, method } = request;
       const body = request.body === null ? null : request.body.pieces();
-      const answer = await exchange(this.#agent, { origin, path, method, headers, body }, limit);
+      const answer = await this.#connections.exchange({ origin, path, method, headers, body }, limit);
       return { status: answer.status, headers: answer.headers, text: await this.#readAll(answer.body) };
     } catch (error) {
       const failure = request.body === null ? null : request.body.failure;
       if (failure !== null) throw failure.error;
-      if (error instanceof Error && this.#neverSent.has(error)) throw unreachableFault(error, hostOf(origin));
+      if (error instanceof NothingSent) throw unreachableFault(error, hostOf(origin));
       // A request that could not even be written is a mistake of ours, and no effect can be owed for it.
-      if (error instanceof errors.InvalidArgumentError) throw error;
+      if (error instanceof InvalidRequest) throw error;
       throw new NoAnswer(brokenFault(error, request.subject));
     }
   }

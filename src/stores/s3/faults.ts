@@ -221,7 +221,7 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'ENETUNREACH',
   'ENETDOWN',
   'EADDRNOTAVAIL',
-  'UND_ERR_CONNECT_TIMEOUT',
+  'HTTP_CONNECT_TIMEOUT',
 ]);
 
 /** The connection was there and broke: it may be this very object that breaks it, so it counts as an attempt. */
@@ -229,9 +229,9 @@ const BROKEN: ReadonlySet<string> = new Set([
   'ECONNRESET',
   'ECONNABORTED',
   'EPIPE',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_SOCKET',
+  'HTTP_HEADERS_TIMEOUT',
+  'HTTP_BODY_TIMEOUT',
+  'HTTP_CONNECTION_ENDED',
 ]);
 
 const TLS_ERROR = /^(ERR_SSL_|ERR_TLS_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/;
@@ -253,10 +253,9 @@ export function networkFault(error: unknown, origin: string): Fault {
     const message = `The connection to ${origin} broke before the answer (${code})`;
     return new Fault('source_error', message, { cause: error, details });
   }
-  // undici's parser errors often come without their code.
-  const isNotHttp = error instanceof Error && error.name === 'HTTPParserError';
-  if (isNotHttp || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    const message = `${origin} answered with something that is not HTTP as S3 speaks it`;
+  if (code === 'HTTP_MALFORMED_ANSWER') {
+    const why = error instanceof Error ? error.message : String(error);
+    const message = `${origin} answered with something that is not HTTP as S3 speaks it: ${why}`;
     return new Fault('source_error', message, { cause: error, details });
   }
   const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fault } from '../../core/faults.ts';
-import { AnswerBody } from '../../exchange/answer-body.ts';
+import { HeldBody } from '../../exchange/held-body.ts';
 import { countedBody } from './object-body.ts';
 import { realClock } from './testing/answering-server.ts';
 
 function counted(chunks: readonly string[], expectedBytes: number): AsyncIterable<Uint8Array> {
-  const body = new AnswerBody({ pause: () => {}, resume: () => {}, abort: () => {} });
+  const body = new HeldBody({ pause: () => {}, resume: () => {}, abort: () => {} });
   for (const chunk of chunks) body.push(Buffer.from(chunk));
   body.close();
   const limits = { clock: realClock, bodyIdleTimeoutMs: 1000, minBytesPerSec: 1 };

@@ -3,7 +3,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { errorCode } from './faults.ts';
-import type { AnswerBody } from '../../exchange/answer-body.ts';
+import type { AnswerBody } from '../../exchange/connections.ts';
 import { dropBody } from './signed-requests.ts';
 
 export interface BodyLimits {

@@ -1,13 +1,12 @@
 // One signed request to S3 and its answer. Two refusals are corrected, once each, because the driver alone can: old
 // credentials are renewed and a wrong clock is put right by the store's own Date. Nothing else is repeated here.
-import { Agent } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
 import { untilAborted } from '../../core/until-aborted.ts';
-import type { AnswerBody } from '../../exchange/answer-body.ts';
-import { exchange } from '../../exchange/exchange.ts';
+import type { AnswerBody, Connections, HttpClient } from '../../exchange/connections.ts';
 import { Limit } from '../../exchange/limit.ts';
+import { openConnections } from '../../exchange/open-connections.ts';
 import { type Addressing, canonicalQuery, createAddressing } from './addressing.ts';
 import type { AwsCredentials, CredentialsProvider } from '../../aws/credentials.ts';
 import { type ErrorAnswer, readErrorAnswer } from './error-answer.ts';
@@ -24,6 +23,7 @@ export interface RequestsOptions {
   readonly headersTimeoutMs: number;
   readonly bodyIdleTimeoutMs: number;
   readonly connections: number;
+  readonly httpClient: HttpClient;
 }
 
 export interface S3Request {
@@ -46,6 +46,8 @@ export type S3Answer =
     }
   | { readonly kind: 'error'; readonly answer: ErrorAnswer };
 
+/** Stores close idle connections after five seconds and more: a request must not meet one that is just closed. */
+const KEEP_ALIVE_MS = 4_000;
 const ERROR_DOCUMENT_LIMIT_BYTES = 64 * 1024;
 const STALE_CREDENTIALS = new Set([
   'ExpiredToken',
@@ -59,7 +61,7 @@ const WRONG_TIME = new Set(['RequestTimeTooSkewed', 'RequestInTheFuture']);
 
 /** The connections to one provider. */
 export class SignedRequests {
-  readonly #agent: Agent;
+  readonly #connections: Connections;
   readonly #addressing: Addressing;
   readonly #sign: Signer;
   readonly #credentials: CredentialsProvider;
@@ -74,14 +76,13 @@ export class SignedRequests {
     this.#credentials = options.credentials;
     this.#clock = options.clock;
     this.#bodyIdleTimeoutMs = options.bodyIdleTimeoutMs;
-    this.#agent = new Agent({
-      connections: options.connections,
-      pipelining: 1,
-      // What is proved about lengths, cuts and stalls is proved for HTTP/1.1.
-      allowH2: false,
-      connect: { timeout: options.connectTimeoutMs },
-      headersTimeout: options.headersTimeoutMs,
-      bodyTimeout: options.bodyIdleTimeoutMs,
+    const { connections, connectTimeoutMs, headersTimeoutMs, bodyIdleTimeoutMs } = options;
+    this.#connections = openConnections(options.httpClient, {
+      connections,
+      connectTimeoutMs,
+      headersTimeoutMs,
+      bodyIdleTimeoutMs,
+      keepAliveMs: KEEP_ALIVE_MS,
     });
   }
 
@@ -132,7 +133,7 @@ export class SignedRequests {
 
   /** Ends every connection, also those in use. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#connections.close();
   }
 
   async #sendOnce(request: S3Request, credentials: AwsCredentials, signal: AbortSignal): Promise<S3Answer> {
@@ -158,8 +159,7 @@ export class SignedRequests {
         status,
         headers: answered,
         body,
-      } = await exchange(
-        this.#agent,
+      } = await this.#connections.exchange(
         { origin, path: target, method: request.method, headers, body: null },
         // The caller's signal ends a body as well, however late it is read.
         new Limit(signal, null),

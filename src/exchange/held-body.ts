@@ -1,5 +1,6 @@
 // The body of an answer as it comes: pieces that somebody takes one after the other. While nobody takes them the
 // connection is held back, so that a body never piles up in memory.
+import type { AnswerBody } from './connections.ts';
 
 /** What a body needs of its connection. */
 export interface BodyFlow {
@@ -15,7 +16,7 @@ const HELD_BYTES = 64 * 1024;
 const DONE: Taken = { done: true, value: undefined };
 
 /** Read it once, to its end, or drop it: it holds a connection. */
-export class AnswerBody implements AsyncIterableIterator<Uint8Array> {
+export class HeldBody implements AnswerBody {
   readonly #flow: BodyFlow;
   #chunks: Uint8Array[] = [];
   #heldBytes = 0;

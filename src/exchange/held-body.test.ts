@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AnswerBody, type BodyFlow } from './answer-body.ts';
+import { type BodyFlow, HeldBody } from './held-body.ts';
 
-function opened(): { readonly body: AnswerBody; readonly calls: string[] } {
+function opened(): { readonly body: HeldBody; readonly calls: string[] } {
   const calls: string[] = [];
   const flow: BodyFlow = {
     pause: () => void calls.push('pause'),
     resume: () => void calls.push('resume'),
     abort: ({ message }) => void calls.push(`abort: ${message}`),
   };
-  return { body: new AnswerBody(flow), calls };
+  return { body: new HeldBody(flow), calls };
 }
 
-async function texts(body: AnswerBody): Promise<string[]> {
+async function texts(body: HeldBody): Promise<string[]> {
   const seen: string[] = [];
   for await (const chunk of body) seen.push(Buffer.from(chunk).toString());
   return seen;
