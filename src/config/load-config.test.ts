@@ -74,6 +74,7 @@ test('three settings are enough, and everything else has its documented default'
     ],
     source: { region: 'eu-central-1', endpoint: null, credentials: 'default', roleArn: null },
     target: { endpoint: null, credentials: 'default' },
+    httpClient: 'own',
     http: {
       host: '127.0.0.1',
       port: 8080,

@@ -47,7 +47,9 @@ export function endOfHead(bytes: Buffer, start: number, seen: number, end: numbe
   if (!PROTOCOL.startsWith(begin)) throw malformed('it does not begin with HTTP/1.');
   // A carriage return at its end may get its line feed yet.
   const last = bytes[end - 1] === 13 ? end - 1 : end;
-  const part = bytes.toString('latin1', from, last);
+  // The last byte that was seen may be a carriage return whose line feed comes now; a line feed was looked at then.
+  const before = Math.max(start, seen - 1);
+  const part = bytes.toString('latin1', before > start && bytes[before] === 10 ? before + 1 : before, last);
   if (STRAY.test(part)) throw malformed(strayText(part));
   return -1;
 }
