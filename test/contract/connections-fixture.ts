@@ -3,6 +3,17 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { selfSignedCertificate } from '../../src/triggers/testing/self-signed-certificate.ts';
+
+/** A key and its certificate for `localhost`, signed by itself. */
+export function testCertificate(): { readonly cert: string; readonly key: string } {
+  const { pem, privateKey } = selfSignedCertificate({
+    commonName: 'localhost',
+    names: ['localhost'],
+    isIssuer: true,
+  });
+  return { cert: pem, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) };
+}
 
 export interface SocketServer {
   readonly origin: string;
@@ -36,7 +47,7 @@ export async function startSocketServer(
   };
   const server: Server = tls === null ? createServer(opened) : createTlsServer(tls, opened);
   server.on('tlsClientError', () => {});
-  server.listen(0, '127.0.0.1');
+  server.listen(0, tls === null ? '127.0.0.1' : 'localhost');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
