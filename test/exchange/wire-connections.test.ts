@@ -24,7 +24,7 @@ function opened(t: TestContext, options: Partial<ConnectionsOptions> = {}): Conn
     connectTimeoutMs: 5_000,
     headersTimeoutMs: 5_000,
     bodyIdleTimeoutMs: 5_000,
-    keepAliveMs: 4_000,
+    keepAliveMs: 60_000,
     ...options,
   });
   t.after(async () => connections.close());
@@ -74,13 +74,17 @@ for (const [what, surplus, isLater] of [
 ] as const) {
   test(`bytes ${what} are no answer to the next request`, async (t) => {
     let isFirst = true;
-    const { ask, server } = await serving(t, (socket, text) => {
-      const body = text.includes('/first') ? 'first' : 'other';
-      const answer = `HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n${body}`;
-      socket.write(isFirst && !isLater ? answer + surplus : answer);
-      if (isFirst && isLater) setImmediate(() => setImmediate(() => socket.write(surplus)));
-      isFirst = false;
-    });
+    const { ask, server } = await serving(
+      t,
+      (socket, text) => {
+        const body = text.includes('/first') ? 'first' : 'other';
+        const answer = `HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n${body}`;
+        socket.write(isFirst && !isLater ? answer + surplus : answer);
+        if (isFirst && isLater) setImmediate(() => setImmediate(() => socket.write(surplus)));
+        isFirst = false;
+      },
+      { keepAliveMs: 60_000 },
+    );
     assert.equal(await textOf((await ask({ path: '/first' })).body), 'first');
     await until(() => server.openCount() === 0);
     assert.equal(await textOf((await ask()).body), 'other');

@@ -1,5 +1,6 @@
 // HTTP to Google Cloud Storage: connections, tokens, timeouts, deadlines. It tells apart the three ends of a request:
 // an answer, a fault before anything was sent, and NoAnswer, when nobody knows what the store did.
+import { StringDecoder } from 'node:string_decoder';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
@@ -148,17 +149,18 @@ export class GcsConnection {
 
   async #readAll(body: AsyncIterable<Uint8Array>): Promise<string> {
     const startedMs = this.monotonicMs();
-    const chunks: Uint8Array[] = [];
+    const decoder = new StringDecoder('utf8');
+    let text = '';
     let sizeBytes = 0;
     for await (const chunk of body) {
       sizeBytes += chunk.length;
       if (sizeBytes > MAX_ANSWER_BYTES)
         throw new Error(`The answer is longer than ${MAX_ANSWER_BYTES} bytes`);
-      chunks.push(chunk);
+      text += decoder.write(chunk);
       if (isCreeping(this.monotonicMs() - startedMs, sizeBytes, this.#options.timeouts.bodyIdleMs))
         throw new Error(`The answer came too slowly: ${sizeBytes} bytes so far`);
     }
-    return Buffer.concat(chunks).toString('utf8');
+    return text + decoder.end();
   }
 }
 

@@ -1,5 +1,6 @@
 // One signed request to S3 and its answer. Two refusals are corrected, once each, because the driver alone can: old
 // credentials are renewed and a wrong clock is put right by the store's own Date. Nothing else is repeated here.
+import { StringDecoder } from 'node:string_decoder';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
@@ -116,10 +117,11 @@ export class SignedRequests {
   /** The text of a small document. What follows after `limitBytes` is not read. */
   async readText(body: AnswerBody, limitBytes: number): Promise<string> {
     const startedMs = this.#clock.monotonicMs();
-    const chunks: Uint8Array[] = [];
+    const decoder = new StringDecoder('utf8');
+    let text = '';
     let total = 0;
     for await (const chunk of body) {
-      chunks.push(chunk);
+      text += decoder.write(chunk);
       total += chunk.length;
       if (total > limitBytes) break;
       const elapsedMs = this.#clock.monotonicMs() - startedMs;
@@ -128,7 +130,7 @@ export class SignedRequests {
           details: { store: 'source' },
         });
     }
-    return Buffer.concat(chunks).toString('utf8');
+    return text + decoder.end();
   }
 
   /** Ends every connection, also those in use. */
