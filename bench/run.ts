@@ -1,5 +1,5 @@
 // npm run bench -- [--workload 4k,1g] [--latency 0,30] [--against sdks,rclone] [--rounds N] [--objects N] [--keep]
-//                  [--tls both] [--profile] [--verify]
+//                  [--tls both] [--client own,undici] [--profile] [--verify]
 // The whole product against stand-ins in a process of their own, next to what a user would pick instead. Rounds are
 // interleaved, so that a busy minute of the machine falls on all of them. See README.md beside this file.
 import { parseArgs } from 'node:util';
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     latency: { type: 'string', default: '0' },
     tls: { type: 'string', default: 'no' },
     against: { type: 'string', default: '' },
+    client: { type: 'string', default: 'own' },
     rounds: { type: 'string', default: '3' },
     objects: { type: 'string' },
     concurrency: { type: 'string' },
@@ -37,12 +38,15 @@ function listOf(text: string): string[] {
 }
 
 async function chooseContenders(): Promise<Contender[]> {
-  const own = product({
-    profileFolder: values.profile ? process.cwd() : null,
-    databaseUrl: values.database ?? null,
-    findsConcurrency: values.concurrency === 'own',
-  });
-  const chosen = values['without-product'] ? [] : [own];
+  const products = listOf(values.client).map((client) =>
+    product({
+      profileFolder: values.profile ? process.cwd() : null,
+      databaseUrl: values.database ?? null,
+      findsConcurrency: values.concurrency === 'own',
+      client,
+    }),
+  );
+  const chosen = values['without-product'] ? [] : products;
   for (const name of listOf(values.against)) {
     const make = OTHERS[name];
     if (make === undefined)

@@ -20,13 +20,19 @@ export interface ProductOptions {
   readonly databaseUrl: string | null;
   /** The service finds itself how many objects are in flight, as it does unless it is told. */
   readonly findsConcurrency: boolean;
+  /** Which HTTP client reaches the stores: `own` or `undici`. */
+  readonly client: string;
   /** Further settings of the service. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** The service of this checkout. */
 export function product(options: ProductOptions): Contender {
-  return { name: 'product', whyNot: async () => null, measure: (setting) => measure(setting, options) };
+  return {
+    name: `product${options.client === 'own' ? '' : `, ${options.client}`}`,
+    whyNot: async () => null,
+    measure: (setting) => measure(setting, options),
+  };
 }
 
 async function measure(setting: Setting, options: ProductOptions): Promise<Measurement> {
@@ -92,6 +98,7 @@ function ownSettings({
   settings,
 }: ProductOptions): Record<string, string> {
   return {
+    HTTP_CLIENT: client,
     ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }),
     ...(findsConcurrency ? { MAX_CONCURRENCY: '' } : {}),
     ...(profileFolder === null ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileFolder}` }),
