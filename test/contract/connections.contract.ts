@@ -174,6 +174,17 @@ export function testConnections(driver: ConnectionsDriver): void {
       await assert.rejects(ask(), { code: 'HTTP_CONNECTION_ENDED' });
     });
 
+    test('a connection that ends while a body is sent is no NothingSent either', async (t) => {
+      const { ask } = await serving(t, (socket) => socket.destroy());
+      const body = Array.from({ length: 64 }, () => Buffer.alloc(256 * 1024));
+      const headers = { 'content-length': String(64 * 256 * 1024) };
+      await assert.rejects(ask({ method: 'PUT', headers, body }), (error) => {
+        assert.ok(error instanceof Error && 'code' in error && !(error instanceof NothingSent));
+        assert.match(String(error.code), /^(HTTP_CONNECTION_ENDED|ECONNRESET|EPIPE)$/);
+        return true;
+      });
+    });
+
     test('a connection cannot be made: nothing was sent', async (t) => {
       const { ask, server } = await serving(t, () => {});
       await server.close();

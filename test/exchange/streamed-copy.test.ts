@@ -33,9 +33,9 @@ function listener(pace: Pace, wrong: string[]): RequestListener {
     const bytes = Buffer.concat([BYTES.subarray(start), BYTES.subarray(0, start)]);
     if (request.method === 'GET') void give(bytes, pace, response);
     else
-      void take(bytes, pace, request, wrong).then(() => {
-        response.writeHead(200, { 'content-length': 0 }).end();
-      });
+      void take(bytes, pace, request, wrong).then(() =>
+        response.writeHead(200, { 'content-length': 0 }).end(),
+      );
   };
 }
 

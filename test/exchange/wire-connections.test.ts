@@ -69,8 +69,8 @@ for (const [what, answer, why] of [
 }
 
 for (const [what, surplus, isLater] of [
-  ['behind an answer', `${EMPTY}`, false],
-  ['on an idle connection', `${EMPTY}`, true],
+  ['behind an answer', EMPTY, false],
+  ['on an idle connection', EMPTY, true],
 ] as const) {
   test(`bytes ${what} are no answer to the next request`, async (t) => {
     let isFirst = true;

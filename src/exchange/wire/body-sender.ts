@@ -2,7 +2,6 @@
 // may write over it. Exactly as many bytes as were announced.
 import type { Socket } from 'node:net';
 import type { ExchangeRequest } from '../connections.ts';
-import { InvalidRequest } from '../exchange-error.ts';
 
 export interface SenderEvents {
   /** The other side has taken a piece. */
@@ -62,8 +61,9 @@ export class BodySender {
     }
   }
 
-  #wrongLength(why: string): InvalidRequest {
-    return new InvalidRequest(`The body ${why} the ${this.#lengthBytes} that were announced`);
+  /** No InvalidRequest: bytes have left. */
+  #wrongLength(why: string): Error {
+    return new Error(`The body ${why} the ${this.#lengthBytes} that were announced`);
   }
 
   /** False where the connection broke: that is told by the socket itself. */
