@@ -1,6 +1,7 @@
 // The body of an answer as it comes: pieces that somebody takes one after the other. While nobody takes them the
 // connection is held back, so that a body never piles up in memory.
 import type { AnswerBody } from './connections.ts';
+import { DONE, OneReader, type Taken } from './one-reader.ts';
 
 /** What a body needs of its connection. */
 export interface BodyFlow {
@@ -9,11 +10,8 @@ export interface BodyFlow {
   abort(reason: Error): void;
 }
 
-type Taken = IteratorResult<Uint8Array, undefined>;
-
 /** So much lies here at most before the connection is held back. */
 const HELD_BYTES = 64 * 1024;
-const DONE: Taken = { done: true, value: undefined };
 
 /** Read it once, to its end, or drop it: it holds a connection. */
 export class HeldBody implements AnswerBody {
@@ -23,8 +21,7 @@ export class HeldBody implements AnswerBody {
   #isPaused = false;
   #isEnded = false;
   #error: Error | null = null;
-  #waiting: { readonly resolve: (taken: Taken) => void; readonly reject: (error: Error) => void } | null =
-    null;
+  readonly #reader = new OneReader();
   /** Not null: nobody wants the rest, and so many bytes more are read away before the connection is given up. */
   #dropBytes: number | null = null;
 
@@ -39,10 +36,8 @@ export class HeldBody implements AnswerBody {
       if (this.#dropBytes < 0) this.#flow.abort(new Error('Nobody wants the rest of the body'));
       return;
     }
-    const waiting = this.#waiting;
-    if (waiting !== null) {
-      this.#waiting = null;
-      waiting.resolve({ done: false, value: chunk });
+    if (this.#reader.isWaiting) {
+      this.#reader.tell({ done: false, value: chunk });
       return;
     }
     this.#chunks.push(chunk);
@@ -55,16 +50,14 @@ export class HeldBody implements AnswerBody {
   /** It is whole. */
   close(): void {
     this.#isEnded = true;
-    this.#waiting?.resolve(DONE);
-    this.#waiting = null;
+    this.#reader.tell(DONE);
   }
 
   /** It broke off; who reads on is told, and where nobody does it is no error. */
   fail(error: Error): void {
     this.#error ??= error;
     this.#chunks = [];
-    this.#waiting?.reject(error);
-    this.#waiting = null;
+    this.#reader.fail(error);
   }
 
   /** The next piece. Rejects with what broke the body. */
@@ -77,9 +70,7 @@ export class HeldBody implements AnswerBody {
       return Promise.resolve({ done: false, value: chunk });
     }
     if (this.#isEnded || this.#dropBytes !== null) return Promise.resolve(DONE);
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-    });
+    return this.#reader.wait();
   }
 
   /** Ends a loop over it early: the connection is given up. */
@@ -94,8 +85,7 @@ export class HeldBody implements AnswerBody {
     this.#dropBytes = limitBytes - this.#heldBytes;
     this.#chunks = [];
     this.#heldBytes = 0;
-    this.#waiting?.resolve(DONE);
-    this.#waiting = null;
+    this.#reader.tell(DONE);
     if (this.#dropBytes < 0) this.#flow.abort(new Error('Nobody wants the rest of the body'));
     else this.#flowOn();
   }

@@ -2,9 +2,8 @@
 // behind the other in the last slab, also the 16 KiB records of TLS; whoever takes a piece gets all there is of one slab.
 import type { AnswerBody } from '../connections.ts';
 import type { BodyFlow } from '../held-body.ts';
+import { DONE, OneReader, type Taken } from '../one-reader.ts';
 import type { SlabPool } from './slab-pool.ts';
-
-type Taken = IteratorResult<Uint8Array, undefined>;
 
 interface Slab {
   readonly bytes: Buffer;
@@ -19,7 +18,6 @@ const HELD_BYTES = 512 * 1024;
 const MIN_ROOM_BYTES = 64 * 1024;
 /** A reader that waits is woken at once with this, and with less once everything that lies ready was read. */
 const WAKE_BYTES = 128 * 1024;
-const DONE: Taken = { done: true, value: undefined };
 
 /** What the body needs of its connection. */
 export interface SlabFlow extends BodyFlow {
@@ -38,14 +36,10 @@ export class SlabBody implements AnswerBody {
   #isOver = false;
   #isWaking = false;
   #error: Error | null = null;
-  #waiting: { readonly resolve: (taken: Taken) => void; readonly reject: (error: Error) => void } | null =
-    null;
+  readonly #reader = new OneReader();
   readonly #wake = (): void => {
     this.#isWaking = false;
-    const waiting = this.#waiting;
-    if (waiting === null || this.#unreadBytes === 0) return;
-    this.#waiting = null;
-    waiting.resolve(this.#lend());
+    if (this.#reader.isWaiting && this.#unreadBytes > 0) this.#reader.tell(this.#lend());
   };
 
   /** `lengthBytes`: of the whole body; what of it came with the head is filled in first. */
@@ -77,7 +71,7 @@ export class SlabBody implements AnswerBody {
     if (last !== undefined) last.filled += bytes;
     this.#missingBytes -= bytes;
     this.#unreadBytes += bytes;
-    if (this.#waiting !== null) this.#wakeSoon();
+    if (this.#reader.isWaiting) this.#wakeSoon();
     else if (this.#missingBytes > 0 && this.#unreadBytes >= HELD_BYTES && !this.#isPaused) {
       this.#isPaused = true;
       this.#flow.pause();
@@ -92,8 +86,7 @@ export class SlabBody implements AnswerBody {
     this.#error = error;
     this.#slabs.length = 0;
     this.#unreadBytes = 0;
-    this.#waiting?.reject(error);
-    this.#waiting = null;
+    this.#reader.fail(error);
   }
 
   next(): Promise<Taken> {
@@ -105,9 +98,7 @@ export class SlabBody implements AnswerBody {
       return Promise.resolve(DONE);
     }
     this.#flowOn();
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-    });
+    return this.#reader.wait();
   }
 
   return(): Promise<Taken> {
@@ -121,8 +112,7 @@ export class SlabBody implements AnswerBody {
     // The piece that was lent last may still be on its way to somewhere: its slab is not used again, nor is any other.
     this.#slabs.length = 0;
     this.#unreadBytes = 0;
-    this.#waiting?.resolve(DONE);
-    this.#waiting = null;
+    this.#reader.tell(DONE);
     if (this.#missingBytes === 0) return;
     this.#flow.dropped(this.#missingBytes, limitBytes);
     if (this.#isPaused) this.#flow.resume();
