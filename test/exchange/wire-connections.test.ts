@@ -142,6 +142,42 @@ for (const [count, why] of [
   });
 }
 
+test('requests that wait go out in their order, also past a connection that broke', async (t) => {
+  const seen: string[] = [];
+  const { ask, server } = await serving(
+    t,
+    (socket, text) => {
+      const path = text.split(' ')[1] ?? '';
+      seen.push(path);
+      if (path === '/3') socket.destroy();
+      else setImmediate(() => socket.write(EMPTY));
+    },
+    { connections: 1 },
+  );
+  const paths = Array.from({ length: 10 }, (_, index) => `/${index}`);
+  const ends = await Promise.allSettled(paths.map(async (path) => textOf((await ask({ path })).body)));
+  assert.deepEqual(seen, paths);
+  assert.deepEqual(
+    ends.map(({ status }) => status),
+    paths.map((path) => (path === '/3' ? 'rejected' : 'fulfilled')),
+  );
+  assert.equal(server.connectionCount(), 2);
+});
+
+test('where no connection can be made, every request that waits is told, and a cancelled one at once', async (t) => {
+  const { ask, server } = await serving(t, () => {}, { connections: 1 });
+  await server.close();
+  const controller = new AbortController();
+  const reason = new Error('the reason of the test');
+  const all = [ask(), ask(), ask({}, new Limit(controller.signal, null)), ask()];
+  controller.abort(reason);
+  const ends = await Promise.allSettled(all);
+  assert.deepEqual(
+    ends.map((end) => end.status === 'rejected' && (end.reason === reason ? 'cancelled' : end.reason.name)),
+    ['NothingSent', 'NothingSent', 'cancelled', 'NothingSent'],
+  );
+});
+
 test('the time of a connection is bounded, and nothing was sent', async (t) => {
   const silent = createSilentServer(() => {});
   await new Promise<void>((resolve) => silent.listen(0, 'localhost', resolve));
