@@ -262,6 +262,28 @@ test('an idle connection ends after its time, and sooner where the other side sa
   assert.equal(server.connectionCount(), 2);
 });
 
+for (const tls of [null, certificate]) {
+  test(`all that came of a large body is read before it is told that it broke off (${tls === null ? 'plain' : 'TLS'})`, async (t) => {
+    const { ask, server } = await serving(
+      t,
+      (socket) => {
+        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${LARGE_BYTES}\r\n\r\n`);
+        socket.write(Buffer.alloc(300_000), () => socket.end());
+      },
+      { tls },
+    );
+    const { body } = await ask();
+    await until(() => server.openCount() === 0);
+    let readBytes = 0;
+    const reading = async (): Promise<void> => {
+      for await (const piece of body) readBytes += piece.length;
+    };
+    await assert.rejects(reading(), { code: 'HTTP_CONNECTION_ENDED' });
+    assert.equal(readBytes, 300_000);
+    await assert.rejects(body.next(), { code: 'HTTP_CONNECTION_ENDED' });
+  });
+}
+
 /** Ends a request at each of its moments; the reason is the caller's, and the connection serves nobody else. */
 for (const [moment, path, cancelWhen] of [
   ['before it is sent', '/silent', 'at once'],

@@ -92,10 +92,10 @@ export class AnswerReader {
     this.#missingBytes = missingBytes;
   }
 
-  /** The body under way, if any, ends by this. */
-  fail(error: Error): void {
+  /** The body under way, if any, ends by this; `keepsUnread`: after what has come of it, where it is a large one. */
+  fail(error: Error, keepsUnread: boolean): void {
     this.#held?.fail(error);
-    this.#large?.fail(error);
+    this.#large?.fail(error, keepsUnread);
     this.#held = null;
     this.#large = null;
   }

@@ -41,7 +41,7 @@ export class OriginPool {
   close(error: Error): void {
     for (const exchange of this.#waiting) exchange.fail(error);
     this.#waiting.clear();
-    for (const connection of this.#all) connection.end(error);
+    for (const connection of this.#all) connection.end(error, true);
   }
 
   /** Requests that no connection is being made for get one, as long as there may be one more. */

@@ -79,20 +79,23 @@ export class SlabBody implements AnswerBody {
     return landedBytes - bytes;
   }
 
-  /** It broke off; who reads on is told. No slab is used again: a read may be on its way into it. */
-  fail(error: Error): void {
+  /**
+   * It broke off; who reads on is told, after what has come where `keepsUnread`: a copy goes on from there, and a
+   * connection that breaks again and again must not keep it from coming any further.
+   */
+  fail(error: Error, keepsUnread: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#error = error;
-    this.#slabs.length = 0;
-    this.#unreadBytes = 0;
-    this.#reader.fail(error);
+    if (!keepsUnread) this.#unreadBytes = 0;
+    if (this.#unreadBytes > 0) this.#wake();
+    else this.#reader.fail(error);
   }
 
   next(): Promise<Taken> {
     this.#takeBack();
-    if (this.#error !== null) return Promise.reject(this.#error);
     if (this.#unreadBytes > 0) return Promise.resolve(this.#lend());
+    if (this.#error !== null) return Promise.reject(this.#error);
     if (this.#isOver || this.#missingBytes === 0) {
       this.#isOver = true;
       return Promise.resolve(DONE);
@@ -107,11 +110,12 @@ export class SlabBody implements AnswerBody {
   }
 
   drop(limitBytes: number): void {
+    // What it broke off with may still lie here.
+    this.#unreadBytes = 0;
     if (this.#isOver) return;
     this.#isOver = true;
     // The piece that was lent last may still be on its way to somewhere: its slab is not used again, nor is any other.
     this.#slabs.length = 0;
-    this.#unreadBytes = 0;
     this.#reader.tell(DONE);
     if (this.#missingBytes === 0) return;
     this.#flow.dropped(this.#missingBytes, limitBytes);
@@ -136,6 +140,8 @@ export class SlabBody implements AnswerBody {
 
   /** The reader is through with what it had. The last slab stays while reads land in it. */
   #takeBack(): void {
+    // A read may have been on its way into the last one when it broke off: none is used again.
+    if (this.#error !== null) return;
     const keptCount = this.isFilling ? 1 : 0;
     while (this.#slabs.length > keptCount) {
       const first = this.#slabs[0];

@@ -29,6 +29,8 @@ export interface ConnectionEvents {
 
 /** A body up to this leaves in one write with the head. */
 const JOIN_BYTES = 64 * 1024;
+/** So long the other side may take to close a connection whose request broke off. */
+const LINGER_MS = 1_000;
 /** The other side closes when it says so; what is sent must arrive before. */
 const KEEP_ALIVE_MARGIN_MS = 2_000;
 
@@ -45,6 +47,8 @@ export class WireConnection {
   #isReusable = true;
   #keepAliveMs: number;
   #isPaused = false;
+  /** Not null: the body of the request has failed by this, and the other side is given time to take what came of it. */
+  #failure: Error | null = null;
 
   constructor(parts: ConnectionParts, events: ConnectionEvents) {
     const { options } = parts;
@@ -87,7 +91,7 @@ export class WireConnection {
     this.#isReusable = true;
     this.#keepAliveMs = this.#options.keepAliveMs;
     this.#socket.ref();
-    exchange.watch(() => this.end(exchange.reason as Error));
+    exchange.watch(() => this.end(exchange.reason as Error, true));
     this.#reader.begin(request.method, new ExchangeFlow(this, exchange));
     this.#deadline.arm(this.#options.headersTimeoutMs);
     const { body } = request;
@@ -98,18 +102,22 @@ export class WireConnection {
     this.#socket.write(head.text, 'latin1');
     const sender = new BodySender(this.#socket, body, head.lengthBytes, {
       moved: () => {
-        if (this.#sender === sender && !this.#hasAnswer) this.#deadline.arm(this.#options.headersTimeoutMs);
+        if (this.#sender === sender && !this.#hasAnswer && this.#failure === null)
+          this.#deadline.arm(this.#options.headersTimeoutMs);
       },
       failed: (error) => {
-        if (this.#exchange === exchange) this.end(error);
+        if (this.#exchange === exchange) this.#sourceFailed(error);
       },
     });
     this.#sender = sender;
     void sender.run();
   }
 
-  /** Ends it, whatever it is doing; the exchange it carries fails by `error`. */
-  end(error: Error): void {
+  /**
+   * Ends it, whatever it is doing; the exchange it carries fails by `error`. `isWanted`: by one of us, so that nobody
+   * waits for what has come already.
+   */
+  end(error: Error, isWanted = false): void {
     if (this.#state === 'ended') return;
     const wasConnecting = this.#state === 'connecting';
     this.#state = 'ended';
@@ -118,8 +126,8 @@ export class WireConnection {
     this.#socket.destroy();
     const exchange = this.#exchange;
     this.#exchange = null;
-    exchange?.fail(error);
-    this.#reader.fail(error);
+    exchange?.fail(isWanted ? error : (this.#failure ?? error));
+    this.#reader.fail(error, !isWanted);
     this.#events.ended(this, wasConnecting ? error : null);
   }
 
@@ -139,13 +147,13 @@ export class WireConnection {
 
   /** For the body of the answer to `exchange`: it is not wanted any more. */
   giveUp(exchange: WireExchange, reason: Error): void {
-    if (this.#exchange === exchange) this.end(reason);
+    if (this.#exchange === exchange) this.end(reason, true);
   }
 
   /** The same for a large body, of which so much is still to come. */
   dropRest(exchange: WireExchange, missingBytes: number, limitBytes: number): void {
     if (this.#exchange !== exchange) return;
-    if (missingBytes > limitBytes) this.end(new Error('Nobody wants the rest of the body'));
+    if (missingBytes > limitBytes) this.end(new Error('Nobody wants the rest of the body'), true);
     else this.#reader.dropRest(missingBytes);
   }
 
@@ -167,6 +175,10 @@ export class WireConnection {
   }
 
   #answered(head: AnswerHead, body: AnswerBody): void {
+    if (this.#failure !== null) {
+      this.end(this.#failure);
+      return;
+    }
     const exchange = this.#exchange as WireExchange;
     this.#hasAnswer = true;
     this.#isReusable = head.isReusable;
@@ -201,6 +213,18 @@ export class WireConnection {
     this.#deadline.arm(this.#keepAliveMs);
     this.#socket.unref();
     this.#events.free(this);
+  }
+
+  /**
+   * Nothing more of the body comes. The other side hears that by the end of the connection and closes its own when it
+   * has taken what was sent: who asks it then how far it came gets the whole answer.
+   */
+  #sourceFailed(error: Error): void {
+    this.#failure = error;
+    this.#sender?.stop();
+    this.#isReusable = false;
+    this.#deadline.arm(LINGER_MS);
+    this.#socket.end();
   }
 
   #inputEnded(): void {
