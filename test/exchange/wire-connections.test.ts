@@ -131,6 +131,71 @@ test('an answer that comes while the source of the body is slow is delivered at 
   assert.equal((await ask({ method: 'PUT', headers: { 'content-length': '9' }, body: stuck() })).status, 503);
 });
 
+test('a request whose source fails is over when the other side has taken what came of it', async (t) => {
+  let isTaken = false;
+  const { ask } = await serving(t, (socket) => {
+    socket.pause();
+    setTimeout(() => {
+      socket.resume();
+      socket.on('end', () => {
+        isTaken = true;
+        socket.end();
+      });
+    }, 30);
+  });
+  const broken = new Error('the source broke');
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield Buffer.alloc(100_000);
+    throw broken;
+  }
+  const asked = ask({ method: 'PUT', headers: { 'content-length': '200000' }, body: body() });
+  await assert.rejects(asked, broken);
+  assert.ok(isTaken);
+});
+
+test('the other side has a second for that, and a caller that cancels does not wait for it', async (t) => {
+  let text = '';
+  const open = new Set<Socket>();
+  // It goes on after it was told that nothing more comes.
+  const server = createSilentServer({ allowHalfOpen: true }, (socket) => {
+    open.add(socket);
+    socket
+      .on('error', () => {})
+      .on('data', (chunk) => {
+        text += chunk.toString('latin1');
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const connections = opened(t);
+  t.after(() => {
+    for (const socket of open) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const origin = `http://127.0.0.1:${port}`;
+  const broken = new Error('the source broke');
+  const body = (failed: () => void): AsyncIterable<Uint8Array> => ({
+    async *[Symbol.asyncIterator]() {
+      yield Buffer.alloc(10);
+      await until(() => text.endsWith('\0'));
+      text = '';
+      setImmediate(failed);
+      throw broken;
+    },
+  });
+  const put = { origin, path: '/', method: 'PUT', headers: { 'content-length': '20' } } as const;
+  const startedMs = performance.now();
+  await assert.rejects(connections.exchange({ ...put, body: body(() => {}) }, unlimited()), broken);
+  assert.ok(performance.now() - startedMs >= 900);
+  const controller = new AbortController();
+  const reason = new Error('the reason of the test');
+  const limit = new Limit(controller.signal, null);
+  await assert.rejects(
+    connections.exchange({ ...put, body: body(() => controller.abort(reason)) }, limit),
+    (error) => error === reason,
+  );
+});
+
 for (const [count, why] of [
   [1, /more bytes than the 2/],
   [-1, /ended before the 2/],
