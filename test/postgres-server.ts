@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -150,7 +151,9 @@ export async function startPostgresServer(
     start,
     keepStandby: async () => keepStandby({ databaseDir, shutDown, start }),
     close: async () => {
-      await shutDown('immediate').catch(() => {});
+      // The library has to see its end too: it would wait ten seconds for it before this process may end.
+      if (existsSync(join(databaseDir, 'postmaster.pid')))
+        await Promise.all([server.stop(), shutDown('immediate')]);
       rmSync(folder, { recursive: true, force: true });
     },
   };

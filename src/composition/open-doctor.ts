@@ -5,7 +5,7 @@ import { askCallerIdentity } from '../aws/caller-identity.ts';
 import { openNotificationStore } from '../aws/notification-store.ts';
 import { openSourceBucketAccess } from '../aws/source-bucket.ts';
 import type { CredentialsProvider } from '../aws/credentials.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, Secrets } from '../config/config.ts';
 import type { CallerIdentity } from '../core/bucket-access.ts';
 import { Fault } from '../core/faults.ts';
 import type { DoctorParts } from '../doctor/doctor-parts.ts';
@@ -22,9 +22,12 @@ const GOOGLE = 'https://storage.googleapis.com';
 
 /** Nothing is sent before the first check; disposing of it ends its connections. */
 export async function openDoctor(
-  request: StoresRequest & { readonly config: Pick<Config, 'intake'> },
+  request: StoresRequest & {
+    readonly config: Pick<Config, 'intake'>;
+    readonly secrets: Pick<Secrets, 'databaseUrl'>;
+  },
 ): Promise<DoctorParts & AsyncDisposable> {
-  const { config, clock } = request;
+  const { config, secrets, clock } = request;
   await using opened = new AsyncDisposableStack();
   const credentials = openAwsCredentials(request);
   const calls = opened.adopt(await openS3Calls(request, credentials), (open) => open.close());
@@ -62,7 +65,15 @@ export async function openDoctor(
       authorize: accessToken === null ? null : async () => accessToken.get(),
     },
     queue,
+    database: databaseOf(secrets.databaseUrl),
     [Symbol.asyncDispose]: async () => all.disposeAsync(),
+  };
+}
+
+function databaseOf(url: Secrets['databaseUrl']): DoctorParts['database'] {
+  if (url === null) return null;
+  return {
+    look: async () => (await import('../queues/postgres/look-at-database.ts')).lookAtDatabase(url.reveal()),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { CallerIdentity, SourceBucketAccess, TargetBucketAccess } from '../core/bucket-access.ts';
 import type { NotificationStore } from '../core/bucket-notifications.ts';
 import type { Clock } from '../core/clock.ts';
+import type { DatabaseLook } from '../core/database-look.ts';
 import type { MessageQueue } from '../core/message-queue.ts';
 import type { ObjectSource } from '../core/object-source.ts';
 import type { ObjectTarget } from '../core/object-target.ts';
@@ -39,6 +40,11 @@ export interface DoctorParts {
     /** Null where its address does not tell it. */
     readonly arn: string | null;
     readonly messages: MessageQueue;
+  } | null;
+  /** The database that keeps the queue; null where a file does. */
+  readonly database: {
+    /** Rejects with an Error that names the database, the reason and the remedy. Changes nothing. */
+    readonly look: () => Promise<DatabaseLook>;
   } | null;
 }
 

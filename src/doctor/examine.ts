@@ -4,6 +4,7 @@ import type { Rule } from '../core/rule.ts';
 import { rulesOfBucket } from '../setup/wanted-notifications.ts';
 import { checkAwsIdentity, checkGoogleToken } from './account-checks.ts';
 import { type CheckResult, skipped } from './check-result.ts';
+import { checkDatabase } from './database-check.ts';
 import type { DoctorParts } from './doctor-parts.ts';
 import { checkNotification } from './notification-check.ts';
 import { checkQueue } from './queue-checks.ts';
@@ -25,7 +26,7 @@ export function examinedBuckets(rules: readonly Rule[], bucket: string | null): 
     .map((name) => ({ bucket: name, rules: rulesOfBucket(rules, name) }));
 }
 
-/** Every check of both stores and the queue. Throws the signal's reason when it is aborted. */
+/** Every check of both stores, the queue of messages and the database. Throws the signal's reason when it is aborted. */
 export async function* examine(
   parts: DoctorParts,
   bucket: string | null,
@@ -35,6 +36,7 @@ export async function* examine(
   const isAwsRefused = yield* examineSource(parts, buckets, signal);
   yield* examineQueue(parts, isAwsRefused, signal);
   yield* examineTarget(parts, buckets, signal);
+  yield await checkDatabase(parts);
 }
 
 /** Returns whether AWS refuses the credentials, which the queue takes too. */

@@ -61,14 +61,14 @@ async function healthyCloud(t: TestContext): Promise<{ cloud: OwnCloud; settings
 test('where everything is right, every check is ok and nothing is left behind', async (t) => {
   const { cloud, settings } = await healthyCloud(t);
   const report = await examine(cloud, { ...settings, S3_EXPECTED_OWNER: ACCOUNT });
-  assert.deepEqual(report.failed, []);
-  assert.deepEqual([report.exitCode, report.healthy], [0, true]);
+  assert.deepEqual([report.failed, report.exitCode, report.healthy], [[], 0, true]);
   assert.deepEqual(
     report.checks.filter(({ state }) => state !== 'ok').map(({ name, state }) => [name, state]),
     [
       ['source: credentials', 'skipped'],
       ['queue: receiving', 'skipped'],
       ['target: credentials', 'skipped'],
+      ['database', 'skipped'],
       ['service', 'skipped'],
       ['whole way', 'skipped'],
     ],

@@ -13,10 +13,9 @@ import {
   startTwoClouds,
   TARGET_BUCKET,
 } from '../../sandbox/two-clouds.ts';
-import { openPostgresQueue } from '../../src/queues/postgres/open-postgres-queue.ts';
-import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 import { startPostgresServer } from '../postgres-server.ts';
 import { WorkerProcess } from './worker-process.ts';
+import { openSharedQueue } from '../contract/open-shared-queue.ts';
 
 const LONGEST_WAIT_MS = 60_000;
 const KEYS = Array.from({ length: 6 }, (_, place) => `object-${place}`);
@@ -32,15 +31,7 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
 /** A service makes the tables; the workers only use them. */
 async function schemaWithTables(server: Awaited<ReturnType<typeof startPostgresServer>>): Promise<string> {
   const url = await server.newSchema();
-  const service = await openPostgresQueue({
-    url,
-    clock: SYSTEM_CLOCK,
-    leaseMs: 30_000,
-    settleGraceMs: 2_000,
-    maxRetryDelayMs: 300_000,
-    smallMaxBytes: 1_000,
-    sealer: null,
-  });
+  const service = await openSharedQueue(url);
   await service.close();
   return url;
 }

@@ -6,12 +6,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { buildReplicator } from '../../deploy/lambda/build.ts';
 import { SOURCE_BUCKET, TARGET_BUCKET } from '../../sandbox/two-clouds.ts';
-import { openPostgresQueue } from '../../src/queues/postgres/open-postgres-queue.ts';
-import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 import { startPostgresServer } from '../postgres-server.ts';
 import { notification } from '../system/service-under-test.ts';
 import { OWN_RUNTIME } from './function-process.ts';
 import { ReplicateWorld } from './replicate-world.ts';
+import { openSharedQueue } from '../contract/open-shared-queue.ts';
 
 const server = await startPostgresServer();
 const outDir = mkdtempSync(join(tmpdir(), 'mirror-'));
@@ -39,15 +38,7 @@ function settings(databaseUrl: string): Readonly<Record<string, string>> {
 test('a delete is mirrored, and past the limit of the brake the next one is held for a person', async (t) => {
   const databaseUrl = await server.newSchema();
   // A service makes the tables.
-  const service = await openPostgresQueue({
-    url: databaseUrl,
-    clock: SYSTEM_CLOCK,
-    leaseMs: 30_000,
-    settleGraceMs: 120_000,
-    maxRetryDelayMs: 300_000,
-    smallMaxBytes: 1_000,
-    sealer: null,
-  });
+  const service = await openSharedQueue(databaseUrl);
   t.after(() => service.close());
   const world = await ReplicateWorld.start(t);
   await world.put({ a: '1', b: '2' });

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { type DatabaseAddress, openSession } from './connect.ts';
+import { backendOf, SHARED_BY_A_POOLER } from './pooler.ts';
 
 const BEAT_TIMEOUT_MS = 5_000;
 const FIRST_PAUSE_MS = 100;
@@ -92,15 +93,6 @@ export class KeptSession {
       void client.end().catch(() => {});
     }
   }
-}
-
-export const SHARED_BY_A_POOLER =
-  'the address leads to a pooler that hands out another server connection for each transaction. Give the service a ' +
-  'direct address, or one of a pooler in session mode';
-
-/** Which process of the server answers a session. */
-export async function backendOf(client: pg.Client): Promise<unknown> {
-  return (await askClient(client, 'SELECT pg_backend_pid() AS pid', []))[0]?.['pid'];
 }
 
 async function askClient(

@@ -8,8 +8,8 @@ import type { CheckpointSealer } from '../checkpoint-sealer.ts';
 import { cannotBeUsed, type DatabaseAddress, openPool, openSession, readDatabaseUrl } from './connect.ts';
 import { Database } from './database.ts';
 import { isConnectionError } from './database-errors.ts';
-import { backendOf, SHARED_BY_A_POOLER } from './kept-session.ts';
 import { LONG_WORK, migrate } from './migrate.ts';
+import { refusePooler } from './pooler.ts';
 import { PostgresQueue } from './postgres-queue.ts';
 import { RECOUNT, RECOUNT_LOCK } from './tallies.ts';
 import type { QueueTimes } from './wrong-times.ts';
@@ -76,23 +76,6 @@ async function openPatiently(address: DatabaseAddress, patienceMs: number): Prom
       if (!isConnectionError(error) || performance.now() + OPEN_PAUSE_MS > untilMs) throw error;
       await sleep(OPEN_PAUSE_MS);
     }
-  }
-}
-
-/**
- * A pooler that hands out another server connection for each transaction mixes the settings of sessions, and neither the
- * lead nor notifications would hold. While somebody else is in a transaction, it has to give this session another one.
- */
-async function refusePooler(session: pg.Client, address: DatabaseAddress): Promise<void> {
-  const other = await openSession(address);
-  try {
-    const before = await backendOf(session);
-    await other.query('BEGIN');
-    const backends = [before, await backendOf(other), await backendOf(session)];
-    await other.query('ROLLBACK');
-    if (new Set(backends).size !== 2 || backends[0] !== backends[2]) throw new Error(SHARED_BY_A_POOLER);
-  } finally {
-    await other.end();
   }
 }
 

@@ -193,7 +193,7 @@ function explain(error: unknown): string {
     case LOCKED:
       return (
         'another process is using it. One process owns the file: stop the other one, or give this one ' +
-        'a data folder of its own'
+        'a folder of its own (REPLICATOR_DATA_DIR)'
       );
     // Our own statements are right: what they meet is a header or a version number that is not what we wrote.
     case ERROR:
