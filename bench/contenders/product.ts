@@ -95,6 +95,7 @@ function ownSettings({
   databaseUrl,
   profileFolder,
   findsConcurrency,
+  client,
   settings,
 }: ProductOptions): Record<string, string> {
   return {
