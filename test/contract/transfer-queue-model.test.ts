@@ -46,6 +46,9 @@ type Step =
 
 const TIMES = { leaseMs: LEASE_MS, settleGraceMs: GRACE_MS, smallMaxBytes: SMALL_MAX_BYTES };
 
+/** A process knows the time of its server only so well: what is that young may count as old or not. */
+const UNCLEAR_MS = 555;
+
 /** Of a server: nobody sets it while a history is played. */
 class SteadyManualClock extends ManualClock {
   override jump(): void {}
@@ -257,9 +260,9 @@ class Player {
       case 'redriveClass':
         return redriveAll(queue, { faultCode: 'bug', keyPrefix: next.keyPrefix }, next.limit);
       case 'prune':
-        return queue.prune({ beforeMs: this.#clock.nowMs(), limit: next.limit });
+        return queue.prune({ beforeMs: this.#clock.nowMs() - UNCLEAR_MS, limit: next.limit });
       case 'forgetStaleUploads':
-        return queue.forgetStaleUploads({ beforeMs: this.#clock.nowMs(), limit: next.limit });
+        return queue.forgetStaleUploads({ beforeMs: this.#clock.nowMs() - UNCLEAR_MS, limit: next.limit });
     }
   }
 
