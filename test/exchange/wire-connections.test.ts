@@ -327,6 +327,15 @@ test('an idle connection ends after its time, and sooner where the other side sa
   assert.equal(server.connectionCount(), 2);
 });
 
+test('an idle connection whose time is over is not used, although nothing of the loop ran since', async (t) => {
+  const { ask, server } = await serving(t, (socket) => socket.write(EMPTY), { keepAliveMs: 20 });
+  await ask();
+  const endsAtMs = performance.now() + 40;
+  while (performance.now() < endsAtMs);
+  await ask();
+  assert.equal(server.connectionCount(), 2);
+});
+
 for (const tls of [null, certificate]) {
   test(`all that came of a large body is read before it is told that it broke off (${tls === null ? 'plain' : 'TLS'})`, async (t) => {
     const { ask, server } = await serving(

@@ -50,11 +50,6 @@ export class AnswerReader {
     this.#interimCount = 0;
   }
 
-  /** True once a byte of the answer under way has come. */
-  get hasBegun(): boolean {
-    return this.#phase !== 'head' || this.#end > 0 || this.#interimCount > 0;
-  }
-
   /** Where the next read is to land. */
   space(): Buffer {
     this.#landing = this.#phase === 'slabs' ? this.#large : null;

@@ -35,6 +35,11 @@ export class Deadline {
     this.#start(nowMs);
   }
 
+  /** True where an armed moment has passed, although the timer has not fired yet. */
+  get isPast(): boolean {
+    return this.#endsAtMs !== null && performance.now() >= this.#endsAtMs;
+  }
+
   disarm(): void {
     this.#endsAtMs = null;
   }

@@ -73,13 +73,13 @@ export class WireConnection {
     );
   }
 
-  /** False once it has ended, also where that was not told yet. */
+  /**
+   * False once it has ended or was idle for too long, also where that was not told yet: after the process stood still,
+   * timers and the ends of connections come later than what wants to use them.
+   */
   get isUsable(): boolean {
-    return this.#state === 'free' && this.#socket.writable && this.#socket.readable;
-  }
-
-  get isConnecting(): boolean {
-    return this.#state === 'connecting';
+    const { writable, readable } = this.#socket;
+    return this.#state === 'free' && writable && readable && !this.#deadline.isPast;
   }
 
   /** Carries an exchange; the connection must be free. */
