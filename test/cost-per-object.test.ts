@@ -103,7 +103,7 @@ async function copyAll(queue: QueueStorage, write: (line: string) => void): Prom
     stores: {
       source: counted(source, calls),
       target: counted(target, calls),
-      checksums: await openChecksumEngine(),
+      checksums: openChecksumEngine(),
       clock,
       byteBudget: new ByteBudget(CHUNK_BYTES),
       deleteBrake: new DeleteBrake({ notes: queue.notes, clock, happenings }),

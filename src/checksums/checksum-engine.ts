@@ -1,22 +1,19 @@
-// Which algorithms an engine knows, around the one that differs from engine to engine: CRC32C. CRC-64/NVME is
-// WebAssembly, CRC32 comes with Node, the rest is OpenSSL.
+// Which algorithms an engine knows, around the one that differs from engine to engine: CRC32C. CRC-64/NVME is our own
+// WebAssembly (crc64.ts), CRC32 comes with Node, the rest is OpenSSL.
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { createCRC64, type IHasher } from 'hash-wasm';
 import type { ChecksumEngine, RunningChecksum } from '../core/checksum.ts';
+import { type Crc64, openCrc64 } from './crc64.ts';
 
-/** CRC-64/NVME in reflected form, what S3 calls CRC64NVME. */
-const NVME_POLYNOMIAL = '9a6c9329ac4bc9b5';
-
-/** The engine around `crc32c`. Loads the WebAssembly part once; the engine itself is synchronous. */
-export async function checksumEngine(crc32c: ChecksumEngine['crc32c']): Promise<ChecksumEngine> {
-  const crc64 = new SharedCrc64(await createCRC64(NVME_POLYNOMIAL));
+/** The engine around `crc32c`. Makes the WebAssembly part once. */
+export function checksumEngine(crc32c: ChecksumEngine['crc32c']): ChecksumEngine {
+  const crc64 = openCrc64();
   return {
     crc32c,
     start: (algorithm, savedState) => {
       switch (algorithm) {
         case 'crc64nvme':
-          return crc64.start(savedState);
+          return startCrc64(crc64, savedState);
         case 'crc32':
           return startCrc32(crc32, savedState);
         case 'crc32c':
@@ -33,54 +30,25 @@ export async function checksumEngine(crc32c: ChecksumEngine['crc32c']): Promise<
   };
 }
 
-/**
- * All running CRC64 share one WebAssembly instance: its state is twelve bytes, swapped in and out where another one used
- * it in between. A small object is one update and its digest, and swaps nothing.
- */
-class SharedCrc64 {
-  readonly #hasher: IHasher;
-  /** Whose state the instance holds; null: nobody's. */
-  #holder: { state: Uint8Array } | null = null;
+/** Marks a saved CRC64; what does not begin so was saved by something else. */
+const CRC64_STATE = 'crc64:';
 
-  readonly #fresh: Uint8Array;
-
-  constructor(hasher: IHasher) {
-    this.#hasher = hasher;
-    this.#fresh = hasher.init().save();
-  }
-
-  start(savedState: string | null): RunningChecksum {
-    const own = { state: savedState === null ? this.#fresh : Buffer.from(savedState, 'base64') };
-    const hasher = this.#hasher;
-    return {
-      update: (bytes) => {
-        this.#swapIn(own);
-        hasher.update(bytes);
-      },
-      digestBase64: () => {
-        this.#swapIn(own);
-        own.state = hasher.save();
-        this.#holder = null;
-        return Buffer.from(hasher.digest('binary')).toString('base64');
-      },
-      save: () => {
-        this.#swapIn(own);
-        return Buffer.from(hasher.save()).toString('base64');
-      },
-    };
-  }
-
-  #swapIn(own: { state: Uint8Array }): void {
-    if (this.#holder === own) return;
-    this.#swapOut();
-    this.#hasher.load(own.state);
-    this.#holder = own;
-  }
-
-  #swapOut(): void {
-    if (this.#holder !== null) this.#holder.state = this.#hasher.save();
-    this.#holder = null;
-  }
+/** Null for a saved state that cannot be read. */
+function startCrc64(step: Crc64, savedState: string | null): RunningChecksum | null {
+  const saved = savedState === null ? '0' : /^crc64:([0-9a-f]{1,16})$/.exec(savedState)?.[1];
+  if (saved === undefined) return null;
+  let crc = BigInt(`0x${saved}`);
+  return {
+    update(bytes) {
+      crc = step(bytes, crc);
+    },
+    digestBase64() {
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigUInt64BE(crc);
+      return bytes.toString('base64');
+    },
+    save: () => CRC64_STATE + crc.toString(16),
+  };
 }
 
 function startCrc32(

@@ -130,7 +130,8 @@ function wholeChecksums(state: SourceState): SourceChecksum[] {
 
 /**
  * True where the proof of an interrupted upload can go on to the level that the rule asks for. A hash such as MD5
- * cannot be saved half-way: such an object is read again from its start.
+ * cannot be saved half-way, and what an older version saved may not be understood: such an object is read again from
+ * its start.
  */
 export function canContinueProof(
   engine: ChecksumEngine,
@@ -140,5 +141,7 @@ export function canContinueProof(
 ): boolean {
   if (verify === 'transfer' || saved.hashedBytes === 0) return true;
   const fresh = chooseChecksum(engine, state, null);
-  return fresh === null || fresh.running === null || saved.sourceChecksumState !== null;
+  if (fresh === null || fresh.running === null) return true;
+  const { algorithm } = fresh.expected;
+  return saved.sourceChecksumState !== null && engine.start(algorithm, saved.sourceChecksumState) !== null;
 }

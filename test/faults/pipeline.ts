@@ -150,7 +150,7 @@ export class Pipeline implements AsyncDisposable {
     const stores: Stores = {
       source,
       target,
-      checksums: await openChecksumEngine(),
+      checksums: openChecksumEngine(),
       clock: hurried(clock),
       byteBudget: new ByteBudget(options.memoryBytes ?? 64 * 1024 * 1024),
       deleteBrake: new DeleteBrake({
