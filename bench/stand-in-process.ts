@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Setting } from './measurement.ts';
-import { textOfParts } from './workloads.ts';
+import { textOfParts, totalsOf } from './workloads.ts';
 
 export interface StandIns {
   readonly s3Url: string;
@@ -60,4 +60,15 @@ export async function startStandIns({ workload, latencyMs, isEncrypted }: Settin
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The requests so far. Throws where not every object has arrived: what did not copy must not be measured. */
+export async function callsOfAll(
+  clouds: StandIns,
+  { workload }: Setting,
+): Promise<Readonly<Record<string, number>>> {
+  const { calls, stored } = await clouds.seen();
+  const { objectCount } = totalsOf(workload);
+  if (stored !== objectCount) throw new Error(`${stored} of ${objectCount} objects arrived`);
+  return calls;
 }

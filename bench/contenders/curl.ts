@@ -2,8 +2,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Contender, Measurement, Setting } from '../measurement.ts';
-import { type StandIns, startStandIns } from '../stand-in-process.ts';
-import { objectsOf, totalsOf } from '../workloads.ts';
+import { callsOfAll, type StandIns, startStandIns } from '../stand-in-process.ts';
+import { objectsOf } from '../workloads.ts';
 
 const run = promisify(execFile);
 /** Below this a process for each object is all that would be seen. */
@@ -35,8 +35,7 @@ async function measure(setting: Setting): Promise<Measurement> {
       `${pipes.map((pipe) => `{ ${pipe}; } &`).join('\n')}\nwait\ntimes`,
     ]);
     const seconds = (performance.now() - startedMs) / 1000;
-    const { calls, stored } = await clouds.seen();
-    if (stored !== totalsOf(setting.workload).objectCount) throw new Error(`Only ${stored} objects arrived`);
+    const calls = await callsOfAll(clouds, setting);
     return { seconds, cpuSeconds: childSeconds(stdout), peakMiB: Number.NaN, calls };
   } finally {
     await clouds.stop();

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { installGoProgram } from '../../test/interop/install.ts';
 import type { Contender, Measurement, Setting } from '../measurement.ts';
-import { startStandIns } from '../stand-in-process.ts';
+import { callsOfAll, startStandIns } from '../stand-in-process.ts';
 import { measureProcess } from './copying-process.ts';
 
 const RCLONE = { name: 'rclone', version: '1.76.0', module: 'github.com/rclone/rclone' };
@@ -47,13 +47,15 @@ async function measure(setting: Setting, command: string): Promise<Measurement> 
         '--config=',
         `--transfers=${concurrency}`,
         `--checkers=${concurrency}`,
+        // One list of everything, not one for each folder.
+        '--fast-list',
         '--use-server-modtime',
         '--stats=0',
         '--retries=1',
         ...(clouds.certificatePath === null ? [] : [`--ca-cert=${clouds.certificatePath}`]),
       ],
     });
-    return { ...figures, calls: (await clouds.seen()).calls };
+    return { ...figures, calls: await callsOfAll(clouds, setting) };
   } finally {
     await clouds.stop();
   }

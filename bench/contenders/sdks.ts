@@ -1,7 +1,7 @@
 // The vendors' SDKs used plainly in Node: a loop of GetObject and `file.save`, or a stream for what is large.
 import { join } from 'node:path';
 import type { Contender, Measurement, Setting } from '../measurement.ts';
-import { startStandIns } from '../stand-in-process.ts';
+import { callsOfAll, startStandIns } from '../stand-in-process.ts';
 import { textOfParts } from '../workloads.ts';
 import { measureProcess } from './copying-process.ts';
 
@@ -26,7 +26,7 @@ async function measure(setting: Setting): Promise<Measurement> {
       args: [join(import.meta.dirname, 'sdk-copy.ts'), ...args],
       env: clouds.nodeSettings,
     });
-    return { ...figures, calls: (await clouds.seen()).calls };
+    return { ...figures, calls: await callsOfAll(clouds, setting) };
   } finally {
     await clouds.stop();
   }
