@@ -46,9 +46,6 @@ type Step =
 
 const TIMES = { leaseMs: LEASE_MS, settleGraceMs: GRACE_MS, smallMaxBytes: SMALL_MAX_BYTES };
 
-/** A process knows the time of its server only so well: what is that young may count as old or not. */
-const UNCLEAR_MS = 555;
-
 /** Of a server: nobody sets it while a history is played. */
 class SteadyManualClock extends ManualClock {
   override jump(): void {}
@@ -67,6 +64,11 @@ class TwoClocks extends ManualClock {
 
   override nowMs(): number {
     return this.#server.nowMs();
+  }
+
+  /** What whoever calls the queue takes for the time: that of the process. */
+  callersMs(): number {
+    return this.#process.nowMs();
   }
 
   override advance(ms: number): void {
@@ -260,10 +262,14 @@ class Player {
       case 'redriveClass':
         return redriveAll(queue, { faultCode: 'bug', keyPrefix: next.keyPrefix }, next.limit);
       case 'prune':
-        return queue.prune({ beforeMs: this.#clock.nowMs() - UNCLEAR_MS, limit: next.limit });
+        return queue.prune({ beforeMs: this.#callersMs(), limit: next.limit });
       case 'forgetStaleUploads':
-        return queue.forgetStaleUploads({ beforeMs: this.#clock.nowMs() - UNCLEAR_MS, limit: next.limit });
+        return queue.forgetStaleUploads({ beforeMs: this.#callersMs(), limit: next.limit });
     }
+  }
+
+  #callersMs(): number {
+    return this.#clock instanceof TwoClocks ? this.#clock.callersMs() : this.#clock.nowMs();
   }
 
   /** A row claimed while its last attempt has not ended was taken back from it. */
