@@ -161,6 +161,7 @@ function functionRunner(
 ): Runner {
   const { rules, retry, transfer } = config;
   const effectDeadlineMs = effectDeadlineOf(transfer.settleGraceMs);
+  const byteBudget = new ByteBudget(transfer.maxMemoryBytes);
   return openRunner({
     rules,
     stores: {
@@ -168,7 +169,7 @@ function functionRunner(
       deleteBrake,
       checksums,
       clock,
-      byteBudget: new ByteBudget(transfer.maxMemoryBytes),
+      byteBudget,
       chunkBytes: transfer.chunkBytes,
       effectDeadlineMs,
     },
@@ -179,7 +180,7 @@ function functionRunner(
     send,
     handOver: service === null ? null : openHandOver(service),
     maxConcurrency: transfer.maxConcurrency,
-    busyShare: createBusyShare(),
+    busyShare: createBusyShare(() => byteBudget.isWaitedFor),
     maxAttempts: retry.attempts,
     backoffMs: retry.backoffMs,
     graceMs: transfer.settleGraceMs,

@@ -143,7 +143,7 @@ function runnerOptions(
     documents: MESSAGE_DOCUMENTS,
     handOver: service === null ? null : openHandOver(service),
     maxConcurrency: transfer.maxConcurrency,
-    busyShare: createBusyShare(),
+    busyShare: createBusyShare(() => stores.byteBudget.isWaitedFor),
     maxAttempts: retry.attempts,
     backoffMs: retry.backoffMs,
     graceMs: transfer.settleGraceMs,

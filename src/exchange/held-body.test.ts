@@ -84,3 +84,16 @@ test('a loop that ends early gives the connection up', async () => {
   body.drop(0);
   assert.equal(calls.length, 1, 'once is enough');
 });
+
+test('a loop that ends early gives the connection up, also where nothing has come that was not taken', async () => {
+  const aborted: string[] = [];
+  const body = new HeldBody({
+    pause() {},
+    resume() {},
+    abort: (reason) => void aborted.push(reason.message),
+  });
+  body.push(Buffer.from('abc'));
+  await body.next();
+  await body.return();
+  assert.deepEqual(aborted, ['Nobody wants the rest of the body']);
+});

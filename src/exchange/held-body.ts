@@ -75,7 +75,8 @@ export class HeldBody implements AnswerBody {
 
   /** Ends a loop over it early: the connection is given up. */
   return(): Promise<Taken> {
-    this.drop(0);
+    // Also where nothing lies here: what is still to come would hold the connection.
+    this.drop(-1);
     return Promise.resolve(DONE);
   }
 

@@ -7,7 +7,7 @@ import type { VerifyPolicy } from '../core/rule.ts';
 import type { VerifiedLevel } from '../core/transfer.ts';
 
 /** Both checksums take so many bytes at a time, which are then still near the processor for the second one. */
-const TOGETHER_BYTES = 128 * 1024;
+const TOGETHER_BYTES = 64 * 1024;
 
 /** Where a proof stands, to be continued after a crash. */
 export interface SavedProof {

@@ -41,6 +41,8 @@ interface StoreHealthOptions {
   readonly random: Random;
   readonly happenings: Happenings;
   readonly maxConcurrency: number;
+  /** How many attempts may run at once as far as the process goes. */
+  readonly inFlight: () => number;
   readonly backoff: BackoffPolicy;
   /** The store answers again. */
   readonly onUp: () => void;
@@ -59,8 +61,10 @@ export class StoreHealth {
   readonly #erroneous: Record<CallKind, Set<string>> = { read: new Set(), write: new Set() };
   #erroneousSinceMs = 0;
   readonly #clock: Clock;
+  readonly #inFlight: () => number;
 
   constructor(options: StoreHealthOptions) {
+    this.#inFlight = options.inFlight;
     const { side, clock, random, happenings, maxConcurrency, backoff, onUp, countWaiting } = options;
     this.side = side;
     this.#clock = clock;
@@ -95,7 +99,7 @@ export class StoreHealth {
     if (DOWN.has(fault.code)) this.breaker.failed(call, fault);
     else if (THROTTLED.has(fault.code)) {
       // One name written too often is no reason to slow all others down.
-      if (fault.details['scope'] !== 'object') this.limit.throttled(fault.retryAfterMs);
+      if (fault.details['scope'] !== 'object') this.limit.throttled(fault.retryAfterMs, this.#inFlight());
       this.#answered(call);
     } else if (ERRORS.has(fault.code)) this.#erred(call, subject);
     else if (!UNCLEAR.has(fault.code)) this.#answered(call);
@@ -150,10 +154,11 @@ export class StoresHealth {
   readonly #inFlight: InFlightLimit;
   readonly #both: readonly StoreHealth[];
 
-  constructor(options: Omit<StoreHealthOptions, 'side'> & InFlightOptions) {
+  constructor(options: Omit<StoreHealthOptions, 'side' | 'inFlight'> & InFlightOptions) {
     this.#inFlight = new InFlightLimit(options);
-    this.source = new StoreHealth({ ...options, side: 'source' });
-    this.target = new StoreHealth({ ...options, side: 'target' });
+    const inFlight = (): number => this.#inFlight.value;
+    this.source = new StoreHealth({ ...options, inFlight, side: 'source' });
+    this.target = new StoreHealth({ ...options, inFlight, side: 'target' });
     this.#both = [this.source, this.target];
   }
 

@@ -193,6 +193,8 @@ export class WireConnection {
   }
 
   #answerEnded(isClean: boolean): void {
+    // Whoever dropped the body may have given the connection up with its last bytes.
+    if (this.#state === 'ended') return;
     this.#exchange?.end();
     this.#exchange = null;
     this.#sender?.stop();

@@ -56,7 +56,7 @@ export class CommitGroup<Effects> {
   /**
    * Runs `operation` in the next transaction and resolves with its result after the commit. Rejects with the error
    * of the operation, whose writes are then undone; or with the commit's, and then nothing was written. It may be run
-   * twice, with new effects, so it changes nothing but the database and them.
+   * twice, with new effects, so it changes nothing but the database and them (the turns of claims may then be one off).
    */
   run<Result>(weight: number, operation: (effects: Effects) => Result): Promise<Result> {
     if (this.#isClosed) return Promise.reject(new Error('The queue is closed'));

@@ -2,6 +2,7 @@
 // conditions that pass by themselves are a 400 (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
 import { readRetryAfterMs } from '../../core/backoff.ts';
 import { Fault, type FaultDetails } from '../../core/faults.ts';
+import { NothingSent } from '../../exchange/exchange-error.ts';
 import { printable } from './addressing.ts';
 import type { ErrorAnswer } from './error-answer.ts';
 import { header } from './header-text.ts';
@@ -247,6 +248,10 @@ export function networkFault(error: unknown, origin: string): Fault {
   }
   if (code !== null && UNREACHABLE.has(code)) {
     const message = `${origin} cannot be reached (${code})`;
+    return new Fault('source_unreachable', message, { cause: error, details });
+  }
+  if (error instanceof NothingSent) {
+    const message = `No connection to ${origin} could be made (${code ?? error.message})`;
     return new Fault('source_unreachable', message, { cause: error, details });
   }
   if (code !== null && BROKEN.has(code)) {
