@@ -1,7 +1,7 @@
 // What the system tells about a process that is measured.
 import { readFileSync } from 'node:fs';
 
-/** CPU seconds of a process and of what it has waited for, from the system's clock ticks of 10 ms. */
+/** CPU seconds of all threads of a process, from the system's clock ticks of 10 ms. */
 export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')

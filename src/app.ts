@@ -33,7 +33,9 @@ import { startRechecking } from './replication/recheck-parked.ts';
 import { startSweepingUploads } from './replication/sweep-uploads.ts';
 import { Worker } from './replication/worker.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from './system-clock.ts';
+import { createBusyShare } from './telemetry/busy-share.ts';
 import { createHappenings } from './telemetry/happenings.ts';
+import { createJsonLogger } from './telemetry/json-logger.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRunHappenings } from './telemetry/run-happenings.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
@@ -69,7 +71,10 @@ export async function openApp(options: {
   readonly isColored: boolean;
 }): Promise<App> {
   const { config, secrets, part, version, write, isColored } = options;
-  const logger = createLogger({ ...config.log, write, isColored });
+  const logger =
+    config.log.format === 'json'
+      ? createJsonLogger({ ...config.log, write, nowMs: () => clock.nowMs() })
+      : createLogger({ ...config.log, write, isColored });
   const metrics = createMetrics({ version, clock });
   const tally = new LagTally({ clock, objectiveMs: config.lagObjectiveMs });
   const happenings = tallied(createHappenings({ logger, metrics }), tally);
@@ -214,6 +219,7 @@ function createWorker(config: Config, parts: Parts): Worker {
     clock,
     random,
     maxConcurrency: config.transfer.maxConcurrency,
+    busyShare: createBusyShare(() => parts.stores.byteBudget.isWaitedFor),
     maxAttempts: config.retry.attempts,
     backoff: { baseMs: config.retry.backoffMs, capMs: config.retry.backoffCapMs },
     leaseMs: LEASE_MS,

@@ -1,6 +1,9 @@
 // An HTTP/1.1 server for measurements only: it must cost far less than the client that is measured. It understands
-// requests with a length and nothing else, keeps connections open, and answers bytes that were put together before.
-import { createServer, type Server, type Socket } from 'node:net';
+// requests with a length or in chunks, keeps connections open, and answers bytes that were put together before.
+import type { KeyObject } from 'node:crypto';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { ChunkedBody } from './chunked-body.ts';
 
 export interface RawRequest {
   readonly method: string;
@@ -25,15 +28,27 @@ export type Respond = (request: RawRequest) => RawAnswer;
 const MAX_KEPT_BYTES = 1024 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-/** Starts on loopback; `latencyMs` passes before every answer. */
+/** Starts on loopback and answers its port; `latencyMs` passes before every answer. With a certificate it speaks TLS. */
 export async function startRawHttpServer(options: {
-  readonly port: number;
   readonly latencyMs: number;
+  readonly certificate: { readonly pem: string; readonly privateKey: KeyObject } | null;
   readonly respond: Respond;
-}): Promise<Server> {
-  const server = createServer({ noDelay: true }, (socket) => new Connection(socket, options));
-  await new Promise<void>((resolve) => server.listen(options.port, '127.0.0.1', 4096, resolve));
-  return server;
+}): Promise<number> {
+  const { certificate } = options;
+  const take = (socket: Socket): void => void new Connection(socket, options);
+  const server: Server =
+    certificate === null
+      ? createServer({ noDelay: true }, take)
+      : createTlsServer(
+          {
+            cert: certificate.pem,
+            key: certificate.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+            noDelay: true,
+          },
+          take,
+        ).on('tlsClientError', () => {});
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 4096, resolve));
+  return (server.address() as AddressInfo).port;
 }
 
 /** A text answer with its length. */
@@ -50,6 +65,7 @@ class Connection {
   /** What arrived and is not understood yet. */
   #rest: Buffer = Buffer.alloc(0);
   #head: { readonly text: string; readonly lengthBytes: number } | null = null;
+  #chunked: ChunkedBody | null = null;
   #kept: Buffer[] = [];
   #seenBytes = 0;
   #isAnswering = false;
@@ -77,6 +93,8 @@ class Connection {
     const text = this.#rest.toString('latin1', 0, end + 2);
     const length = /\r\ncontent-length: *(\d+)\r\n/i.exec(text)?.[1];
     this.#head = { text, lengthBytes: Number(length ?? '0') };
+    if (/\r\ntransfer-encoding: *chunked\r\n/i.test(text)) this.#chunked = new ChunkedBody(this.#takeChunk);
+    if (/\r\nexpect: *100-continue\r\n/i.test(text)) this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n');
     const behind = this.#rest.subarray(end + 4);
     this.#rest = Buffer.alloc(0);
     this.#takeBody(behind);
@@ -85,6 +103,13 @@ class Connection {
   #takeBody(chunk: Buffer): void {
     const head = this.#head;
     if (head === null) return;
+    if (this.#chunked !== null) {
+      const behind = this.#chunked.take(chunk);
+      if (behind === null) return;
+      this.#rest = behind;
+      this.#answer(head.text, this.#seenBytes <= MAX_KEPT_BYTES, this.#seenBytes);
+      return;
+    }
     const isKept = head.lengthBytes <= MAX_KEPT_BYTES;
     const missing = head.lengthBytes - this.#seenBytes;
     const own = chunk.length <= missing ? chunk : chunk.subarray(0, missing);
@@ -93,6 +118,11 @@ class Connection {
     if (own.length < chunk.length) this.#rest = chunk.subarray(missing);
     if (this.#seenBytes === head.lengthBytes) this.#answer(head.text, isKept, head.lengthBytes);
   }
+
+  readonly #takeChunk = (bytes: Buffer): void => {
+    this.#seenBytes += bytes.length;
+    if (this.#seenBytes <= MAX_KEPT_BYTES) this.#kept.push(bytes);
+  };
 
   #answer(head: string, isKept: boolean, bodyBytes: number): void {
     const lineEnd = head.indexOf('\r\n');
@@ -116,6 +146,7 @@ class Connection {
     this.#kept = [];
     this.#seenBytes = 0;
     this.#head = null;
+    this.#chunked = null;
     this.#isAnswering = true;
     const { latencyMs } = this.#options;
     if (latencyMs > 0) setTimeout(() => this.#send(answer), latencyMs);

@@ -1,16 +1,13 @@
-// Which algorithms an engine knows, around the one that differs from engine to engine: CRC32C. CRC-64/NVME is
-// WebAssembly, CRC32 comes with Node, the rest is OpenSSL.
+// Which algorithms an engine knows, around the one that differs from engine to engine: CRC32C. CRC-64/NVME is our own
+// WebAssembly (crc64.ts), CRC32 comes with Node, the rest is OpenSSL.
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { createCRC64, type IHasher } from 'hash-wasm';
 import type { ChecksumEngine, RunningChecksum } from '../core/checksum.ts';
+import { type Crc64, openCrc64 } from './crc64.ts';
 
-/** CRC-64/NVME in reflected form, what S3 calls CRC64NVME. */
-const NVME_POLYNOMIAL = '9a6c9329ac4bc9b5';
-
-/** The engine around `crc32c`. Loads the WebAssembly part once; the engine itself is synchronous. */
-export async function checksumEngine(crc32c: ChecksumEngine['crc32c']): Promise<ChecksumEngine> {
-  const crc64 = await createCRC64(NVME_POLYNOMIAL);
+/** The engine around `crc32c`. Makes the WebAssembly part once. */
+export function checksumEngine(crc32c: ChecksumEngine['crc32c']): ChecksumEngine {
+  const crc64 = openCrc64();
   return {
     crc32c,
     start: (algorithm, savedState) => {
@@ -33,20 +30,24 @@ export async function checksumEngine(crc32c: ChecksumEngine['crc32c']): Promise<
   };
 }
 
-/** All running CRC64 share one WebAssembly instance: its state is twelve bytes, swapped in and out. */
-function startCrc64(hasher: IHasher, savedState: string | null): RunningChecksum {
-  let state: Uint8Array = savedState === null ? hasher.init().save() : Buffer.from(savedState, 'base64');
+/** Marks a saved CRC64; what does not begin so was saved by something else. */
+const CRC64_STATE = 'crc64:';
+
+/** Null for a saved state that cannot be read. */
+function startCrc64(step: Crc64, savedState: string | null): RunningChecksum | null {
+  const saved = savedState === null ? '0' : /^crc64:([0-9a-f]{1,16})$/.exec(savedState)?.[1];
+  if (saved === undefined) return null;
+  let crc = BigInt(`0x${saved}`);
   return {
     update(bytes) {
-      hasher.load(state);
-      hasher.update(bytes);
-      state = hasher.save();
+      crc = step(bytes, crc);
     },
     digestBase64() {
-      hasher.load(state);
-      return Buffer.from(hasher.digest('binary')).toString('base64');
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigUInt64BE(crc);
+      return bytes.toString('base64');
     },
-    save: () => Buffer.from(state).toString('base64'),
+    save: () => CRC64_STATE + crc.toString(16),
   };
 }
 

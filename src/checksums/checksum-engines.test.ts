@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import { randomFillSync } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { createCRC64 } from 'hash-wasm';
 import { combineCrc32c, crc32c, crc32cFromBase64, crc32cToBase64 } from '../core/checksum.ts';
 import { openChecksumEngine } from './native-checksums.ts';
 import { openWasmChecksumEngine } from './wasm-checksums.ts';
 
-const ENGINES = { native: await openChecksumEngine(), WebAssembly: await openWasmChecksumEngine() };
+const ENGINES = { native: openChecksumEngine(), WebAssembly: await openWasmChecksumEngine() };
 const CHECK = Buffer.from('123456789');
 
 /** Published check values over "123456789" (CRC catalogue; RFC 1321, RFC 3174, FIPS 180). */
@@ -82,4 +84,27 @@ test('base64 of a CRC32C is big-endian and comes back', () => {
   assert.equal(crc32cFromBase64('4waSgw=='), 0xe3069283);
   assert.equal(crc32cFromBase64('4waS'), null);
   assert.equal(crc32cToBase64(0), 'AAAAAA==');
+});
+
+test('CRC64 is right for any bytes, in any pieces, also where a piece is longer than what is taken at once', async () => {
+  const engine = openChecksumEngine();
+  const reference = await createCRC64('9a6c9329ac4bc9b5');
+  const bytes = randomFillSync(Buffer.alloc(700_001));
+  fc.assert(
+    fc.property(fc.nat(bytes.length), fc.nat(bytes.length), fc.nat(5_000), (first, second, from) => {
+      const [start, cut] = first < second ? [first, second] : [second, first];
+      const part = bytes.subarray(Math.min(from, start), cut);
+      const middle = Math.floor(part.length / 3);
+      const running = engine.start('crc64nvme', null);
+      running?.update(part.subarray(0, middle));
+      running?.update(part.subarray(middle));
+      const expected = reference.init().update(part).digest('hex');
+      assert.equal(Buffer.from(running?.digestBase64() ?? '', 'base64').toString('hex'), expected);
+    }),
+  );
+});
+
+test('a saved state that is none of ours is not taken up', () => {
+  for (const state of ['', 'AQIDBAUGBwgJCgsM', 'crc64:', 'crc64:12345678901234567', 'crc64:xyz'])
+    assert.equal(openChecksumEngine().start('crc64nvme', state), null, state);
 });

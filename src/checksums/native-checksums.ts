@@ -4,6 +4,6 @@ import type { ChecksumEngine } from '../core/checksum.ts';
 import { checksumEngine } from './checksum-engine.ts';
 
 /** Opens the engine around the native CRC32C. */
-export async function openChecksumEngine(): Promise<ChecksumEngine> {
+export function openChecksumEngine(): ChecksumEngine {
   return checksumEngine((bytes, seed) => crc32c(bytes, seed));
 }

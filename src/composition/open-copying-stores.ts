@@ -27,7 +27,7 @@ export async function openCopyingStores(
   return {
     source,
     target,
-    checksums: await openChecksumEngine(),
+    checksums: openChecksumEngine(),
     clock,
     byteBudget: new ByteBudget(transfer.maxMemoryBytes),
     chunkBytes: transfer.chunkBytes,

@@ -23,6 +23,7 @@ import type { Stores } from '../replication/copy-object.ts';
 import { GroupedCalls } from '../replication/stateless/grouped-calls.ts';
 import { openRunner, type Runner, type RunnerOptions } from '../replication/stateless/open-runner.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from '../system-clock.ts';
+import { createBusyShare } from '../telemetry/busy-share.ts';
 import { createHappenings } from '../telemetry/happenings.ts';
 import { createJsonLogger } from '../telemetry/json-logger.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -160,6 +161,7 @@ function functionRunner(
 ): Runner {
   const { rules, retry, transfer } = config;
   const effectDeadlineMs = effectDeadlineOf(transfer.settleGraceMs);
+  const byteBudget = new ByteBudget(transfer.maxMemoryBytes);
   return openRunner({
     rules,
     stores: {
@@ -167,7 +169,7 @@ function functionRunner(
       deleteBrake,
       checksums,
       clock,
-      byteBudget: new ByteBudget(transfer.maxMemoryBytes),
+      byteBudget,
       chunkBytes: transfer.chunkBytes,
       effectDeadlineMs,
     },
@@ -178,6 +180,7 @@ function functionRunner(
     send,
     handOver: service === null ? null : openHandOver(service),
     maxConcurrency: transfer.maxConcurrency,
+    busyShare: createBusyShare(() => byteBudget.isWaitedFor),
     maxAttempts: retry.attempts,
     backoffMs: retry.backoffMs,
     graceMs: transfer.settleGraceMs,

@@ -14,6 +14,7 @@ import type { Stores } from '../replication/copy-object.ts';
 import { graceOfMessages, openRunner, type RunnerOptions } from '../replication/stateless/open-runner.ts';
 import { StatelessWorker, type StatelessWorkerOptions } from '../replication/stateless/stateless-worker.ts';
 import { SYSTEM_CLOCK as clock, SYSTEM_RANDOM as random } from '../system-clock.ts';
+import { createBusyShare } from '../telemetry/busy-share.ts';
 import { createHappenings } from '../telemetry/happenings.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { createMessageHappenings } from '../telemetry/message-happenings.ts';
@@ -142,6 +143,7 @@ function runnerOptions(
     documents: MESSAGE_DOCUMENTS,
     handOver: service === null ? null : openHandOver(service),
     maxConcurrency: transfer.maxConcurrency,
+    busyShare: createBusyShare(() => stores.byteBudget.isWaitedFor),
     maxAttempts: retry.attempts,
     backoffMs: retry.backoffMs,
     graceMs: transfer.settleGraceMs,

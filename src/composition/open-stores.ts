@@ -13,7 +13,7 @@ const TARGET_TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_0
 
 /** What the stores are opened with. */
 export interface StoresRequest {
-  readonly config: Pick<Config, 'rules' | 'source' | 'target'>;
+  readonly config: Pick<Config, 'rules' | 'source' | 'target' | 'httpClient'>;
   readonly secrets: Pick<Secrets, 'aws' | 'google'>;
   readonly clock: Clock;
 }
@@ -37,6 +37,7 @@ export async function openSource(
     expectedOwner: (bucket) => expectedOwnerOf(config.rules, bucket),
     clock,
     connections,
+    httpClient: config.httpClient,
   });
 }
 
@@ -61,6 +62,7 @@ export function targetOptions(
     clock: request.clock,
     timeouts: TARGET_TIMEOUTS,
     connections,
+    httpClient: request.config.httpClient,
   };
 }
 

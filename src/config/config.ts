@@ -42,6 +42,8 @@ export interface Config {
   readonly rules: readonly Rule[];
   readonly source: SourceConfig;
   readonly target: TargetConfig;
+  /** The client for both stores. */
+  readonly httpClient: 'own' | 'undici';
   readonly http: HttpConfig;
   readonly intake: IntakeConfig;
   readonly retry: { readonly attempts: number; readonly backoffMs: number; readonly backoffCapMs: number };
@@ -114,6 +116,7 @@ export function buildConfig(
     rules: buildRules(reading, facts, findings),
     source,
     target: targetConfig(reading, google, findings),
+    httpClient: values.HTTP_CLIENT,
     http: httpConfig(reading, facts, findings),
     intake: intakeConfig(reading, source.region, findings),
     retry: {

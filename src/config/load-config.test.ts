@@ -74,6 +74,7 @@ test('three settings are enough, and everything else has its documented default'
     ],
     source: { region: 'eu-central-1', endpoint: null, credentials: 'default', roleArn: null },
     target: { endpoint: null, credentials: 'default' },
+    httpClient: 'own',
     http: {
       host: '127.0.0.1',
       port: 8080,
@@ -92,7 +93,7 @@ test('three settings are enough, and everything else has its documented default'
     retry: { attempts: 8, backoffMs: 1000, backoffCapMs: 300_000 },
     transfer: {
       chunkBytes: 8_388_608,
-      maxConcurrency: 32,
+      maxConcurrency: 256,
       maxMemoryBytes: GIB / 2,
       settleGraceMs: 120_000,
     },

@@ -188,11 +188,17 @@ export const SETTINGS = {
     defaultText: '8388608 (8 MiB)',
     example: '8MiB',
   }),
-  MAX_CONCURRENCY: withDefault(wholeNumber(1, 1024), 32, {
+  MAX_CONCURRENCY: withDefault(wholeNumber(1, 1024), 256, {
     section: 'transfer',
-    help: 'Transfers that run at the same time, at most. A quarter of them, and at least one, may be objects larger than CHUNK_SIZE_BYTES.',
-    defaultText: '32',
-    example: '32',
+    help: 'Transfers that run at the same time, at most. How many there are is found while they run: more where the stores are far, fewer where the process has enough to do. A quarter of it, between 1 and 16, may be objects larger than CHUNK_SIZE_BYTES.',
+    defaultText: '256',
+    example: '256',
+  }),
+  HTTP_CLIENT: withDefault(choice(['own', 'undici']), 'own' as const, {
+    section: 'transfer',
+    help: 'The HTTP client for S3 and Google Cloud Storage: own, or undici (slower) as a way out should a store or a proxy not get along with ours.',
+    defaultText: 'own',
+    example: 'own',
   }),
   MAX_MEMORY_BYTES: optional(byteCount({ min: 64 * MIB, max: 2 ** 42 }), {
     section: 'transfer',

@@ -45,6 +45,9 @@ export function mapMetadata(source: SourceMetadata, policy: MetadataPolicy): Map
   return { metadata, dropped: dropped.toSorted(), digest: digestMetadata(metadata) };
 }
 
+/** The last digest, and what it is of: one state is digested when it is read, and again when the target confirms it. */
+let last = { canonical: '', digest: '' };
+
 /** Digest of everything in the metadata that is not our stamp; equal for equal metadata, whatever its order. */
 export function digestMetadata(metadata: TargetMetadata): string {
   const custom = Object.entries(metadata.custom)
@@ -58,7 +61,8 @@ export function digestMetadata(metadata: TargetMetadata): string {
     metadata.contentEncoding,
     custom,
   ]);
-  return hash('sha256', canonical, 'base64url');
+  if (canonical !== last.canonical) last = { canonical, digest: hash('sha256', canonical, 'base64url') };
+  return last.digest;
 }
 
 /** UTF-8 bytes of all custom names and values together, as targets count them. */

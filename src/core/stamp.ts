@@ -1,6 +1,5 @@
 // The stamp: custom metadata that makes a target object tell by itself which source state it is a copy of. Any
 // worker can decide from the two stores alone; the queue only saves work.
-import { STAMP_PREFIX } from './metadata-map.ts';
 import type { ObjectLocation, SourceState, TargetMetadata } from './object.ts';
 import type { VerifiedLevel } from './transfer.ts';
 
@@ -91,28 +90,28 @@ export function writeStamp(stamp: Stamp): Record<string, string> {
 export function readStamp(metadata: TargetMetadata): Stamp | null {
   const { custom } = metadata;
   const field = (name: string): string | null =>
-    Object.hasOwn(custom, STAMP_PREFIX + name) ? (custom[STAMP_PREFIX + name] ?? null) : null;
-  const source = field('source');
-  const etag = field('source-etag');
-  const metadataDigest = field('source-metadata');
-  const lastModifiedMs = Date.parse(field('source-last-modified') ?? '');
-  const sizeBytes = Number(field('source-size') ?? Number.NaN);
-  if (field('version') !== VERSION || source === null || etag === null || metadataDigest === null)
+    Object.hasOwn(custom, name) ? (custom[name] ?? null) : null;
+  const source = field('replicator-source');
+  const etag = field('replicator-source-etag');
+  const metadataDigest = field('replicator-source-metadata');
+  const lastModifiedMs = Date.parse(field('replicator-source-last-modified') ?? '');
+  const sizeBytes = Number(field('replicator-source-size') ?? Number.NaN);
+  if (field('replicator-version') !== VERSION || source === null || etag === null || metadataDigest === null)
     return null;
   if (Number.isNaN(lastModifiedMs) || !Number.isSafeInteger(sizeBytes)) return null;
   return {
     source,
-    ruleName: decodeRuleName(field('rule') ?? ''),
+    ruleName: decodeRuleName(field('replicator-rule') ?? ''),
     etag,
-    versionId: field('source-version-id'),
+    versionId: field('replicator-source-version-id'),
     lastModifiedMs,
     sizeBytes,
     metadataDigest,
-    checksum: field('source-checksum'),
-    crc32c: field('crc32c'),
-    verified: readLevel(field('verified')),
-    adopted: field('adopted') !== null,
-    isKept: field('adopted') === 'kept',
+    checksum: field('replicator-source-checksum'),
+    crc32c: field('replicator-crc32c'),
+    verified: readLevel(field('replicator-verified')),
+    adopted: field('replicator-adopted') !== null,
+    isKept: field('replicator-adopted') === 'kept',
   };
 }
 

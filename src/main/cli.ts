@@ -8,6 +8,7 @@ import { CLIENT_SETTINGS, loadClientConfig, loadConfig } from '../config/load-co
 import { formatProblems } from '../config/problem.ts';
 import { resolveSecrets } from '../composition/resolve-secrets.ts';
 import { SYSTEM_CLOCK } from '../system-clock.ts';
+import { keepCompiled } from './keep-compiled.ts';
 import { readMachine } from './machine.ts';
 
 /** What commands that run on their own are opened with; they have looked at the problems before. */
@@ -17,6 +18,8 @@ async function ownParts() {
   return { config: loaded.config, secrets: loaded.secrets, clock: SYSTEM_CLOCK };
 }
 
+// What a command brings in beyond this file.
+keepCompiled();
 const interrupted = new AbortController();
 process.once('SIGINT', () => interrupted.abort());
 const exitCode = await runCli({

@@ -4,6 +4,7 @@ import { openApp, type ServicePart } from '../app.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { formatProblems, formatWarnings } from '../config/problem.ts';
 import { resolveSecrets } from '../composition/resolve-secrets.ts';
+import { gatherLines } from './gathered-lines.ts';
 import { readMachine } from './machine.ts';
 import { runUntilStopped } from './run-until-stopped.ts';
 
@@ -29,13 +30,15 @@ export async function runService(part: ServicePart = 'all'): Promise<void> {
     process.exitCode = 2;
     return;
   }
+  const lines = gatherLines((text) => process.stdout.write(text));
+  process.once('exit', lines.flush);
   await runUntilStopped('service', () =>
     openApp({
       config,
       secrets,
       part,
       version: packageJson.version,
-      write: (text) => process.stdout.write(text),
+      write: lines.write,
       isColored: process.stdout.isTTY,
     }),
   );

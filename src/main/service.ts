@@ -1,4 +1,6 @@
 // `npm start`: the service from the environment and `.env`. It lives until SIGTERM or SIGINT.
-import { runService } from './run-service.ts';
+import { keepCompiled } from './keep-compiled.ts';
 
+keepCompiled();
+const { runService } = await import('./run-service.ts');
 await runService();

@@ -45,9 +45,13 @@ export function afterFinish<Checkpoint>(
 ): RowsAfterEnd<Checkpoint> {
   // Only the look after the grace, ending without a new unanswered effect, clears what was owed before.
   const isOwed = row.isSettling ? end.owed : row.isOwed || end.owed;
+  const { outcome, receipt, sizeBytes, bytesDone } = resultOf(row, end);
   const result: TransferRow<Checkpoint> = {
     ...row,
-    ...resultOf(row, end),
+    outcome,
+    receipt,
+    sizeBytes,
+    bytesDone,
     target: end.target ?? row.target,
     isSettling: false,
     followUp: null,

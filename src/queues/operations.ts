@@ -143,9 +143,10 @@ export function writeEnd<Row extends SealedRow>(
   rows: RowsAfterEnd<Uint8Array>,
   changes: RowChanges,
 ): void {
-  const ended = table.replace(row, rows.ended, changes);
+  table.replace(row, rows.ended, changes);
   const live = rows.followUp;
   if (live === null) return;
+  const ended = { ...row, receipt: rows.ended.receipt };
   // Sealed checkpoints are bound to the id, which has changed.
   const checkpoint = live.checkpoint === null ? null : table.openCheckpoint(row);
   table.insert({ ...live, checkpoint: table.sealCheckpoint(live.id, checkpoint) }, ended, changes);

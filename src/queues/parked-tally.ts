@@ -31,6 +31,8 @@ export class ParkedTally {
 
   /** Adds every count of another tally. */
   add(other: ParkedTally): void {
+    // Nearly no commit parks anything.
+    if (other.#countByFault.size === 0) return;
     for (const { count, ...name } of other.entries()) this.addTo(name, count);
   }
 

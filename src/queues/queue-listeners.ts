@@ -39,7 +39,7 @@ export class RowChanges {
 
   /** Adds what another operation of the same commit did. */
   add(other: RowChanges): void {
-    for (const id of other.transferIds) this.transferIds.add(id);
+    other.transferIds.forEach((id) => this.transferIds.add(id));
     this.countByStatus.queued += other.countByStatus.queued;
     this.countByStatus.copying += other.countByStatus.copying;
     this.countByStatus.settling += other.countByStatus.settling;

@@ -25,10 +25,13 @@ export interface RowTable<Row extends SealedRow> {
   withUpload(beforeMs: number, limit: number): readonly Row[];
   /** The newest receipt of the row's rule and source object. A pruned one is gone, and all before it. */
   lastReceipt(row: Row): Receipt | null;
-  /** Adds a row. `previous` is the newest row of its rule and key so far, which is done; null without any. */
+  /**
+   * Adds a row. `previous` is the newest row of its rule and key so far, which is done; null without any. Of it only its
+   * receipt, and where an earlier one lies, are looked at.
+   */
   insert(row: SealedRow, previous: Row | null, changes: RowChanges): void;
-  /** Writes what became of a row, and answers it; nothing is written where it is the same object. */
-  replace(before: Row, after: SealedRow, changes: RowChanges): Row;
+  /** Writes what became of a row; nothing where it is the same object. */
+  replace(before: Row, after: SealedRow, changes: RowChanges): void;
   /** Extends the lease of a row. */
   renew(row: Row, wakeAtMs: number): void;
   /** Notes how far an attempt is. */

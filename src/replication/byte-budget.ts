@@ -11,6 +11,11 @@ export class ByteBudget {
     this.#freeBytes = totalBytes;
   }
 
+  /** True while somebody waits for room. */
+  get isWaitedFor(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /**
    * Resolves when `bytes` may be held; call the returned function once to give them back. More than the whole
    * budget counts as the whole budget. Rejects with the signal's reason when aborted while waiting.

@@ -32,9 +32,13 @@ export class ByteCursor {
   /** The next `lengthBytes` bytes in one buffer of their own. */
   async collect(lengthBytes: number): Promise<Uint8Array> {
     const whole = Buffer.allocUnsafe(lengthBytes);
-    let filled = 0;
-    for await (const chunk of this.take(lengthBytes)) {
-      whole.set(chunk, filled);
+    for (let filled = 0; filled < lengthBytes;) {
+      const chunk = this.#leftover ?? (await this.#nextChunk());
+      const missing = lengthBytes - filled;
+      const isMore = chunk.length > missing;
+      // Copied before the next one is asked for: a source may use its buffer again then.
+      whole.set(isMore ? chunk.subarray(0, missing) : chunk, filled);
+      this.#leftover = isMore ? chunk.subarray(missing) : null;
       filled += chunk.length;
     }
     return whole;

@@ -11,7 +11,7 @@ import { ByteBudget } from './byte-budget.ts';
 import { ByteCursor } from './byte-cursor.ts';
 import { ByteProof } from './byte-proof.ts';
 
-const engine = await openChecksumEngine();
+const engine = openChecksumEngine();
 const { signal } = new AbortController();
 
 function stateOf(bytes: Uint8Array, checksum: SourceChecksum | null, md5: string | null = null): SourceState {

@@ -59,7 +59,7 @@ export class ClaimLoop {
     while (!signal.aborted) {
       const wake = new Promise<void>((resolve) => (this.#wake = resolve));
       const waitMs = await this.#claimOnce(signal);
-      if (waitMs > 0 && !signal.aborted) await this.#sleepUntil(wake, waitMs, signal);
+      if (waitMs > 0 && !signal.aborted) await this.#sleepUntil(wake, waitMs);
     }
   }
 
@@ -93,10 +93,10 @@ export class ClaimLoop {
     return queue.claim(free);
   }
 
-  async #sleepUntil(wake: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {
+  /** Whoever stops the loop wakes it too. */
+  async #sleepUntil(wake: Promise<void>, ms: number): Promise<void> {
     const woken = new AbortController();
-    const either = AbortSignal.any([signal, woken.signal]);
-    const timer = this.#options.clock.sleep(ms, either).catch(() => {});
+    const timer = this.#options.clock.sleep(ms, woken.signal).catch(() => {});
     await Promise.race([wake, timer]);
     woken.abort();
     await timer;

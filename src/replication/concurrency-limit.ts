@@ -37,8 +37,11 @@ export class ConcurrencyLimit {
     return Math.max(0, this.#pausedUntilMs - this.#clock.monotonicMs());
   }
 
-  /** The store asked for fewer requests, and for none during `retryAfterMs`; null where it named no time. */
-  throttled(retryAfterMs: number | null): void {
+  /**
+   * The store asked for fewer requests, and for none during `retryAfterMs`; null where it named no time. `allowed`: how
+   * many attempts may run for other reasons, where that is fewer than this limit.
+   */
+  throttled(retryAfterMs: number | null, allowed = this.#value): void {
     this.#refusedInARow += 1;
     if (this.#value === 1 && this.#refusedInARow >= PAUSES_AFTER && this.pauseLeftMs === 0) {
       const askedMs = Math.min(retryAfterMs ?? 0, LONGEST_PAUSE_MS);
@@ -46,7 +49,7 @@ export class ConcurrencyLimit {
       this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2);
     }
     if (!this.#mayChange()) return;
-    this.#set(Math.max(1, Math.floor(this.#value / 2)));
+    this.#set(Math.max(1, Math.floor(Math.min(this.#value, allowed) / 2)));
   }
 
   /** The store answered. */

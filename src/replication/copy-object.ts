@@ -125,6 +125,8 @@ export function prepareCopy(stores: Stores, attempt: Attempt, state: SourceState
     );
   }
   const mapped = mapMetadata(state.metadata, attempt.rule.metadata);
+  // Counted exactly only where it may matter: nearly every object is far below the limit.
+  if (mostMetadataBytes(attempt, state, mapped) <= capabilities.maxCustomMetadataBytes) return mapped;
   // The CRC of the stamp may come later; its length is known.
   const usedBytes = customMetadataBytes(
     stampedFor(attempt, { state, mapped, crc32c: 'AAAAAA==', verified: 'transfer', adopted: false }),
@@ -137,6 +139,21 @@ export function prepareCopy(stores: Stores, attempt: Attempt, state: SourceState
     );
   }
   return mapped;
+}
+
+/** All names of the stamp, and what in it has a length of its own. */
+const FIXED_STAMP_BYTES = 600;
+/** One UTF-16 unit, percent-encoded, has at most so many characters. */
+const MOST_ENCODED = 9;
+
+/** Never fewer than the bytes of the source's metadata and the stamp. */
+function mostMetadataBytes(attempt: Attempt, state: SourceState, mapped: MappedMetadata): number {
+  const { bucket, key } = attempt.claimed.source;
+  const encodedBytes = (key.length + attempt.rule.name.length) * MOST_ENCODED;
+  const ownBytes = (bucket.length + state.etag.length + (state.versionId?.length ?? 0)) * MOST_ENCODED;
+  const checksumBytes =
+    state.checksum === null ? 0 : state.checksum.value.length + state.checksum.algorithm.length;
+  return customMetadataBytes(mapped.metadata) + encodedBytes + ownBytes + checksumBytes + FIXED_STAMP_BYTES;
 }
 
 /** The metadata to write for the bytes of `state`: the source's, and the stamp of what is known about them. */

@@ -192,3 +192,9 @@ test('where one at a time is too many, pauses grow up to 15 s; a success ends th
   limit.succeeded();
   assert.equal(limit.pauseLeftMs, 0);
 });
+
+test('a store that asks for fewer requests is believed at once, however far the limit is above what may run', () => {
+  const limit = new ConcurrencyLimit(256, new HandClock());
+  limit.throttled(null, 32);
+  assert.equal(limit.value, 16);
+});

@@ -8,6 +8,7 @@ import { type Fault, type FaultCode, recordOfFault } from '../core/faults.ts';
 import type { Happenings } from '../core/happenings.ts';
 import type { StoreSide, StoreState } from '../core/store-state.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
+import { InFlightLimit, type InFlightOptions } from './in-flight-limit.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { type CallKind, StoreBreaker } from './store-breaker.ts';
 
@@ -40,6 +41,8 @@ interface StoreHealthOptions {
   readonly random: Random;
   readonly happenings: Happenings;
   readonly maxConcurrency: number;
+  /** How many attempts may run at once as far as the process goes. */
+  readonly inFlight: () => number;
   readonly backoff: BackoffPolicy;
   /** The store answers again. */
   readonly onUp: () => void;
@@ -58,8 +61,10 @@ export class StoreHealth {
   readonly #erroneous: Record<CallKind, Set<string>> = { read: new Set(), write: new Set() };
   #erroneousSinceMs = 0;
   readonly #clock: Clock;
+  readonly #inFlight: () => number;
 
   constructor(options: StoreHealthOptions) {
+    this.#inFlight = options.inFlight;
     const { side, clock, random, happenings, maxConcurrency, backoff, onUp, countWaiting } = options;
     this.side = side;
     this.#clock = clock;
@@ -94,7 +99,7 @@ export class StoreHealth {
     if (DOWN.has(fault.code)) this.breaker.failed(call, fault);
     else if (THROTTLED.has(fault.code)) {
       // One name written too often is no reason to slow all others down.
-      if (fault.details['scope'] !== 'object') this.limit.throttled(fault.retryAfterMs);
+      if (fault.details['scope'] !== 'object') this.limit.throttled(fault.retryAfterMs, this.#inFlight());
       this.#answered(call);
     } else if (ERRORS.has(fault.code)) this.#erred(call, subject);
     else if (!UNCLEAR.has(fault.code)) this.#answered(call);
@@ -146,14 +151,15 @@ export class StoreHealth {
 export class StoresHealth {
   readonly source: StoreHealth;
   readonly target: StoreHealth;
+  readonly #inFlight: InFlightLimit;
+  readonly #both: readonly StoreHealth[];
 
-  constructor(options: Omit<StoreHealthOptions, 'side'>) {
-    this.source = new StoreHealth({ ...options, side: 'source' });
-    this.target = new StoreHealth({ ...options, side: 'target' });
-  }
-
-  get #both(): readonly StoreHealth[] {
-    return [this.source, this.target];
+  constructor(options: Omit<StoreHealthOptions, 'side' | 'inFlight'> & InFlightOptions) {
+    this.#inFlight = new InFlightLimit(options);
+    const inFlight = (): number => this.#inFlight.value;
+    this.source = new StoreHealth({ ...options, inFlight, side: 'source' });
+    this.target = new StoreHealth({ ...options, inFlight, side: 'target' });
+    this.#both = [this.source, this.target];
   }
 
   /** True while a store is down: every attempt that begins is a probe. */
@@ -165,7 +171,9 @@ export class StoresHealth {
   room(runningCount: number): number {
     if (this.msUntilRoom() > 0) return 0;
     if (this.isDown) return 1;
-    return Math.max(0, Math.min(...this.#both.map(({ limit }) => limit.value)) - runningCount);
+    this.#inFlight.look(runningCount);
+    const limits = this.#both.map(({ limit }) => limit.value);
+    return Math.max(0, Math.min(this.#inFlight.value, ...limits) - runningCount);
   }
 
   /** Milliseconds until an attempt may begin at all, a probe where a store is down; 0 for now. */
@@ -191,6 +199,9 @@ export class StoresHealth {
   }
 
   states(): readonly StoreState[] {
-    return this.#both.map((store) => store.state());
+    return this.#both.map((store) => {
+      const state = store.state();
+      return { ...state, concurrencyLimit: Math.min(state.concurrencyLimit, this.#inFlight.value) };
+    });
   }
 }

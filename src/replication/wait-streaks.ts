@@ -23,7 +23,7 @@ export class WaitStreaks {
 
   /** The object is out of its trouble. */
   end(ref: TransferRef): void {
-    this.#counts.delete(nameOf(ref));
+    if (this.#counts.size > 0) this.#counts.delete(nameOf(ref));
   }
 }
 

@@ -16,6 +16,7 @@ function healthOf(side: 'source' | 'target', world: World): StoreHealth {
     random: { next: () => 0.5 },
     happenings: new Proxy({} as Happenings, { get: () => () => {} }),
     maxConcurrency: 8,
+    inFlight: () => 8,
     backoff: { baseMs: 1000, capMs: 300_000 },
     onUp: () => {},
     countWaiting: async () => null,

@@ -9,6 +9,7 @@ import { Attempt, LeaseLost } from './attempt.ts';
 import { ClaimLoop } from './claim-loop.ts';
 import { converge } from './converge.ts';
 import type { Stores } from './copy-object.ts';
+import { mostLarge } from './in-flight-limit.ts';
 import { keepLeases, type Running } from './lease-keeper.ts';
 import { cancelUnused } from './cancel-upload.ts';
 import { EndRecorder, type EndRecorderOptions, SHUTDOWN } from './record-end.ts';
@@ -18,8 +19,10 @@ import { watchSource, watchTarget } from './watched-stores.ts';
 export interface WorkerOptions extends Omit<EndRecorderOptions, 'health'> {
   readonly rules: readonly Rule[];
   readonly stores: Stores;
-  /** Attempts side by side at most; fewer while a store asks for fewer requests. */
+  /** Attempts side by side at most; fewer while a store asks for fewer requests, or while more would bring nothing. */
   readonly maxConcurrency: number;
+  /** As for `InFlightLimit`. */
+  readonly busyShare?: () => number;
   readonly leaseMs: number;
 }
 
@@ -121,7 +124,7 @@ export class Worker {
   #largeSlotsLeft(): number {
     let taken = 0;
     for (const { attempt } of this.#running) if (attempt.lane === 'large') taken += 1;
-    return Math.max(0, Math.max(1, Math.floor(this.#options.maxConcurrency / 4)) - taken);
+    return Math.max(0, mostLarge(this.#options.maxConcurrency) - taken);
   }
 
   #begin(claimed: ClaimedTransfer): void {
@@ -164,13 +167,17 @@ export class Worker {
       this.#wasProbeLarge = attempt.lane === 'large';
     }
     happenings.transferStarted({ ...ref, attempt: attemptCount + 1, isSettling, isOwed, isProbe });
-    this.#track(
-      this.#run(ref, attempt).finally(() => {
-        this.#running.delete(running);
-        if (isProbe) this.#health.probeEnded();
-        this.#claims.wake();
-      }),
-    );
+    this.#track(this.#runToEnd(ref, running, isProbe));
+  }
+
+  async #runToEnd(ref: TransferRef, running: Running, isProbe: boolean): Promise<void> {
+    try {
+      await this.#run(ref, running.attempt);
+    } finally {
+      this.#running.delete(running);
+      if (isProbe) this.#health.probeEnded();
+      this.#claims.wake();
+    }
   }
 
   #track(work: Promise<void>): void {

@@ -1,7 +1,7 @@
 // What a log line must never carry: secrets, and characters that could forge a line or steer a terminal. Secrets are
 // masked in the values, before they are written as JSON; characters are escaped on the finished line, which stays
 // valid JSON.
-import { maskSecretShapes } from '../core/secret-shapes.ts';
+import { maskSecretShapes, SHAPE_HINTS } from '../core/secret-shapes.ts';
 
 const MASK = '[secret]';
 
@@ -24,8 +24,25 @@ const SECRET_TEXTS: readonly (readonly [RegExp, string])[] = [
  */
 const SEARCHED_FIELDS: ReadonlySet<string> = new Set(['key', 'bucket', 'target', 'rule', 'transferId']);
 
+/** What each of the texts above begins with, and the hints of the shapes: most texts have none and are looked at once. */
+const SUSPICIOUS = new RegExp(
+  [
+    'bearer',
+    'basic',
+    'x-amz-',
+    'x-goog-',
+    'upload_id',
+    'access_token',
+    'signature',
+    'credential',
+    ...SHAPE_HINTS,
+  ].join('|'),
+  'i',
+);
+
 /** Replaces secrets that can be told by their shape. For single texts: a finished line would lose its quotes. */
 export function maskSecretTexts(text: string): string {
+  if (!SUSPICIOUS.test(text)) return text;
   let masked = text;
   for (const [pattern, replacement] of SECRET_TEXTS) masked = masked.replace(pattern, replacement);
   return maskSecretShapes(masked, MASK);
@@ -38,12 +55,28 @@ const MAX_DEPTH = 8;
  * at every depth, errors as plain objects. The names that operators search for stay as they are.
  */
 function maskSecretFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [
-      maskSecretTexts(name),
-      SEARCHED_FIELDS.has(name) && typeof value === 'string' ? value : maskField(name, value, 1),
-    ]),
-  );
+  const safe: Record<string, unknown> = {};
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    const written =
+      SEARCHED_FIELDS.has(name) && typeof value === 'string' ? value : maskField(name, value, 1);
+    // Assigned, this one name would vanish.
+    if (name === '__proto__') Object.defineProperty(safe, name, { value: written, enumerable: true });
+    else safe[judged(name).writtenName] = written;
+  }
+  return safe;
+}
+
+/** Names of fields are few and come back with every line; those of foreign documents are not, hence the bound. */
+const JUDGED_NAMES = 1_000;
+const judgements = new Map<string, { readonly writtenName: string; readonly isSecret: boolean }>();
+
+function judged(name: string): { readonly writtenName: string; readonly isSecret: boolean } {
+  const known = judgements.get(name);
+  if (known !== undefined) return known;
+  const judgement = { writtenName: maskSecretTexts(name), isSecret: SECRET_FIELD.test(name) };
+  if (judgements.size < JUDGED_NAMES) judgements.set(name, judgement);
+  return judgement;
 }
 
 /** The facts of a log line as they may be written. Whatever was thrown, `err` is described as an error. */
@@ -52,7 +85,7 @@ export function safeFields(facts: Readonly<Record<string, unknown>>): Record<str
 }
 
 function maskField(name: string, value: unknown, depth: number): unknown {
-  return SECRET_FIELD.test(name) && value !== null ? MASK : maskInside(value, depth);
+  return value !== null && judged(name).isSecret ? MASK : maskInside(value, depth);
 }
 
 function maskInside(value: unknown, depth: number): unknown {
@@ -65,7 +98,10 @@ function maskInside(value: unknown, depth: number): unknown {
   if ('toJSON' in value && typeof value.toJSON === 'function')
     return maskInside(value.toJSON() as unknown, depth + 1);
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [maskSecretTexts(name), maskField(name, inner, depth + 1)]),
+    Object.entries(value).map(([name, inner]) => [
+      judged(name).writtenName,
+      maskField(name, inner, depth + 1),
+    ]),
   );
 }
 

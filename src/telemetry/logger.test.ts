@@ -110,6 +110,36 @@ test('secrets are masked by the name of their field and by their shape, in both 
   }
 });
 
+test('each kind of secret is masked where it stands alone', () => {
+  const canary = 'canary0123456789canary0123456789canary01234';
+  const named = [
+    'x-amz-signature',
+    'X-Amz-Credential',
+    'x-amz-security-token',
+    'X-Goog-Signature',
+    'x-goog-credential',
+    'upload_id',
+    'access_token',
+    'Signature',
+    'credential',
+  ].map((name) => `${name}=${canary}`);
+  const secrets = [`Bearer ${canary}`, `BASIC ${canary}`, ...named];
+  const shapes = [
+    `-----BEGIN RSA PRIVATE KEY-----\n${canary}`,
+    `rpl_ci_${canary.slice(0, 43)}`,
+    `whsec_${canary}`,
+    `ya29.${canary}`,
+    'AKIACANARYCANARYCANA',
+    'ASIACANARYCANARYCANA',
+    `eyJ${canary}`,
+  ];
+  for (const secret of [...secrets, ...shapes]) {
+    const [logger, lines] = logTo('json');
+    logger.info({ note: secret, [secret]: { [secret]: 1 } }, secret);
+    assert.ok(!lines.join('').toLowerCase().includes('canary'), secret);
+  }
+});
+
 test('names of objects and ids are no secrets', () => {
   const [logger, lines] = logTo('json');
   logger.info({ key: 'secret/password.txt', keyId: 'ci', kmsKeyName: 'k', transferId: 't', etag: 'e' }, 'm');

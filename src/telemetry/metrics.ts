@@ -254,7 +254,7 @@ function createStoreGauges(registry: Registry, clock: Clock) {
   });
   const limit = new Gauge({
     name: 'replicator_store_concurrency_limit',
-    help: 'Attempts that may run at once as far as this store goes; falls when it asks for fewer requests.',
+    help: 'Attempts that may run at once as far as this store goes: 32 at first, more while the process idles, fewer when it asks for fewer requests.',
     ...shared,
   });
   return (states: readonly StoreState[]): void => {

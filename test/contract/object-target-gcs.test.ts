@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { type SandboxGcs, startSandboxGcs } from '../../sandbox/gcs/sandbox-gcs.ts';
 import type { ObjectTarget } from '../../src/core/object-target.ts';
+import type { HttpClient } from '../../src/exchange/connections.ts';
 import { openGcsTarget } from '../../src/stores/gcs/gcs-target.ts';
 import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 import {
@@ -33,7 +34,7 @@ const BUCKET = 'target-bucket';
 const TOKEN = 'token-of-the-test';
 const BLOCK_BYTES = 256 * 1024;
 
-async function openSandbox(): Promise<{
+async function openSandbox(httpClient: HttpClient = 'own'): Promise<{
   readonly sandbox: SandboxGcs;
   readonly target: ObjectTarget;
   close(): Promise<void>;
@@ -46,6 +47,7 @@ async function openSandbox(): Promise<{
     clock: SYSTEM_CLOCK,
     timeouts: { connectMs: 2_000, headersMs: 900, bodyIdleMs: 900 },
     connections: 8,
+    httpClient,
   });
   return {
     sandbox,
@@ -57,18 +59,19 @@ async function openSandbox(): Promise<{
   };
 }
 
-testObjectTarget({
-  name: 'gcs on the sandbox',
-  async open() {
-    const sandboxed = await openSandbox();
-    return {
-      target: sandboxed.target,
-      bucket: BUCKET,
-      readBytes: async (key) => sandboxed.sandbox.getObject(BUCKET, key)?.read() ?? null,
-      close: async () => await sandboxed.close(),
-    };
-  },
-});
+for (const httpClient of ['own', 'undici'] as const)
+  testObjectTarget({
+    name: `gcs on the sandbox, client ${httpClient}`,
+    async open() {
+      const sandboxed = await openSandbox(httpClient);
+      return {
+        target: sandboxed.target,
+        bucket: BUCKET,
+        readBytes: async (key) => sandboxed.sandbox.getObject(BUCKET, key)?.read() ?? null,
+        close: async () => await sandboxed.close(),
+      };
+    },
+  });
 
 describe('gcs target under faults', () => {
   let opened: Awaited<ReturnType<typeof openSandbox>>;

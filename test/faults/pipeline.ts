@@ -28,6 +28,7 @@ import { ByteBudget } from '../../src/replication/byte-budget.ts';
 import type { Stores } from '../../src/replication/copy-object.ts';
 import { DeleteBrake } from '../../src/replication/delete-brake.ts';
 import { Worker } from '../../src/replication/worker.ts';
+import { TEST_HTTP_CLIENT } from '../http-client.ts';
 import { type GcsTargetOptions, openGcsTarget } from '../../src/stores/gcs/gcs-target.ts';
 import { openS3Source, type S3SourceOptions } from '../../src/stores/s3/s3-source.ts';
 import { SYSTEM_CLOCK, SYSTEM_RANDOM } from '../../src/system-clock.ts';
@@ -132,6 +133,7 @@ export class Pipeline implements AsyncDisposable {
       credentials: async () => SANDBOX_KEYS,
       expectedOwner: () => null,
       clock,
+      httpClient: TEST_HTTP_CLIENT,
       ...options.source,
     });
     const opened = await openGcsTarget({
@@ -140,6 +142,7 @@ export class Pipeline implements AsyncDisposable {
       clock,
       timeouts: { connectMs: 5_000, headersMs: 10_000, bodyIdleMs: 10_000 },
       connections: 16,
+      httpClient: TEST_HTTP_CLIENT,
       ...options.target,
     });
     // No pause between two writes of one name: what comes between them is scripted by the request.
@@ -147,7 +150,7 @@ export class Pipeline implements AsyncDisposable {
     const stores: Stores = {
       source,
       target,
-      checksums: await openChecksumEngine(),
+      checksums: openChecksumEngine(),
       clock: hurried(clock),
       byteBudget: new ByteBudget(options.memoryBytes ?? 64 * 1024 * 1024),
       deleteBrake: new DeleteBrake({

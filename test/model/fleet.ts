@@ -35,7 +35,7 @@ const BACKOFF_MS = 400;
 const CHUNK_BYTES = 32;
 /** Messages of a thousand that the queue shows again although somebody has them. */
 const DOUBLED_PERMILLE = 30;
-const engine = await openChecksumEngine();
+const engine = openChecksumEngine();
 const NEVER = new AbortController().signal;
 
 interface RunningProcess extends HerdMember {

@@ -30,7 +30,7 @@ const MAX_ATTEMPTS = 4;
 const BACKOFF = { baseMs: 400, capMs: 3_000 };
 /** Objects up to this size are sent in one request. */
 const CHUNK_BYTES = 32;
-const engine = await openChecksumEngine();
+const engine = openChecksumEngine();
 
 /** How long things last for a service. */
 export interface Spans {

@@ -24,7 +24,7 @@ import { type EffectWitness, simulateTarget } from './simulated-target.ts';
 const LEASE_MS = 1e9;
 const CHUNK_BYTES = 32;
 const NEVER = new AbortController().signal;
-const engine = await openChecksumEngine();
+const engine = openChecksumEngine();
 
 /** A message in the queue of a small world. */
 export interface StoredMessage {

@@ -15,9 +15,10 @@ const StoreSchema = z
       })
       .nullable()
       .meta({ description: 'null while the store answers. While it is down, transfers wait for it.' }),
-    concurrencyLimit: z
-      .number()
-      .meta({ description: 'Attempts that may run at once; falls when the store asks for fewer requests.' }),
+    concurrencyLimit: z.number().meta({
+      description:
+        'Attempts that may run at once: 32 at first, more while the process idles, fewer when the store asks for fewer requests.',
+    }),
   })
   .meta({ id: 'Store' });
 

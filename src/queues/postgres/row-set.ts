@@ -103,11 +103,9 @@ export class RowSet implements RowTable<PostgresRow> {
     changes.note(null, added);
   }
 
-  replace(before: PostgresRow, after: SealedRow, changes: RowChanges): PostgresRow {
-    if (before === after) return before;
-    const row = this.#write(before, after);
-    changes.note(before, row);
-    return row;
+  replace(before: PostgresRow, after: SealedRow, changes: RowChanges): void {
+    if (before === after) return;
+    changes.note(before, this.#write(before, after));
   }
 
   renew(row: PostgresRow, wakeAtMs: number): void {

@@ -1,11 +1,19 @@
 // Group commit. Operations that arrive in one turn of the event loop share one transaction and one sync of the disk.
-// Each runs in a savepoint of its own, so that a failing one rejects alone; none resolves before the commit.
+// Where one fails all are undone and run once more, each in a savepoint of its own, so that the failing one rejects
+// alone; none resolves before the commit.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+
+/** What a transaction comes to: its effects, and whom to tell. */
+interface Ended<Effects> {
+  readonly effects: Effects[];
+  readonly resolvers: (() => void)[];
+}
 
 interface Entry<Effects> {
   /** Rows the operation may touch, roughly. */
   readonly weight: number;
-  readonly run: () => { readonly effects: Effects; readonly resolve: () => void };
+  /** Answers what resolves it. */
+  readonly run: (effects: Effects) => () => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -27,6 +35,7 @@ export class CommitGroup<Effects> {
   readonly #options: CommitGroupOptions<Effects>;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
+  readonly #rollback: StatementSync;
   readonly #save: StatementSync;
   readonly #keep: StatementSync;
   readonly #undo: StatementSync;
@@ -38,6 +47,7 @@ export class CommitGroup<Effects> {
     this.#options = options;
     this.#begin = options.database.prepare('BEGIN IMMEDIATE');
     this.#commit = options.database.prepare('COMMIT');
+    this.#rollback = options.database.prepare('ROLLBACK');
     this.#save = options.database.prepare('SAVEPOINT operation');
     this.#keep = options.database.prepare('RELEASE operation');
     this.#undo = options.database.prepare('ROLLBACK TO operation');
@@ -45,15 +55,15 @@ export class CommitGroup<Effects> {
 
   /**
    * Runs `operation` in the next transaction and resolves with its result after the commit. Rejects with the error
-   * of the operation, whose writes are then undone; or with the commit's, and then nothing was written.
+   * of the operation, whose writes are then undone; or with the commit's, and then nothing was written. It may be run
+   * twice, with new effects, so it changes nothing but the database and them (the turns of claims may then be one off).
    */
   run<Result>(weight: number, operation: (effects: Effects) => Result): Promise<Result> {
     if (this.#isClosed) return Promise.reject(new Error('The queue is closed'));
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const run: Entry<Effects>['run'] = () => {
-      const effects = this.#options.newEffects();
+    const run: Entry<Effects>['run'] = (effects) => {
       const result = operation(effects);
-      return { effects, resolve: () => resolve(result) };
+      return () => resolve(result);
     };
     this.#waiting.push({ weight, run, reject });
     this.#schedule();
@@ -78,31 +88,53 @@ export class CommitGroup<Effects> {
 
   #commitNext(): void {
     const entries = this.#takeBatch();
-    const done: { readonly effects: Effects; readonly resolve: () => void }[] = [];
+    let done: Ended<Effects>;
     try {
       this.#options.assertFile();
       this.#begin.run();
-      for (const entry of entries) {
-        const ended = this.#runOne(entry);
-        if (ended !== null) done.push(ended);
-      }
+      done = this.#runTogether(entries) ?? this.#runApart(entries);
       this.#commit.run();
     } catch (error) {
       this.#abandon(entries, error);
       return;
     }
     // Whoever awaits goes on in a later microtask: after `onCommitted`, and also where a listener throws.
-    for (const { resolve } of done) resolve();
-    this.#options.onCommitted(done.map(({ effects }) => effects));
+    for (const resolve of done.resolvers) resolve();
+    this.#options.onCommitted(done.effects);
+  }
+
+  /** Null where one failed: the transaction is then empty again. A savepoint for each would cost as much as its writes. */
+  #runTogether(entries: readonly Entry<Effects>[]): Ended<Effects> | null {
+    const effects = this.#options.newEffects();
+    try {
+      return { effects: [effects], resolvers: entries.map((entry) => entry.run(effects)) };
+    } catch (error) {
+      if (!this.#options.database.isTransaction) throw error;
+      this.#rollback.run();
+      this.#begin.run();
+      return null;
+    }
+  }
+
+  #runApart(entries: readonly Entry<Effects>[]): Ended<Effects> {
+    const done: Ended<Effects> = { effects: [], resolvers: [] };
+    for (const entry of entries) {
+      const effects = this.#options.newEffects();
+      const resolve = this.#runOne(entry, effects);
+      if (resolve === null) continue;
+      done.effects.push(effects);
+      done.resolvers.push(resolve);
+    }
+    return done;
   }
 
   /** Null where the operation failed alone. Throws where its failure ended the transaction. */
-  #runOne(entry: Entry<Effects>): ReturnType<Entry<Effects>['run']> | null {
+  #runOne(entry: Entry<Effects>, effects: Effects): (() => void) | null {
     this.#save.run();
     try {
-      const ended = entry.run();
+      const resolve = entry.run(effects);
       this.#keep.run();
-      return ended;
+      return resolve;
     } catch (error) {
       // A full disk, for one, makes SQLite roll everything back: then nobody's writes are there any more.
       if (!this.#options.database.isTransaction) throw error;

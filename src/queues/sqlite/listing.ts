@@ -4,7 +4,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { TransferFilter } from '../../core/transfer-queue.ts';
 import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
-import { ALL_COLUMNS, FIRST_POSITION, integer, type StoredRow, toRow } from './rows.ts';
+import {
+  ALL_COLUMNS,
+  FIRST_POSITION,
+  integer,
+  prepareRows,
+  type RowStatement,
+  type StoredRow,
+} from './rows.ts';
 
 interface PageRequest {
   readonly cursor: string | null;
@@ -63,6 +70,7 @@ export function walkSql(plan: ListingPlan, columns: string): string {
 export class Listing {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #rowStatements = new Map<string, RowStatement>();
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -99,8 +107,7 @@ export class Listing {
   ): { readonly rows: readonly StoredRow[]; readonly lastPosition: number | null } {
     const { walked, tested } = plan;
     if (tested.sql.length === 0) {
-      const found = this.#prepared(walkSql(plan, ALL_COLUMNS)).all(...walked.values, position, wanted);
-      const rows = found.map(toRow);
+      const rows = this.#rows(walkSql(plan, ALL_COLUMNS)).all(...walked.values, position, wanted);
       return { rows, lastPosition: rows.length < wanted ? null : (rows.at(-1)?.seq ?? null) };
     }
     const walk = walkSql(plan, 'seq');
@@ -110,18 +117,28 @@ export class Listing {
     const lastPosition = integer(slice, 'last');
     const where = [...walked.sql, 'seq < ?', 'seq >= ?', ...tested.sql].join(' AND ');
     const select = `SELECT ${ALL_COLUMNS} FROM transfers WHERE ${where} ORDER BY seq DESC LIMIT ?`;
-    const rows = this.#prepared(select)
-      .all(...walked.values, position, lastPosition, ...tested.values, wanted)
-      .map(toRow);
+    const rows = this.#rows(select).all(...walked.values, position, lastPosition, ...tested.values, wanted);
     return { rows, lastPosition: integer(slice, 'rows') < SLICE_ROWS ? null : lastPosition };
   }
 
   /** The shapes of filters are few, so each text is prepared once and kept. */
   #prepared(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) return known;
-    const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
+    return kept(this.#statements, sql, () => this.#database.prepare(sql));
   }
+
+  #rows(sql: string): RowStatement {
+    return kept(this.#rowStatements, sql, () => prepareRows(this.#database, sql));
+  }
+}
+
+function kept<Statement>(
+  statements: Map<string, Statement>,
+  sql: string,
+  prepare: () => Statement,
+): Statement {
+  const known = statements.get(sql);
+  if (known !== undefined) return known;
+  const statement = prepare();
+  statements.set(sql, statement);
+  return statement;
 }

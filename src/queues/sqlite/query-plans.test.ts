@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
+import { constants, type DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { LEASE_MS, receiptOf } from '../../../test/contract/transfer-queue-samples.ts';
 import type { TransferFilter } from '../../core/transfer-queue.ts';
@@ -87,6 +87,25 @@ test(`every lookup among ${ROWS} rows is answered from an index`, () => {
     if (name === 'oldestChange' || name === 'nextExpiry') assert.match(planOf(sql).join(), index);
     else assertIndexed(sql, index);
   }
+});
+
+test('what runs for every transfer is prepared once, whatever is asked', () => {
+  let preparations = 0;
+  // Asked of every part of a statement while SQLite prepares it.
+  database.setAuthorizer(() => {
+    preparations += 1;
+    return constants.SQLITE_OK;
+  });
+  const due = database.prepare(LOOKUPS.due);
+  const newest = database.prepare(LOOKUPS.newest);
+  const preparedCount = preparations;
+  for (const limit of [1, 2, 3]) {
+    due.all('small', 'live', 10 * limit, limit);
+    newest.get('bucket', `key-${limit}`, 'rule');
+  }
+  assert.ok(preparedCount > 0);
+  assert.equal(preparations, preparedCount);
+  database.setAuthorizer(null);
 });
 
 test('due times that a wrong clock left are found without a walk through what waits', () => {

@@ -1,5 +1,5 @@
 // A transfer row as the database keeps it: the list of columns, and the way in and out.
-import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { Outcome, Receipt, TransferStatus } from '../../core/transfer.ts';
 import type { Lane, Priority } from '../../core/transfer-queue.ts';
 import type { SealedRow } from '../row-table.ts';
@@ -54,23 +54,36 @@ const CHANGING = [
 /** Above every position: where a listing begins. */
 export const FIRST_POSITION = Number.MAX_SAFE_INTEGER;
 
-export const ALL_COLUMNS = ['seq', ...FIXED, ...CHANGING].join(', ');
+const COLUMNS = ['seq', ...FIXED, ...CHANGING] as const;
+
+/** What a statement selects whose rows `prepareRows` reads. */
+export const ALL_COLUMNS = COLUMNS.join(', ');
 
 /** Takes `fixedValues` and `changingValues`. */
 export const INSERT_ROW =
   `INSERT INTO transfers (${[...FIXED, ...CHANGING].join(', ')}) ` +
   `VALUES (${[...FIXED, ...CHANGING].map(() => '?').join(', ')})`;
 
-/** The columns in which two rows differ, and their new values. */
+/** The columns in which two rows differ, one bit for each of CHANGING, and their new values in that order. */
 export function changesBetween(
   before: readonly SQLInputValue[],
   after: readonly SQLInputValue[],
-): { readonly names: readonly string[]; readonly values: SQLInputValue[] } {
-  const places = CHANGING.flatMap((_, place) => (before[place] === after[place] ? [] : [place]));
-  return {
-    names: places.flatMap((place) => CHANGING[place] ?? []),
-    values: places.map((place) => after[place] ?? null),
-  };
+): { readonly columns: number; readonly values: SQLInputValue[] } {
+  let columns = 0;
+  const values: SQLInputValue[] = [];
+  for (let place = 0; place < CHANGING.length; place += 1) {
+    const value = after[place] ?? null;
+    if (before[place] === value) continue;
+    columns |= 1 << place;
+    values.push(value);
+  }
+  return { columns, values };
+}
+
+/** Takes the values of `changesBetween` for these columns, then the position of the row. */
+export function updateOf(columns: number): string {
+  const set = CHANGING.filter((_, place) => (columns & (1 << place)) !== 0).map((name) => `${name} = ?`);
+  return `UPDATE transfers SET ${set.join(', ')} WHERE seq = ?`;
 }
 
 /** In the order of FIXED. */
@@ -111,43 +124,66 @@ export function changingValues(row: SealedRow, lane: Lane): SQLInputValue[] {
   ];
 }
 
-/** The row in these columns. Throws where they are not what this program writes. */
-export function toRow(columns: Columns): StoredRow {
-  const { checkpoint } = columns;
+/** A statement that selects `ALL_COLUMNS`, and reads them. */
+export interface RowStatement {
+  get(...values: SQLInputValue[]): StoredRow | null;
+  all(...values: SQLInputValue[]): StoredRow[];
+}
+
+/** Prepares it. Columns come by position: as properties of an object they cost more than the query itself. */
+export function prepareRows(database: DatabaseSync, sql: string): RowStatement {
+  const statement = database.prepare(sql);
+  statement.setReturnArrays(true);
   return {
-    seq: integer(columns, 'seq'),
-    lane: text(columns, 'lane') as Lane,
-    priorReceiptSeq: integerOrNull(columns, 'prior_receipt_seq'),
-    id: text(columns, 'id'),
-    ruleName: text(columns, 'rule_name'),
-    source: { bucket: text(columns, 'source_bucket'), key: text(columns, 'source_key') },
-    target: { bucket: text(columns, 'target_bucket'), key: text(columns, 'target_key') },
-    // The schema allows nothing but statuses, lanes and priorities here, and only this program writes outcomes.
-    status: text(columns, 'status') as TransferStatus,
-    attemptCount: integer(columns, 'attempt_count'),
-    isOwed: integer(columns, 'owed') === 1,
-    isSettling: integer(columns, 'is_settling') === 1,
-    leaseToken: integer(columns, 'lease_token'),
-    wakeAtMs: integerOrNull(columns, 'wake_at'),
-    changeAtMs: integer(columns, 'change_at'),
-    sizeHintBytes: integerOrNull(columns, 'size_hint'),
-    priority: text(columns, 'priority') as Priority,
-    followUp: toFollowUp(columns),
-    sizeBytes: integerOrNull(columns, 'size_bytes'),
-    bytesDone: integer(columns, 'bytes_done'),
-    checkpoint: checkpoint instanceof Uint8Array ? checkpoint : null,
-    outcome: textOrNull(columns, 'outcome') as Outcome | null,
-    fault: parseStoredFault(textOrNull(columns, 'fault')),
-    receipt: toReceipt(columns),
-    createdAtMs: integer(columns, 'created_at'),
-    updatedAtMs: integer(columns, 'updated_at'),
-    finishedAtMs: integerOrNull(columns, 'finished_at'),
+    get: (...values) => {
+      const found = statement.get(...values) as unknown as Values | undefined;
+      return found === undefined ? null : toRow(found);
+    },
+    all: (...values) => (statement.all(...values) as unknown as Values[]).map(toRow),
   };
 }
 
-/** The receipt among these columns; null where there is none. */
-export function toReceipt(columns: Columns): Receipt | null {
-  const json = textOrNull(columns, 'receipt');
+type Values = readonly SQLOutputValue[];
+
+type Place = { readonly [Name in (typeof COLUMNS)[number]]: number };
+const PLACE = Object.fromEntries(COLUMNS.map((name, place) => [name, place])) as unknown as Place;
+
+/** The row of these values. Throws where they are not what this program writes. */
+function toRow(values: Values): StoredRow {
+  const checkpoint = values[PLACE.checkpoint];
+  return {
+    seq: integerAt(values, 'seq'),
+    lane: textAt(values, 'lane') as Lane,
+    priorReceiptSeq: integerOrNullAt(values, 'prior_receipt_seq'),
+    id: textAt(values, 'id'),
+    ruleName: textAt(values, 'rule_name'),
+    source: { bucket: textAt(values, 'source_bucket'), key: textAt(values, 'source_key') },
+    target: { bucket: textAt(values, 'target_bucket'), key: textAt(values, 'target_key') },
+    // The schema allows nothing but statuses, lanes and priorities here, and only this program writes outcomes.
+    status: textAt(values, 'status') as TransferStatus,
+    attemptCount: integerAt(values, 'attempt_count'),
+    isOwed: values[PLACE.owed] === 1,
+    isSettling: values[PLACE.is_settling] === 1,
+    leaseToken: integerAt(values, 'lease_token'),
+    wakeAtMs: integerOrNullAt(values, 'wake_at'),
+    changeAtMs: integerAt(values, 'change_at'),
+    sizeHintBytes: integerOrNullAt(values, 'size_hint'),
+    priority: textAt(values, 'priority') as Priority,
+    followUp: toFollowUp(values),
+    sizeBytes: integerOrNullAt(values, 'size_bytes'),
+    bytesDone: integerAt(values, 'bytes_done'),
+    checkpoint: checkpoint instanceof Uint8Array ? checkpoint : null,
+    outcome: textOrNullAt(values, 'outcome') as Outcome | null,
+    fault: parseStoredFault(textOrNullAt(values, 'fault')),
+    receipt: parseReceipt(textOrNullAt(values, 'receipt')),
+    createdAtMs: integerAt(values, 'created_at'),
+    updatedAtMs: integerAt(values, 'updated_at'),
+    finishedAtMs: integerOrNullAt(values, 'finished_at'),
+  };
+}
+
+/** A stored receipt; null where there is none. */
+export function parseReceipt(json: string | null): Receipt | null {
   return json === null ? null : (JSON.parse(json) as Receipt);
 }
 
@@ -158,11 +194,6 @@ export function integer(columns: Columns, name: string): number {
   return value;
 }
 
-/** A whole number or null. */
-function integerOrNull(columns: Columns, name: string): number | null {
-  return columns[name] === null ? null : integer(columns, name);
-}
-
 /** A text. Throws for anything else. */
 export function text(columns: Columns, name: string): string {
   const value = columns[name];
@@ -170,18 +201,34 @@ export function text(columns: Columns, name: string): string {
   return value;
 }
 
-function textOrNull(columns: Columns, name: string): string | null {
-  return columns[name] === null ? null : text(columns, name);
+function integerAt(values: Values, name: keyof Place): number {
+  const value = values[PLACE[name]];
+  if (typeof value !== 'number') throw new Error(`Column ${name} of the queue database holds no number`);
+  return value;
 }
 
-function toFollowUp(columns: Columns): FollowUp | null {
-  const id = textOrNull(columns, 'dirty_id');
+function integerOrNullAt(values: Values, name: keyof Place): number | null {
+  return values[PLACE[name]] === null ? null : integerAt(values, name);
+}
+
+function textAt(values: Values, name: keyof Place): string {
+  const value = values[PLACE[name]];
+  if (typeof value !== 'string') throw new Error(`Column ${name} of the queue database holds no text`);
+  return value;
+}
+
+function textOrNullAt(values: Values, name: keyof Place): string | null {
+  return values[PLACE[name]] === null ? null : textAt(values, name);
+}
+
+function toFollowUp(values: Values): FollowUp | null {
+  const id = textOrNullAt(values, 'dirty_id');
   if (id === null) return null;
   return {
     id,
-    changeAtMs: integer(columns, 'dirty_change_at'),
-    sizeHintBytes: integerOrNull(columns, 'dirty_size_hint'),
-    priority: text(columns, 'dirty_priority') as Priority,
-    createdAtMs: integer(columns, 'dirty_created_at'),
+    changeAtMs: integerAt(values, 'dirty_change_at'),
+    sizeHintBytes: integerOrNullAt(values, 'dirty_size_hint'),
+    priority: textAt(values, 'dirty_priority') as Priority,
+    createdAtMs: integerAt(values, 'dirty_created_at'),
   };
 }

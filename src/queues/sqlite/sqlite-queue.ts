@@ -344,8 +344,9 @@ class SqliteQueue implements QueueStorage {
   }
 
   #afterCommit(effects: readonly RowChanges[]): void {
-    const all = new RowChanges();
-    for (const changes of effects) all.add(changes);
+    const [all = new RowChanges(), ...others] = effects;
+    // Others only where an operation failed.
+    for (const changes of others) all.add(changes);
     for (const status of PENDING_STATUSES) this.#pending[status] += all.countByStatus[status];
     this.#parked.add(all.parked);
     this.#listeners.tell(all);

@@ -16,10 +16,12 @@ import {
   fixedValues,
   INSERT_ROW,
   integer,
+  parseReceipt,
+  prepareRows,
+  type RowStatement,
   type StoredRow,
   text,
-  toReceipt,
-  toRow,
+  updateOf,
 } from './rows.ts';
 
 /** Every lookup of a single operation, by name: each must be answered from an index. */
@@ -29,9 +31,10 @@ export const LOOKUPS = {
   newest:
     `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_by_rule_and_key ` +
     'WHERE source_bucket = ? AND source_key = ? AND rule_name = ? ORDER BY seq DESC LIMIT 1',
+  // Not `LIMIT ?` alone: SQLite takes such a number into its plan, and prepares the statement anew at every execution.
   due:
     `SELECT ${ALL_COLUMNS} FROM transfers INDEXED BY transfers_waiting WHERE status IN ('queued', 'settling') ` +
-    'AND lane = ? AND priority = ? AND wake_at <= ? ORDER BY wake_at, seq LIMIT ?',
+    'AND lane = ? AND priority = ? AND wake_at <= ? ORDER BY wake_at, seq LIMIT ? + 0',
   nextDue:
     "SELECT wake_at FROM transfers INDEXED BY transfers_waiting WHERE status IN ('queued', 'settling') " +
     'AND lane = ? AND priority = ? ORDER BY wake_at LIMIT 1',
@@ -42,7 +45,7 @@ export const LOOKUPS = {
     "SELECT wake_at FROM transfers INDEXED BY transfers_leased WHERE status = 'copying' ORDER BY wake_at LIMIT 1",
   receiptAt: 'SELECT receipt FROM transfers WHERE seq = ?',
   oldestChange:
-    "SELECT change_at FROM transfers INDEXED BY transfers_pending_change WHERE status IN ('queued', 'copying', 'settling') ORDER BY change_at LIMIT 1",
+    "SELECT change_at FROM transfers INDEXED BY transfers_pending_change WHERE status NOT IN ('done', 'parked') ORDER BY change_at LIMIT 1",
   bySeq: `SELECT ${ALL_COLUMNS} FROM transfers WHERE seq = ?`,
   parkedAfter:
     'SELECT seq, fault_code, rule_name, source_bucket, source_key FROM transfers INDEXED BY transfers_by_status ' +
@@ -69,6 +72,9 @@ export const LOOKUPS = {
     '(SELECT seq FROM transfers WHERE finished_at < ? ORDER BY finished_at LIMIT ?)',
 } as const;
 
+/** Those that select whole rows. */
+type RowLookup = 'byId' | 'bySeq' | 'byFollowUpId' | 'newest' | 'due' | 'expired' | 'withUpload';
+
 const PRIORITIES = ['live', 'background'] as const;
 
 /** A parked row, as far as a filter looks at it. */
@@ -85,10 +91,11 @@ export class TransferTable implements RowTable<StoredRow> {
   readonly #database: DatabaseSync;
   readonly #sealer: CheckpointSealer | null;
   readonly #smallMaxBytes: number;
-  readonly #lookups: Readonly<Record<keyof typeof LOOKUPS, StatementSync>>;
+  readonly #lookups: Readonly<Record<Exclude<keyof typeof LOOKUPS, RowLookup>, StatementSync>>;
+  readonly #rows: Readonly<Record<RowLookup, RowStatement>>;
   readonly #insert: StatementSync;
   /** By the columns it writes. */
-  readonly #updates = new Map<string, StatementSync>();
+  readonly #updates = new Map<number, StatementSync>();
   readonly #renew: StatementSync;
   readonly #progress: StatementSync;
 
@@ -96,14 +103,17 @@ export class TransferTable implements RowTable<StoredRow> {
   constructor(database: DatabaseSync, sealer: CheckpointSealer | null, smallMaxBytes: number) {
     this.#sealer = sealer;
     this.#smallMaxBytes = smallMaxBytes;
+    this.#rows = {
+      byId: prepareRows(database, LOOKUPS.byId),
+      bySeq: prepareRows(database, LOOKUPS.bySeq),
+      byFollowUpId: prepareRows(database, LOOKUPS.byFollowUpId),
+      newest: prepareRows(database, LOOKUPS.newest),
+      due: prepareRows(database, LOOKUPS.due),
+      expired: prepareRows(database, LOOKUPS.expired),
+      withUpload: prepareRows(database, LOOKUPS.withUpload),
+    };
     this.#lookups = {
-      byId: database.prepare(LOOKUPS.byId),
-      bySeq: database.prepare(LOOKUPS.bySeq),
-      byFollowUpId: database.prepare(LOOKUPS.byFollowUpId),
-      newest: database.prepare(LOOKUPS.newest),
-      due: database.prepare(LOOKUPS.due),
       nextDue: database.prepare(LOOKUPS.nextDue),
-      expired: database.prepare(LOOKUPS.expired),
       nextExpiry: database.prepare(LOOKUPS.nextExpiry),
       receiptAt: database.prepare(LOOKUPS.receiptAt),
       oldestChange: database.prepare(LOOKUPS.oldestChange),
@@ -112,7 +122,6 @@ export class TransferTable implements RowTable<StoredRow> {
       nextParkedFault: database.prepare(LOOKUPS.nextParkedFault),
       firstParked: database.prepare(LOOKUPS.firstParked),
       lastParked: database.prepare(LOOKUPS.lastParked),
-      withUpload: database.prepare(LOOKUPS.withUpload),
       prune: database.prepare(LOOKUPS.prune),
     };
     this.#insert = database.prepare(INSERT_ROW);
@@ -128,12 +137,12 @@ export class TransferTable implements RowTable<StoredRow> {
 
   /** The row of an id; null where there is none. */
   byId(id: string): StoredRow | null {
-    return this.#one('byId', id);
+    return this.#rows.byId.get(id);
   }
 
   /** The row at a position; null where there is none. */
   bySeq(seq: number): StoredRow | null {
-    return this.#one('bySeq', seq);
+    return this.#rows.bySeq.get(seq);
   }
 
   /** What tells whether a parked row is meant, for the rows after a position, in their order. */
@@ -169,22 +178,22 @@ export class TransferTable implements RowTable<StoredRow> {
 
   /** The copying row whose follow-up has this id; null where there is none. */
   byFollowUpId(id: string): StoredRow | null {
-    return this.#one('byFollowUpId', id);
+    return this.#rows.byFollowUpId.get(id);
   }
 
   /** The live row of a rule and source object or, where there is none, the last of its history; null without any. */
   newest({ source, ruleName }: Pick<SealedRow, 'source' | 'ruleName'>): StoredRow | null {
-    return this.#one('newest', source.bucket, source.key, ruleName);
+    return this.#rows.newest.get(source.bucket, source.key, ruleName);
   }
 
   /** Waiting rows of a lane and priority whose time has come, oldest first. */
   due(lane: Lane, priority: Priority, steadyMs: number, limit: number): StoredRow[] {
-    return this.#lookups.due.all(lane, priority, Math.floor(steadyMs), limit).map(toRow);
+    return this.#rows.due.all(lane, priority, Math.floor(steadyMs), limit);
   }
 
   /** Copying rows whose lease has ended. As many as there are: no more are copying than workers run attempts. */
   expired(steadyMs: number): StoredRow[] {
-    return this.#lookups.expired.all(Math.floor(steadyMs)).map(toRow);
+    return this.#rows.expired.all(Math.floor(steadyMs));
   }
 
   /** When the first row of these lanes is due or a lease ends, in steady milliseconds; null where nothing waits. */
@@ -201,14 +210,15 @@ export class TransferTable implements RowTable<StoredRow> {
 
   /** Rows with a stored upload that nobody works on, unchanged since a moment, longest untouched first. */
   withUpload(beforeMs: number, limit: number): StoredRow[] {
-    return this.#lookups.withUpload.all(beforeMs, limit).map(toRow);
+    return this.#rows.withUpload.all(beforeMs, limit);
   }
 
   /** The newest receipt of the row's rule and source object. A pruned one is gone, and all before it. */
   lastReceipt(row: StoredRow): Receipt | null {
     if (row.receipt !== null || row.priorReceiptSeq === null) return row.receipt;
     const found = this.#lookups.receiptAt.get(row.priorReceiptSeq);
-    return found === undefined ? null : toReceipt(found);
+    const json = found?.['receipt'];
+    return typeof json === 'string' ? parseReceipt(json) : null;
   }
 
   /** The oldest change that is not covered; null where nothing is pending. */
@@ -224,13 +234,12 @@ export class TransferTable implements RowTable<StoredRow> {
     changes.note(null, row);
   }
 
-  /** Writes what became of a row, and answers it; nothing is written where it is the same object. */
-  replace(before: StoredRow, after: SealedRow, changes: RowChanges): StoredRow {
-    if (before === after) return before;
-    const { names, values } = changesBetween(changingValues(before, before.lane), this.#valuesOf(after));
-    if (names.length > 0) this.#updateOf(names).run(...values, before.seq);
+  /** Writes what became of a row; nothing where it is the same object. */
+  replace(before: StoredRow, after: SealedRow, changes: RowChanges): void {
+    if (before === after) return;
+    const { columns, values } = changesBetween(changingValues(before, before.lane), this.#valuesOf(after));
+    if (columns !== 0) this.#updateOf(columns).run(...values, before.seq);
     changes.note(before, after);
-    return { ...before, ...after, lane: laneOf(after, this.#smallMaxBytes) };
   }
 
   /** Extends the lease of a row. */
@@ -268,18 +277,12 @@ export class TransferTable implements RowTable<StoredRow> {
   }
 
   /** A column that is not named leaves the indexes alone that hold it. The sets of columns are few. */
-  #updateOf(names: readonly string[]): StatementSync {
-    const set = names.map((name) => `${name} = ?`).join(', ');
-    const known = this.#updates.get(set);
+  #updateOf(columns: number): StatementSync {
+    const known = this.#updates.get(columns);
     if (known !== undefined) return known;
-    const statement = this.#database.prepare(`UPDATE transfers SET ${set} WHERE seq = ?`);
-    this.#updates.set(set, statement);
+    const statement = this.#database.prepare(updateOf(columns));
+    this.#updates.set(columns, statement);
     return statement;
-  }
-
-  #one(name: 'byId' | 'bySeq' | 'byFollowUpId' | 'newest', ...values: SQLInputValue[]): StoredRow | null {
-    const found = this.#lookups[name].get(...values);
-    return found === undefined ? null : toRow(found);
   }
 }
 

@@ -3,6 +3,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import type { Lane } from '../../core/transfer-queue.ts';
+import { mostLarge } from '../in-flight-limit.ts';
 import type { StoresHealth } from '../store-health.ts';
 
 interface AttemptSlotsOptions {
@@ -59,7 +60,7 @@ export class AttemptSlots {
   }
 
   get mostLarge(): number {
-    return Math.max(1, Math.floor(this.#options.maxConcurrency / 4));
+    return mostLarge(this.#options.maxConcurrency);
   }
 
   /**

@@ -43,6 +43,8 @@ export interface RunnerOptions {
   /** Takes over what this shell cannot copy; null where no service is configured. */
   readonly handOver: HandOver | null;
   readonly maxConcurrency: number;
+  /** As for `InFlightLimit`. */
+  readonly busyShare?: () => number;
   /** Counted failures of an object after which its message stays in the queue. */
   readonly maxAttempts: number;
   /** Upper bound of the first pause between two attempts; pauses double up to the longest delay of a message. */
@@ -96,6 +98,7 @@ export function openRunner(options: RunnerOptions): Runner {
     random,
     happenings,
     maxConcurrency,
+    ...(options.busyShare === undefined ? {} : { busyShare: options.busyShare }),
     backoff,
     onUp: () => slots.serve(),
     // Only the queue knows.

@@ -26,7 +26,7 @@ export const LEASE_MS = 30_000;
 const GRACE_MS = 120_000;
 const CHUNK_BYTES = 64;
 const BLOCK_BYTES = 16;
-const engine = await openChecksumEngine();
+const engine = openChecksumEngine();
 
 export const RULE = PLAIN_RULE;
 

@@ -5,6 +5,8 @@ import type { TargetCondition } from '../../core/object-target.ts';
 import { Fault } from '../../core/faults.ts';
 
 const MAX_NAME_BYTES = 1024;
+/** Nothing to escape. */
+const PLAIN = /^[\w.~-]*$/;
 const ACME_PREFIX = '.well-known/acme-challenge/';
 
 /** Why the store cannot keep an object of this key, as a sentence; null where it can. */
@@ -31,6 +33,7 @@ export function requireStorableName(location: ObjectLocation): void {
 
 /** One value as a path segment or a query value: every byte outside letters, digits and `-_.~` is escaped. */
 export function encodeSegment(text: string): string {
+  if (PLAIN.test(text)) return text;
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
@@ -44,9 +47,13 @@ export function objectPath({ bucket, key }: ObjectLocation): string {
 
 /** A query string from name and value pairs; pairs whose value is null are left out. */
 export function queryOf(pairs: Readonly<Record<string, string | null>>): string {
-  return Object.entries(pairs)
-    .flatMap(([name, value]) => (value === null ? [] : [`${name}=${encodeSegment(value)}`]))
-    .join('&');
+  let query = '';
+  for (const name in pairs) {
+    const value = pairs[name] ?? null;
+    if (value === null) continue;
+    query += `${query === '' ? '' : '&'}${name}=${encodeSegment(value)}`;
+  }
+  return query;
 }
 
 /** The token of one state of an object. Both parts stay text: a generation needs 64 bits. */

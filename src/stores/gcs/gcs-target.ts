@@ -2,6 +2,7 @@
 // resumable session), every effect conditioned on generation and metageneration.
 import type { Clock } from '../../core/clock.ts';
 import type { ObjectTarget } from '../../core/object-target.ts';
+import type { HttpClient } from '../../exchange/connections.ts';
 import type { AccessTokens } from '../../google/access-token.ts';
 import { GcsConnection, type GcsTimeouts } from './gcs-connection.ts';
 import { nameProblem } from './gcs-names.ts';
@@ -31,6 +32,8 @@ export interface GcsTargetOptions {
   readonly timeouts: GcsTimeouts;
   /** Upper bound of open connections. */
   readonly connections: number;
+  /** Our own client by default. */
+  readonly httpClient?: HttpClient;
 }
 
 /**

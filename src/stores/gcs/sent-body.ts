@@ -42,12 +42,12 @@ export class SentBody {
     return this.#failure;
   }
 
-  /** The body as undici takes it: bytes, or an iterable that is read no faster than the connection takes it. */
-  forUndici(): Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
+  /** The body as an exchange takes it: bytes, or an iterable that is read no faster than the connection takes it. */
+  pieces(): Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
     const source = this.#source;
     if (!Array.isArray(source)) return this.#read(source as AsyncIterable<Uint8Array>);
     const parts = source as readonly Uint8Array[];
-    return this.lengthBytes <= JOIN_BYTES ? Buffer.concat(parts) : pieces(parts);
+    return this.lengthBytes <= JOIN_BYTES ? Buffer.concat(parts) : cut(parts);
   }
 
   async *#read(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -56,7 +56,7 @@ export class SentBody {
       for await (const chunk of source) {
         sentBytes += chunk.length;
         if (sentBytes > this.lengthBytes) break;
-        yield* pieces([chunk]);
+        yield* cut([chunk]);
       }
       if (sentBytes !== this.lengthBytes)
         throw new Error(`The body has ${sentBytes} bytes or more where ${this.lengthBytes} were announced`);
@@ -67,7 +67,7 @@ export class SentBody {
   }
 }
 
-function* pieces(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+function* cut(parts: readonly Uint8Array[]): Generator<Uint8Array> {
   for (const part of parts)
     for (let start = 0; start < part.length; start += PIECE_BYTES)
       yield part.subarray(start, start + PIECE_BYTES);

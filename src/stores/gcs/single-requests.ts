@@ -36,6 +36,7 @@ import {
 import { SentBody } from './sent-body.ts';
 
 const JSON_TYPE = 'application/json; charset=UTF-8';
+const FIELDS_QUERY = queryOf({ fields: OBJECT_FIELDS });
 
 /** The most entries that the store puts on one page. */
 const MAX_PAGE_ENTRIES = 1000;
@@ -61,7 +62,7 @@ async function lookOnce(
       subject,
       method: 'GET',
       origin: null,
-      path: `${objectPath(location)}?${queryOf({ projection: 'noAcl', fields: OBJECT_FIELDS })}`,
+      path: `${objectPath(location)}?${queryOf({ projection: 'noAcl' })}&${FIELDS_QUERY}`,
       headers: {},
       body: null,
       authorized: true,
@@ -91,7 +92,6 @@ export async function insert(
     name: location.key,
     ...conditionPairs(request.condition),
     kmsKeyName: placement.kmsKeyName,
-    fields: OBJECT_FIELDS,
   });
   const boundary = `part-${randomUUID()}`;
   const json = JSON.stringify(newObjectJson(metadata, placement, request.crc32c));
@@ -104,7 +104,7 @@ export async function insert(
         subject,
         method: 'POST',
         origin: null,
-        path: `/upload/storage/v1/b/${encodeSegment(location.bucket)}/o?${query}`,
+        path: `/upload/storage/v1/b/${encodeSegment(location.bucket)}/o?${query}&${FIELDS_QUERY}`,
         headers: { 'content-type': `multipart/related; boundary=${boundary}` },
         body: SentBody.ofParts([Buffer.from(head), request.body, Buffer.from(`\r\n--${boundary}--\r\n`)]),
         authorized: true,
@@ -164,7 +164,7 @@ export async function updateMetadata(
         subject,
         method: 'PATCH',
         origin: null,
-        path: `${objectPath(location)}?${queryOf({ ...condition, projection: 'noAcl', fields: OBJECT_FIELDS })}`,
+        path: `${objectPath(location)}?${queryOf({ ...condition, projection: 'noAcl' })}&${FIELDS_QUERY}`,
         headers: { 'content-type': JSON_TYPE },
         body: SentBody.ofParts([Buffer.from(json)]),
         authorized: true,

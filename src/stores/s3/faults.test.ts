@@ -216,7 +216,7 @@ for (const code of [
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
+  'HTTP_CONNECT_TIMEOUT',
 ]) {
   test(`${code} is source_unreachable and names where`, () => {
     const cause = errorWith(code);
@@ -230,9 +230,9 @@ for (const code of [
 for (const code of [
   'ECONNRESET',
   'EPIPE',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_SOCKET',
+  'HTTP_HEADERS_TIMEOUT',
+  'HTTP_BODY_TIMEOUT',
+  'HTTP_CONNECTION_ENDED',
 ]) {
   test(`${code} breaks one request, which counts as an attempt: it may be this object that breaks it`, () => {
     const fault = networkFault(errorWith(code), 'https://photos.s3.eu-west-1.amazonaws.com');
@@ -271,6 +271,7 @@ test('an unknown error is unexpected with its cause, and a fault stays what it i
   assert.equal(fault.cause, bug);
   const known = new Fault('source_error', 'known');
   assert.equal(networkFault(known, 'http://h'), known);
-  const noHttp = Object.assign(new Error('Expected HTTP/'), { name: 'HTTPParserError' });
-  assert.equal(networkFault(noHttp, 'http://h').code, 'source_error');
+  const noHttp = networkFault(errorWith('HTTP_MALFORMED_ANSWER'), 'http://h');
+  assert.equal(noHttp.code, 'source_error');
+  assert.match(noHttp.message, /not HTTP as S3 speaks it: failed/);
 });

@@ -2,6 +2,7 @@
 // conditions that pass by themselves are a 400 (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
 import { readRetryAfterMs } from '../../core/backoff.ts';
 import { Fault, type FaultDetails } from '../../core/faults.ts';
+import { NothingSent } from '../../exchange/exchange-error.ts';
 import { printable } from './addressing.ts';
 import type { ErrorAnswer } from './error-answer.ts';
 import { header } from './header-text.ts';
@@ -221,7 +222,7 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'ENETUNREACH',
   'ENETDOWN',
   'EADDRNOTAVAIL',
-  'UND_ERR_CONNECT_TIMEOUT',
+  'HTTP_CONNECT_TIMEOUT',
 ]);
 
 /** The connection was there and broke: it may be this very object that breaks it, so it counts as an attempt. */
@@ -229,9 +230,9 @@ const BROKEN: ReadonlySet<string> = new Set([
   'ECONNRESET',
   'ECONNABORTED',
   'EPIPE',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_SOCKET',
+  'HTTP_HEADERS_TIMEOUT',
+  'HTTP_BODY_TIMEOUT',
+  'HTTP_CONNECTION_ENDED',
 ]);
 
 const TLS_ERROR = /^(ERR_SSL_|ERR_TLS_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/;
@@ -249,14 +250,17 @@ export function networkFault(error: unknown, origin: string): Fault {
     const message = `${origin} cannot be reached (${code})`;
     return new Fault('source_unreachable', message, { cause: error, details });
   }
+  if (error instanceof NothingSent) {
+    const message = `No connection to ${origin} could be made (${code ?? error.message})`;
+    return new Fault('source_unreachable', message, { cause: error, details });
+  }
   if (code !== null && BROKEN.has(code)) {
     const message = `The connection to ${origin} broke before the answer (${code})`;
     return new Fault('source_error', message, { cause: error, details });
   }
-  // undici's parser errors often come without their code.
-  const isNotHttp = error instanceof Error && error.name === 'HTTPParserError';
-  if (isNotHttp || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    const message = `${origin} answered with something that is not HTTP as S3 speaks it`;
+  if (code === 'HTTP_MALFORMED_ANSWER') {
+    const why = error instanceof Error ? error.message : String(error);
+    const message = `${origin} answered with something that is not HTTP as S3 speaks it: ${why}`;
     return new Fault('source_error', message, { cause: error, details });
   }
   const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -1,14 +1,15 @@
 // Lengths that an HTTP client lets through only when it has a fault of its own: counted here all the same.
 import assert from 'node:assert/strict';
-import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { Fault } from '../../core/faults.ts';
+import { HeldBody } from '../../exchange/held-body.ts';
 import { countedBody } from './object-body.ts';
-import type { ResponseBody } from './signed-requests.ts';
 import { realClock } from './testing/answering-server.ts';
 
 function counted(chunks: readonly string[], expectedBytes: number): AsyncIterable<Uint8Array> {
-  const body = Readable.from(chunks.map((chunk) => Buffer.from(chunk))) as unknown as ResponseBody;
+  const body = new HeldBody({ pause: () => {}, resume: () => {}, abort: () => {} });
+  for (const chunk of chunks) body.push(Buffer.from(chunk));
+  body.close();
   const limits = { clock: realClock, bodyIdleTimeoutMs: 1000, minBytesPerSec: 1 };
   return countedBody(body, { what: 's3://b/k', expectedBytes }, limits, new AbortController().signal);
 }

@@ -3,7 +3,8 @@
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { errorCode } from './faults.ts';
-import { dropBody, type ResponseBody } from './signed-requests.ts';
+import type { AnswerBody } from '../../exchange/connections.ts';
+import { dropBody } from './signed-requests.ts';
 
 export interface BodyLimits {
   readonly clock: Clock;
@@ -28,64 +29,84 @@ export function brokenRead(expected: ExpectedBody, bytesRead: number, why: strin
   );
 }
 
+type Taken = IteratorResult<Uint8Array, undefined>;
+
 /** The chunks of `body`, once. Ending the loop early, or before its first chunk, frees the connection. */
 export function countedBody(
-  body: ResponseBody,
+  body: AnswerBody,
   expected: ExpectedBody,
   limits: BodyLimits,
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  return {
-    [Symbol.asyncIterator]() {
-      const chunks = countChunks(body, expected, limits, signal);
-      return {
-        next: () => chunks.next(),
-        return: () => {
-          // A generator that was never started does not run its own cleanup.
-          dropBody(body);
-          return chunks.return();
-        },
-      };
-    },
-  };
+  return { [Symbol.asyncIterator]: () => new CountedChunks(body, expected, limits, signal) };
 }
 
-async function* countChunks(
-  body: ResponseBody,
-  expected: ExpectedBody,
-  limits: BodyLimits,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const { clock } = limits;
-  const windowMinBytes = (limits.minBytesPerSec * limits.bodyIdleTimeoutMs) / 1000;
-  let bytesRead = 0;
-  let windowBytes = 0;
-  let windowWaitMs = 0;
-  try {
-    let askedAtMs = clock.monotonicMs();
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      signal.throwIfAborted();
-      bytesRead += chunk.length;
-      if (bytesRead > expected.expectedBytes)
-        throw brokenRead(expected, bytesRead, 'more came than announced');
-      windowBytes += chunk.length;
-      // Only the time spent waiting counts: a slow consumer is not the store's fault.
-      windowWaitMs += clock.monotonicMs() - askedAtMs;
-      if (windowWaitMs >= limits.bodyIdleTimeoutMs) {
-        if (windowBytes < windowMinBytes && bytesRead < expected.expectedBytes) {
-          throw brokenRead(expected, bytesRead, `slower than ${limits.minBytesPerSec} bytes a second`);
-        }
-        windowBytes = 0;
-        windowWaitMs = 0;
-      }
-      yield chunk;
-      askedAtMs = clock.monotonicMs();
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof Fault) throw error;
-    throw brokenRead(expected, bytesRead, errorCode(error) ?? String(error), error);
+/** No generator: most objects are one chunk, and a generator costs more than that chunk. */
+class CountedChunks implements AsyncIterator<Uint8Array, undefined> {
+  readonly #body: AnswerBody;
+  readonly #expected: ExpectedBody;
+  readonly #limits: BodyLimits;
+  readonly #signal: AbortSignal;
+  #bytesRead = 0;
+  #windowBytes = 0;
+  #windowWaitMs = 0;
+  #isStarted = false;
+  #isOver = false;
+
+  constructor(body: AnswerBody, expected: ExpectedBody, limits: BodyLimits, signal: AbortSignal) {
+    this.#body = body;
+    this.#expected = expected;
+    this.#limits = limits;
+    this.#signal = signal;
   }
-  signal.throwIfAborted();
-  if (bytesRead < expected.expectedBytes) throw brokenRead(expected, bytesRead, 'the store sent no more');
+
+  async next(): Promise<Taken> {
+    if (this.#isOver) return { done: true, value: undefined };
+    this.#isStarted = true;
+    const { clock } = this.#limits;
+    const askedAtMs = clock.monotonicMs();
+    try {
+      const taken = await this.#body.next();
+      this.#signal.throwIfAborted();
+      if (taken.done === true) this.#end();
+      // Only the time spent waiting counts: a slow consumer is not the store's fault.
+      else this.#count(taken.value, clock.monotonicMs() - askedAtMs);
+      return taken;
+    } catch (error) {
+      this.#isOver = true;
+      void this.#body.return();
+      this.#signal.throwIfAborted();
+      if (error instanceof Fault) throw error;
+      throw brokenRead(this.#expected, this.#bytesRead, errorCode(error) ?? String(error), error);
+    }
+  }
+
+  async return(): Promise<Taken> {
+    this.#isOver = true;
+    if (this.#isStarted) void this.#body.return();
+    else dropBody(this.#body);
+    return { done: true, value: undefined };
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    if (this.#bytesRead < this.#expected.expectedBytes)
+      throw brokenRead(this.#expected, this.#bytesRead, 'the store sent no more');
+  }
+
+  #count(chunk: Uint8Array, waitedMs: number): void {
+    const { bodyIdleTimeoutMs, minBytesPerSec } = this.#limits;
+    const { expectedBytes } = this.#expected;
+    this.#bytesRead += chunk.length;
+    if (this.#bytesRead > expectedBytes)
+      throw brokenRead(this.#expected, this.#bytesRead, 'more came than announced');
+    this.#windowBytes += chunk.length;
+    this.#windowWaitMs += waitedMs;
+    if (this.#windowWaitMs < bodyIdleTimeoutMs) return;
+    const isSlow = this.#windowBytes < (minBytesPerSec * bodyIdleTimeoutMs) / 1000;
+    if (isSlow && this.#bytesRead < expectedBytes)
+      throw brokenRead(this.#expected, this.#bytesRead, `slower than ${minBytesPerSec} bytes a second`);
+    this.#windowBytes = 0;
+    this.#windowWaitMs = 0;
+  }
 }

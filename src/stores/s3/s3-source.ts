@@ -14,6 +14,7 @@ import type {
   SourceReadRequest,
 } from '../../core/object-source.ts';
 import type { CredentialsProvider } from '../../aws/credentials.ts';
+import type { HttpClient } from '../../exchange/connections.ts';
 import { type ErrorAnswer, isDeleteMarker } from './error-answer.ts';
 import { answerFault, networkFault, type RequestContext } from './faults.ts';
 import { listQuery, readListPage } from './list-page.ts';
@@ -47,6 +48,8 @@ export interface S3SourceOptions {
   readonly minBytesPerSec?: number;
   /** Most connections to one host; 256 by default. */
   readonly connections?: number;
+  /** Our own client by default. */
+  readonly httpClient?: HttpClient;
 }
 
 /** Room for 1,000 keys of 1,024 bytes, each byte percent-encoded, with what stands around them. */
@@ -81,6 +84,7 @@ class S3Source implements OpenSource {
       headersTimeoutMs: options.headersTimeoutMs ?? 30_000,
       bodyIdleTimeoutMs,
       connections: options.connections ?? 256,
+      httpClient: options.httpClient ?? 'own',
     });
   }
 

@@ -66,9 +66,17 @@ export function createSigner(region: string): Signer {
   };
 }
 
-/** `20130524T000000Z` for a time in Unix milliseconds. */
+let lastSecond = Number.NaN;
+let lastDate = '';
+
+/** `20130524T000000Z` for a time in Unix milliseconds; made once a second. */
 function amzDate(atMs: number): string {
-  return new Date(atMs).toISOString().replace(/[-:]|\.\d+/g, '');
+  const second = Math.floor(atMs / 1000);
+  if (second !== lastSecond) {
+    lastDate = new Date(second * 1000).toISOString().replace(/[-:]|\.\d+/g, '');
+    lastSecond = second;
+  }
+  return lastDate;
 }
 
 function canonicalValue(value: string): string {

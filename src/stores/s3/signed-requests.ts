@@ -1,10 +1,13 @@
 // One signed request to S3 and its answer. Two refusals are corrected, once each, because the driver alone can: old
 // credentials are renewed and a wrong clock is put right by the store's own Date. Nothing else is repeated here.
-import { Agent, type Dispatcher } from 'undici';
+import { StringDecoder } from 'node:string_decoder';
 import type { Clock } from '../../core/clock.ts';
 import { Fault } from '../../core/faults.ts';
 import { isCreeping } from '../../core/pace.ts';
 import { untilAborted } from '../../core/until-aborted.ts';
+import type { AnswerBody, Connections, HttpClient } from '../../exchange/connections.ts';
+import { Limit } from '../../exchange/limit.ts';
+import { openConnections } from '../../exchange/open-connections.ts';
 import { type Addressing, canonicalQuery, createAddressing } from './addressing.ts';
 import type { AwsCredentials, CredentialsProvider } from '../../aws/credentials.ts';
 import { type ErrorAnswer, readErrorAnswer } from './error-answer.ts';
@@ -21,6 +24,7 @@ export interface RequestsOptions {
   readonly headersTimeoutMs: number;
   readonly bodyIdleTimeoutMs: number;
   readonly connections: number;
+  readonly httpClient: HttpClient;
 }
 
 export interface S3Request {
@@ -33,18 +37,18 @@ export interface S3Request {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export type ResponseBody = Dispatcher.ResponseData['body'];
-
 /** `success`: a 2xx; its body must be read to the end, dropped or destroyed. `error`: read to the end already. */
 export type S3Answer =
   | {
       readonly kind: 'success';
       readonly status: number;
       readonly headers: Headers;
-      readonly body: ResponseBody;
+      readonly body: AnswerBody;
     }
   | { readonly kind: 'error'; readonly answer: ErrorAnswer };
 
+/** Stores close idle connections after five seconds and more: a request must not meet one that is just closed. */
+const KEEP_ALIVE_MS = 4_000;
 const ERROR_DOCUMENT_LIMIT_BYTES = 64 * 1024;
 const STALE_CREDENTIALS = new Set([
   'ExpiredToken',
@@ -58,7 +62,7 @@ const WRONG_TIME = new Set(['RequestTimeTooSkewed', 'RequestInTheFuture']);
 
 /** The connections to one provider. */
 export class SignedRequests {
-  readonly #agent: Agent;
+  readonly #connections: Connections;
   readonly #addressing: Addressing;
   readonly #sign: Signer;
   readonly #credentials: CredentialsProvider;
@@ -73,14 +77,13 @@ export class SignedRequests {
     this.#credentials = options.credentials;
     this.#clock = options.clock;
     this.#bodyIdleTimeoutMs = options.bodyIdleTimeoutMs;
-    this.#agent = new Agent({
-      connections: options.connections,
-      pipelining: 1,
-      // What is proved about lengths, cuts and stalls is proved for HTTP/1.1.
-      allowH2: false,
-      connect: { timeout: options.connectTimeoutMs },
-      headersTimeout: options.headersTimeoutMs,
-      bodyTimeout: options.bodyIdleTimeoutMs,
+    const { connections, connectTimeoutMs, headersTimeoutMs, bodyIdleTimeoutMs } = options;
+    this.#connections = openConnections(options.httpClient, {
+      connections,
+      connectTimeoutMs,
+      headersTimeoutMs,
+      bodyIdleTimeoutMs,
+      keepAliveMs: KEEP_ALIVE_MS,
     });
   }
 
@@ -112,12 +115,13 @@ export class SignedRequests {
   }
 
   /** The text of a small document. What follows after `limitBytes` is not read. */
-  async readText(body: ResponseBody, limitBytes: number): Promise<string> {
+  async readText(body: AnswerBody, limitBytes: number): Promise<string> {
     const startedMs = this.#clock.monotonicMs();
-    const chunks: Uint8Array[] = [];
+    const decoder = new StringDecoder('utf8');
+    let text = '';
     let total = 0;
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      chunks.push(chunk);
+    for await (const chunk of body) {
+      text += decoder.write(chunk);
       total += chunk.length;
       if (total > limitBytes) break;
       const elapsedMs = this.#clock.monotonicMs() - startedMs;
@@ -126,12 +130,12 @@ export class SignedRequests {
           details: { store: 'source' },
         });
     }
-    return Buffer.concat(chunks).toString('utf8');
+    return text + decoder.end();
   }
 
   /** Ends every connection, also those in use. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#connections.close();
   }
 
   async #sendOnce(request: S3Request, credentials: AwsCredentials, signal: AbortSignal): Promise<S3Answer> {
@@ -152,27 +156,19 @@ export class SignedRequests {
     headers['accept-encoding'] = 'identity';
     headers['user-agent'] = 'cross-cloud-replicator';
     try {
-      const response = await this.#agent.request({
-        origin,
-        path: query === '' ? path : `${path}?${query}`,
-        method: request.method,
-        headers,
-        // A HEAD would close its connection otherwise.
-        reset: false,
-        signal,
-      });
-      // A body that fails while nobody reads it must not end the process; the reader sees the error all the same.
-      response.body.on('error', () => {});
-      if (response.statusCode >= 200 && response.statusCode < 300) {
-        return {
-          kind: 'success',
-          status: response.statusCode,
-          headers: response.headers,
-          body: response.body,
-        };
-      }
-      const text = await this.readText(response.body, ERROR_DOCUMENT_LIMIT_BYTES);
-      return { kind: 'error', answer: readErrorAnswer(response.statusCode, response.headers, text) };
+      const target = query === '' ? path : `${path}?${query}`;
+      const {
+        status,
+        headers: answered,
+        body,
+      } = await this.#connections.exchange(
+        { origin, path: target, method: request.method, headers, body: null },
+        // The caller's signal ends a body as well, however late it is read.
+        new Limit(signal, null),
+      );
+      if (status >= 200 && status < 300) return { kind: 'success', status, headers: answered, body };
+      const text = await this.readText(body, ERROR_DOCUMENT_LIMIT_BYTES);
+      return { kind: 'error', answer: readErrorAnswer(status, answered, text) };
     } catch (error) {
       signal.throwIfAborted();
       throw networkFault(error, origin);
@@ -183,7 +179,6 @@ export class SignedRequests {
 const SMALL_REST_BYTES = 64 * 1024;
 
 /** Frees the connection of a body that nobody wants: a short rest is read away, a long one costs the connection. */
-export function dropBody(body: ResponseBody): void {
-  if (body.destroyed) return;
-  void body.dump({ limit: SMALL_REST_BYTES });
+export function dropBody(body: AnswerBody): void {
+  body.drop(SMALL_REST_BYTES);
 }

@@ -82,6 +82,7 @@ export async function openOn(
     clock: SYSTEM_CLOCK,
     timeouts: { connectMs: 1_000, headersMs: 300, bodyIdleMs: 300 },
     connections: 4,
+    httpClient: process.env['HTTP_CLIENT'] === 'undici' ? 'undici' : 'own',
   });
 }
 

@@ -118,6 +118,7 @@ export async function openTestSource(
     credentials: async () => testCredentials,
     expectedOwner: () => null,
     clock: realClock,
+    httpClient: process.env['HTTP_CLIENT'] === 'undici' ? 'undici' : 'own',
     ...options,
   });
   return Object.assign(source, { [Symbol.asyncDispose]: async () => source.close() });

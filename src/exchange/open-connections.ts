@@ -1,0 +1,9 @@
+// Opens the driver that is asked for.
+import type { Connections, ConnectionsOptions, HttpClient } from './connections.ts';
+import { openUndiciConnections } from './undici-connections.ts';
+import { openWireConnections } from './wire/wire-connections.ts';
+
+/** Nothing is sent before the first exchange. */
+export function openConnections(client: HttpClient, options: ConnectionsOptions): Connections {
+  return client === 'own' ? openWireConnections(options) : openUndiciConnections(options);
+}
