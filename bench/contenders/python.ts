@@ -10,6 +10,7 @@ import type { Contender, Measurement, Setting } from '../measurement.ts';
 import { cpuSeconds, peakMiB } from '../process-figures.ts';
 import { startStandIns } from '../stand-in-process.ts';
 import { objectsOf, type Workload } from '../workloads.ts';
+import { installedContender } from './installed-contender.ts';
 
 const STACK = {
   name: 'python-stack',
@@ -19,24 +20,12 @@ const STACK = {
 };
 const START_LIMIT_MS = 60_000;
 
-/** Tells on stderr while it installs. */
 export function python(): Contender {
-  const tell = (line: string): void => {
-    process.stderr.write(`${line}\n`);
-  };
-  const installed = (): ReturnType<typeof installPythonProgram> => installPythonProgram(STACK, tell);
-  return {
+  return installedContender({
     name: 'Python stack',
-    whyNot: async () => {
-      const found = await installed();
-      return found.kind === 'installed' ? null : found.reason;
-    },
-    measure: async (setting) => {
-      const found = await installed();
-      if (found.kind !== 'installed') throw new Error(found.reason);
-      return measure(setting, join(found.folder, 'bin', 'python'));
-    },
-  };
+    install: (tell) => installPythonProgram(STACK, tell),
+    measure: (setting, folder) => measure(setting, join(folder, 'bin', 'python')),
+  });
 }
 
 async function measure(setting: Setting, command: string): Promise<Measurement> {

@@ -5,27 +5,16 @@ import { installGoProgram } from '../../test/interop/install.ts';
 import type { Contender, Measurement, Setting } from '../measurement.ts';
 import { callsOfAll, startStandIns } from '../stand-in-process.ts';
 import { measureProcess } from './copying-process.ts';
+import { installedContender } from './installed-contender.ts';
 
 const RCLONE = { name: 'rclone', version: '1.76.0', module: 'github.com/rclone/rclone' };
 
-/** Tells on stderr while it builds, which takes minutes the first time. */
 export function rclone(): Contender {
-  const tell = (line: string): void => {
-    process.stderr.write(`${line}\n`);
-  };
-  const installed = (): ReturnType<typeof installGoProgram> => installGoProgram(RCLONE, tell);
-  return {
+  return installedContender({
     name: `rclone ${RCLONE.version}`,
-    whyNot: async () => {
-      const found = await installed();
-      return found.kind === 'installed' ? null : found.reason;
-    },
-    measure: async (setting) => {
-      const found = await installed();
-      if (found.kind !== 'installed') throw new Error(found.reason);
-      return measure(setting, join(found.folder, RCLONE.name));
-    },
-  };
+    install: (tell) => installGoProgram(RCLONE, tell),
+    measure: (setting, folder) => measure(setting, join(folder, RCLONE.name)),
+  });
 }
 
 async function measure(setting: Setting, command: string): Promise<Measurement> {
