@@ -219,7 +219,7 @@ function createWorker(config: Config, parts: Parts): Worker {
     clock,
     random,
     maxConcurrency: config.transfer.maxConcurrency,
-    busyShare: createBusyShare(() => parts.stores.byteBudget.isWaitedFor),
+    busyShare: createBusyShare(),
     maxAttempts: config.retry.attempts,
     backoff: { baseMs: config.retry.backoffMs, capMs: config.retry.backoffCapMs },
     leaseMs: LEASE_MS,

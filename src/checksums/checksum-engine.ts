@@ -30,12 +30,12 @@ export function checksumEngine(crc32c: ChecksumEngine['crc32c']): ChecksumEngine
   };
 }
 
-/** Marks a saved CRC64; what does not begin so was saved by something else. */
-const CRC64_STATE = 'crc64:';
+/** A saved CRC64; what has another form was saved by something else. */
+const CRC64_STATE = /^crc64:([0-9a-f]{1,16})$/;
 
 /** Null for a saved state that cannot be read. */
 function startCrc64(step: Crc64, savedState: string | null): RunningChecksum | null {
-  const saved = savedState === null ? '0' : /^crc64:([0-9a-f]{1,16})$/.exec(savedState)?.[1];
+  const saved = savedState === null ? '0' : CRC64_STATE.exec(savedState)?.[1];
   if (saved === undefined) return null;
   let crc = BigInt(`0x${saved}`);
   return {
@@ -47,7 +47,7 @@ function startCrc64(step: Crc64, savedState: string | null): RunningChecksum | n
       bytes.writeBigUInt64BE(crc);
       return bytes.toString('base64');
     },
-    save: () => CRC64_STATE + crc.toString(16),
+    save: () => `crc64:${crc.toString(16)}`,
   };
 }
 

@@ -161,7 +161,6 @@ function functionRunner(
 ): Runner {
   const { rules, retry, transfer } = config;
   const effectDeadlineMs = effectDeadlineOf(transfer.settleGraceMs);
-  const byteBudget = new ByteBudget(transfer.maxMemoryBytes);
   return openRunner({
     rules,
     stores: {
@@ -169,7 +168,7 @@ function functionRunner(
       deleteBrake,
       checksums,
       clock,
-      byteBudget,
+      byteBudget: new ByteBudget(transfer.maxMemoryBytes),
       chunkBytes: transfer.chunkBytes,
       effectDeadlineMs,
     },
@@ -180,7 +179,7 @@ function functionRunner(
     send,
     handOver: service === null ? null : openHandOver(service),
     maxConcurrency: transfer.maxConcurrency,
-    busyShare: createBusyShare(() => byteBudget.isWaitedFor),
+    busyShare: createBusyShare(),
     maxAttempts: retry.attempts,
     backoffMs: retry.backoffMs,
     graceMs: transfer.settleGraceMs,

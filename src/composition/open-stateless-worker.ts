@@ -143,7 +143,7 @@ function runnerOptions(
     documents: MESSAGE_DOCUMENTS,
     handOver: service === null ? null : openHandOver(service),
     maxConcurrency: transfer.maxConcurrency,
-    busyShare: createBusyShare(() => stores.byteBudget.isWaitedFor),
+    busyShare: createBusyShare(),
     maxAttempts: retry.attempts,
     backoffMs: retry.backoffMs,
     graceMs: transfer.settleGraceMs,

@@ -7,10 +7,17 @@ import { InFlightLimit, mostLarge } from './in-flight-limit.ts';
 function watched(maxConcurrency: number): {
   readonly limit: InFlightLimit;
   readonly look: (times: number, busy: number, running?: number) => void;
+  readonly holdBack: () => void;
 } {
   const clock = new ManualClock();
   let share = 0;
-  const limit = new InFlightLimit({ maxConcurrency, clock, busyShare: () => share });
+  let isHeldBack = false;
+  const limit = new InFlightLimit({
+    maxConcurrency,
+    clock,
+    busyShare: () => share,
+    isHeldBack: () => isHeldBack,
+  });
   const look = (times: number, busy: number, running = Number.POSITIVE_INFINITY): void => {
     share = busy;
     for (let index = 0; index < times; index += 1) {
@@ -18,7 +25,7 @@ function watched(maxConcurrency: number): {
       limit.look(running);
     }
   };
-  return { limit, look };
+  return { limit, look, holdBack: () => (isHeldBack = true) };
 }
 
 test('a process that idles with all places taken gets more of them, up to the bound', () => {
@@ -45,6 +52,15 @@ test('a process with enough to do keeps what it has, and one without a moment le
   assert.equal(limit.value, 32);
 });
 
+test('transfers that wait for memory bring no more places, however idle the process is', () => {
+  const { limit, look, holdBack } = watched(256);
+  look(20, 0.1);
+  assert.equal(limit.value, 256);
+  holdBack();
+  look(40, 0.1);
+  assert.equal(limit.value, 32);
+});
+
 test('the bound holds where it is below the number that it begins with', () => {
   const { limit, look } = watched(3);
   assert.equal(limit.value, 3);
@@ -59,6 +75,7 @@ test('it looks four times a second, however often it is asked', () => {
   const limit = new InFlightLimit({
     maxConcurrency: 256,
     clock,
+    isHeldBack: () => false,
     busyShare: () => {
       asked += 1;
       return 0;

@@ -24,6 +24,8 @@ export interface InFlightOptions {
   readonly clock: Clock;
   /** The share of the time since the call before, from 0 to 1, in which the process worked. Left out: always `max`. */
   readonly busyShare?: () => number;
+  /** True while transfers wait for memory: then the process idles for no want of them. */
+  readonly isHeldBack: () => boolean;
 }
 
 export class InFlightLimit {
@@ -31,13 +33,15 @@ export class InFlightLimit {
   readonly #least: number;
   readonly #clock: Clock;
   readonly #busyShare: (() => number) | null;
+  readonly #isHeldBack: () => boolean;
   #value: number;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ maxConcurrency, clock, busyShare }: InFlightOptions) {
+  constructor({ maxConcurrency, clock, busyShare, isHeldBack }: InFlightOptions) {
     this.#max = maxConcurrency;
     this.#clock = clock;
     this.#busyShare = busyShare ?? null;
+    this.#isHeldBack = isHeldBack;
     this.#least = busyShare === undefined ? maxConcurrency : Math.min(FIRST, maxConcurrency);
     this.#value = this.#least;
   }
@@ -53,7 +57,8 @@ export class InFlightLimit {
     if (nowMs - this.#lookedMs < LOOK_INTERVAL_MS) return;
     this.#lookedMs = nowMs;
     const share = this.#busyShare();
-    if (share > BUSY_ABOVE) this.#value = Math.max(this.#least, Math.floor(this.#value * LOWER));
+    if (share > BUSY_ABOVE || this.#isHeldBack())
+      this.#value = Math.max(this.#least, Math.floor(this.#value * LOWER));
     // Whoever asks has just left a place.
     else if (share < IDLE_BELOW && runningCount + 1 >= this.#value)
       this.#value = Math.min(this.#max, Math.ceil(this.#value * RAISE));

@@ -47,6 +47,7 @@ export class Worker {
     const { queue, clock, happenings, stores } = options;
     const health = new StoresHealth({
       ...options,
+      isHeldBack: () => stores.byteBudget.isWaitedFor,
       onUp: () => this.#claims.wake(),
       countWaiting: () =>
         queue.counts().then(

@@ -99,6 +99,7 @@ export function openRunner(options: RunnerOptions): Runner {
     happenings,
     maxConcurrency,
     ...(options.busyShare === undefined ? {} : { busyShare: options.busyShare }),
+    isHeldBack: () => stores.byteBudget.isWaitedFor,
     backoff,
     onUp: () => slots.serve(),
     // Only the queue knows.

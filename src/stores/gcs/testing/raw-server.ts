@@ -5,6 +5,7 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 import { SYSTEM_CLOCK } from '../../../system-clock.ts';
 import type { AccessTokens } from '../../../google/access-token.ts';
 import { openGcsTarget } from '../gcs-target.ts';
+import { TEST_HTTP_CLIENT } from '../../../../test/http-client.ts';
 
 export interface RawRequest {
   readonly method: string;
@@ -82,7 +83,7 @@ export async function openOn(
     clock: SYSTEM_CLOCK,
     timeouts: { connectMs: 1_000, headersMs: 300, bodyIdleMs: 300 },
     connections: 4,
-    httpClient: process.env['HTTP_CLIENT'] === 'undici' ? 'undici' : 'own',
+    httpClient: TEST_HTTP_CLIENT,
   });
 }
 

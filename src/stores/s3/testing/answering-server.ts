@@ -4,6 +4,7 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../../core/clock.ts';
 import { type OpenSource, openS3Source, type S3SourceOptions } from '../s3-source.ts';
+import { TEST_HTTP_CLIENT } from '../../../../test/http-client.ts';
 
 export interface SeenRequest {
   readonly method: string;
@@ -118,7 +119,7 @@ export async function openTestSource(
     credentials: async () => testCredentials,
     expectedOwner: () => null,
     clock: realClock,
-    httpClient: process.env['HTTP_CLIENT'] === 'undici' ? 'undici' : 'own',
+    httpClient: TEST_HTTP_CLIENT,
     ...options,
   });
   return Object.assign(source, { [Symbol.asyncDispose]: async () => source.close() });
