@@ -1,13 +1,13 @@
-// Which algorithms an engine knows, around the one that differs from engine to engine: CRC32C. CRC-64/NVME is our own
-// WebAssembly (crc64.ts), CRC32 comes with Node, the rest is OpenSSL.
+// Which algorithms an engine knows, around what differs from engine to engine: CRC32C of short pieces. CRC-64/NVME and
+// CRC32C of long ones are our own WebAssembly (crcs.ts), CRC32 comes with Node, the rest is OpenSSL.
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { ChecksumEngine, RunningChecksum } from '../core/checksum.ts';
-import { type Crc64, openCrc64 } from './crc64.ts';
+import { type Crc32, type Crc64, openCrcs } from './crcs.ts';
 
-/** The engine around `crc32c`. Makes the WebAssembly part once. */
-export function checksumEngine(crc32c: ChecksumEngine['crc32c']): ChecksumEngine {
-  const crc64 = openCrc64();
+/** The engine around a CRC32C of short pieces. Makes the WebAssembly part once. */
+export function checksumEngine(crc32cOfShort: Crc32): ChecksumEngine {
+  const { crc64, crc32c } = openCrcs(crc32cOfShort);
   return {
     crc32c,
     start: (algorithm, savedState) => {
@@ -51,10 +51,7 @@ function startCrc64(step: Crc64, savedState: string | null): RunningChecksum | n
   };
 }
 
-function startCrc32(
-  step: (bytes: Uint8Array, seed: number) => number,
-  savedState: string | null,
-): RunningChecksum {
+function startCrc32(step: Crc32, savedState: string | null): RunningChecksum {
   let crc = savedState === null ? 0 : Number(savedState);
   return {
     update(bytes) {

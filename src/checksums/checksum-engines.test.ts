@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createCRC64 } from 'hash-wasm';
+import { createCRC32, createCRC64 } from 'hash-wasm';
 import { combineCrc32c, crc32c, crc32cFromBase64, crc32cToBase64 } from '../core/checksum.ts';
+import { CRC32C_MULTIPLE, CRC64_NVME_MULTIPLE } from './crc-module.ts';
 import { openChecksumEngine } from './native-checksums.ts';
 import { openWasmChecksumEngine } from './wasm-checksums.ts';
 
@@ -86,22 +87,51 @@ test('base64 of a CRC32C is big-endian and comes back', () => {
   assert.equal(crc32cToBase64(0), 'AAAAAA==');
 });
 
-test('CRC64 is right for any bytes, in any pieces, also where a piece is longer than what is taken at once', async () => {
-  const engine = openChecksumEngine();
-  const reference = await createCRC64('9a6c9329ac4bc9b5');
-  const bytes = randomFillSync(Buffer.alloc(700_001));
-  fc.assert(
-    fc.property(fc.nat(bytes.length), fc.nat(bytes.length), fc.nat(5_000), (first, second, from) => {
-      const [start, cut] = first < second ? [first, second] : [second, first];
-      const part = bytes.subarray(Math.min(from, start), cut);
-      const middle = Math.floor(part.length / 3);
-      const running = engine.start('crc64nvme', null);
-      running?.update(part.subarray(0, middle));
-      running?.update(part.subarray(middle));
-      const expected = reference.init().update(part).digest('hex');
-      assert.equal(Buffer.from(running?.digestBase64() ?? '', 'base64').toString('hex'), expected);
-    }),
-  );
+for (const [name, engine] of Object.entries(ENGINES)) {
+  test(`${name}: CRC64 and CRC32C are right for long bytes, in any pieces, folded and not`, async () => {
+    const references = {
+      crc64nvme: await createCRC64('9a6c9329ac4bc9b5'),
+      crc32c: await createCRC32(0x82f63b78),
+    };
+    const bytes = randomFillSync(Buffer.alloc(1_300_001));
+    fc.assert(
+      fc.property(
+        fc.nat(bytes.length),
+        fc.nat(bytes.length),
+        fc.nat(1000),
+        fc.boolean(),
+        (first, second, cut, isShort) => {
+          const [start, longEnd] = first < second ? [first, second] : [second, first];
+          const end = isShort ? Math.min(start + (longEnd % 50_000), longEnd) : longEnd;
+          const part = bytes.subarray(start, end);
+          const middle = Math.floor((part.length * cut) / 1000);
+          for (const [algorithm, reference] of Object.entries(references)) {
+            const running = engine.start(algorithm, null);
+            running?.update(part.subarray(0, middle));
+            running?.update(part.subarray(middle));
+            const expected = reference.init().update(part).digest('hex');
+            assert.equal(Buffer.from(running?.digestBase64() ?? '', 'base64').toString('hex'), expected);
+          }
+        },
+      ),
+    );
+  });
+}
+
+test('what is folded with is a multiple of the polynomial', () => {
+  const isMultiple = (polynomial: bigint, degree: number, exponents: readonly number[]): boolean => {
+    // Reflected: x^0 is the highest bit.
+    let power = 1n << BigInt(degree - 1);
+    let sum = 0n;
+    for (let unit = 0; unit <= Math.max(...exponents); unit += 1) {
+      if (exponents.includes(unit)) sum ^= power;
+      for (let bit = 0; bit < 128; bit += 1) power = power & 1n ? (power >> 1n) ^ polynomial : power >> 1n;
+    }
+    return sum === 0n;
+  };
+  assert.ok(isMultiple(0x9a6c9329ac4bc9b5n, 64, CRC64_NVME_MULTIPLE));
+  assert.ok(isMultiple(0x82f63b78n, 32, CRC32C_MULTIPLE));
+  assert.ok(!isMultiple(0x82f63b78n, 32, [...CRC32C_MULTIPLE, 210]));
 });
 
 test('a saved state that is none of ours is not taken up', () => {

@@ -6,9 +6,6 @@ import type { SourceChecksum, SourceState } from '../core/object.ts';
 import type { VerifyPolicy } from '../core/rule.ts';
 import type { VerifiedLevel } from '../core/transfer.ts';
 
-/** Both checksums take so many bytes at a time, which are then still near the processor for the second one. */
-const TOGETHER_BYTES = 64 * 1024;
-
 /** Where a proof stands, to be continued after a crash. */
 export interface SavedProof {
   readonly hashedBytes: number;
@@ -68,11 +65,8 @@ export class ByteProof {
       throw new Error(`Bytes between ${this.#hashedBytes} and ${offset} were never hashed`);
     if (alreadyHashed >= bytes.length) return;
     const fresh = alreadyHashed === 0 ? bytes : bytes.subarray(alreadyHashed);
-    for (let from = 0; from < fresh.length; from += TOGETHER_BYTES) {
-      const part = fresh.length <= TOGETHER_BYTES ? fresh : fresh.subarray(from, from + TOGETHER_BYTES);
-      this.#crc = this.#engine.crc32c(part, this.#crc);
-      this.#running?.update(part);
-    }
+    this.#crc = this.#engine.crc32c(fresh, this.#crc);
+    this.#running?.update(fresh);
     this.#hashedBytes += fresh.length;
   }
 
