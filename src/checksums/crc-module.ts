@@ -2,7 +2,19 @@
 // (Kounavis and Berry, 2005) for CRC-64/NVME. `fold` makes long bytes short without a table: a CRC is a remainder modulo a
 // polynomial, so adding (exclusive or) multiples of that polynomial changes nothing; of a multiple with few terms, all of
 // them powers of x^128, each adding is a few loads of 16 bytes ("Chorba", Sam Russell, 2024).
-import { code, get, I32, I64, number, OP, repeat, set, unsigned, webAssemblyModule } from './web-assembly.ts';
+import {
+  code,
+  get,
+  I32,
+  I64,
+  number,
+  OP,
+  repeat,
+  set,
+  unsigned,
+  V128,
+  webAssemblyModule,
+} from './web-assembly.ts';
 
 export const UNIT_BYTES = 16;
 
@@ -15,25 +27,29 @@ export const CRC32C_MULTIPLE = [0, 14, 39, 54, 144, 209];
 
 /** Eight tables of 256 numbers: a CRC-64 moved on by one to eight bytes. */
 export const STEP_TABLES_AT = 0;
-const STEP_TABLES_BYTES = 8 * 256 * 8;
-/** Where bytes to take are put. What is folded from before them is zero, always. */
-export const DATA_AT = STEP_TABLES_BYTES + windowBytes(CRC64_NVME_MULTIPLE);
-export const DATA_BYTES = 512 * 1024;
-
 const TABLE_BYTES = 256 * 8;
 /** Units that a round of the fold's loop takes. */
 const UNITS_AT_ONCE = 4;
 export const ROUND_BYTES = UNITS_AT_ONCE * UNIT_BYTES;
 
-/** How far a multiple reaches; so many bytes are left of a fold. */
-export function windowBytes(multiple: readonly number[]): number {
-  return Math.max(...multiple) * UNIT_BYTES;
-}
+/** How far the multiples reach; so many bytes are left of a fold. */
+const WINDOW_UNITS = Math.max(...CRC64_NVME_MULTIPLE);
+export const WINDOW_BYTES = WINDOW_UNITS * UNIT_BYTES;
+/** So many bytes are folded while they are near the processor, the window before them moves on, and the next are put there. */
+export const BLOCK_BYTES = 64 * 1024;
+/** The last block has at least twice the window. */
+export const LAST_BLOCK_BYTES = BLOCK_BYTES + 2 * WINDOW_BYTES;
+/** Where bytes are put, and become what folds to the CRC-64. Before them is a window. */
+export const DATA_AT = 8 * TABLE_BYTES + WINDOW_BYTES;
+/** From a byte to the same one of what folds to the CRC32C. */
+export const TO_CRC32C = LAST_BLOCK_BYTES + WINDOW_BYTES;
 
-/** How far before a unit stand those that are added to it, in units. */
+/** How far before a unit stand those that are added to it, in bytes. */
 export function distancesOf(multiple: readonly number[]): number[] {
   const highest = Math.max(...multiple);
-  return multiple.filter((exponent) => exponent < highest).map((exponent) => highest - exponent);
+  return multiple
+    .filter((exponent) => exponent < highest)
+    .map((exponent) => (highest - exponent) * UNIT_BYTES);
 }
 
 export interface CrcFunctions {
@@ -42,9 +58,8 @@ export interface CrcFunctions {
   readonly words: (at: number, end: number, crc: bigint) => bigint;
   /** Takes single bytes into a CRC-64, at least one. */
   readonly bytes: (at: number, end: number, crc: bigint) => bigint;
-  /** Folds rounds, at least one, where they stand. `at` and `end`: the window's length before them. */
-  readonly foldCrc64: (at: number, end: number) => void;
-  readonly foldCrc32c: (at: number, end: number) => void;
+  /** Folds rounds, at least one, for both CRCs. `at` and `end`: a window before them. */
+  readonly fold: (at: number, end: number) => void;
   /** Adds the units from `from` on to those from `to` up to `end`, at least one. */
   readonly add: (from: number, to: number, end: number) => void;
 }
@@ -52,30 +67,31 @@ export interface CrcFunctions {
 /** The module with `CrcFunctions`. */
 export function crcModule(): Uint8Array<ArrayBuffer> {
   const crc = { parameters: [I32, I32, I64], results: [I64] };
-  const fold = { parameters: [I32, I32], results: [], locals: [] };
-  return webAssemblyModule(DATA_AT + DATA_BYTES, [
+  return webAssemblyModule(DATA_AT + TO_CRC32C + LAST_BLOCK_BYTES, [
     { name: 'words', ...crc, locals: [I32, I32], code: wordsCode() },
     { name: 'bytes', ...crc, locals: [], code: bytesCode() },
-    { name: 'foldCrc64', ...fold, code: foldCode(CRC64_NVME_MULTIPLE) },
-    { name: 'foldCrc32c', ...fold, code: foldCode(CRC32C_MULTIPLE) },
+    { name: 'fold', parameters: [I32, I32], results: [], locals: [V128], code: foldCode() },
     { name: 'add', parameters: [I32, I32, I32], results: [], locals: [], code: addCode() },
   ]);
 }
 
-function foldCode(multiple: readonly number[]): number[] {
-  const [at, end] = [0, 1];
-  const window = Math.max(...multiple);
-  const loadUnit = (unit: number): number[] =>
-    code(get(at), OP.v128Load, unsigned((window + unit) * UNIT_BYTES));
-  const units = Array.from({ length: UNITS_AT_ONCE }, (_, unit) =>
+function foldCode(): number[] {
+  const [at, end, fresh] = [0, 1, 2];
+  const load = (offset: number): number[] => code(get(at), OP.v128Load, unsigned(offset));
+  const add = (multiple: readonly number[], offset: number): number[] =>
     code(
-      get(at),
-      loadUnit(unit),
-      ...distancesOf(multiple).map((distance) => code(loadUnit(unit - distance), OP.v128Xor)),
-      OP.v128Store,
-      unsigned((window + unit) * UNIT_BYTES),
-    ),
-  );
+      code(get(at), get(fresh)),
+      ...distancesOf(multiple).map((distance) => code(load(offset - distance), OP.v128Xor)),
+      code(OP.v128Store, unsigned(offset)),
+    );
+  const units = Array.from({ length: UNITS_AT_ONCE }, (_, unit) => {
+    const offset = WINDOW_BYTES + unit * UNIT_BYTES;
+    return code(
+      code(load(offset), set(fresh)),
+      add(CRC32C_MULTIPLE, offset + TO_CRC32C),
+      add(CRC64_NVME_MULTIPLE, offset),
+    );
+  });
   return code(OP.loop, ...units, repeat(at, ROUND_BYTES, end));
 }
 

@@ -3,6 +3,7 @@
 
 export const I32 = 0x7f;
 export const I64 = 0x7e;
+export const V128 = 0x7b;
 
 /** The instructions that are used; what stands behind the code of a load or store is its alignment, as a power of two. */
 export const OP = {

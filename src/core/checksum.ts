@@ -5,6 +5,11 @@ import type { ChecksumAlgorithm } from './object.ts';
 /** A checksum in progress over a stream of bytes. */
 export interface RunningChecksum {
   update(bytes: Uint8Array): void;
+  /**
+   * The same, and returns a CRC32C continued from `crc32c` by the same bytes: that costs less than one after the other
+   * where the two have something in common.
+   */
+  updateBeside(bytes: Uint8Array, crc32c: number): number;
   /** Base64 of the checksum of everything seen. The running state is not disturbed for CRCs; call it once. */
   digestBase64(): string;
   /** The state as text, to continue after a crash; null where the algorithm cannot be exported. */

@@ -65,8 +65,7 @@ export class ByteProof {
       throw new Error(`Bytes between ${this.#hashedBytes} and ${offset} were never hashed`);
     if (alreadyHashed >= bytes.length) return;
     const fresh = alreadyHashed === 0 ? bytes : bytes.subarray(alreadyHashed);
-    this.#crc = this.#engine.crc32c(fresh, this.#crc);
-    this.#running?.update(fresh);
+    this.#crc = this.#running?.updateBeside(fresh, this.#crc) ?? this.#engine.crc32c(fresh, this.#crc);
     this.#hashedBytes += fresh.length;
   }
 
