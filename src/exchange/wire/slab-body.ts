@@ -13,11 +13,11 @@ interface Slab {
 }
 
 /** So many bytes lie here unread before the connection is held back. */
-const HELD_BYTES = 512 * 1024;
+const HELD_BYTES = 1024 * 1024;
 /** A read into less room than this is not worth its call: the next slab is begun. */
 const MIN_ROOM_BYTES = 64 * 1024;
 /** A reader that waits is woken at once with this, and with less once everything that lies ready was read. */
-const WAKE_BYTES = 128 * 1024;
+const WAKE_BYTES = 512 * 1024;
 
 /** What the body needs of its connection. */
 export interface SlabFlow extends BodyFlow {

@@ -2,7 +2,7 @@
 // of its bytes.
 
 /** One read takes as much as the kernel has, up to this. */
-const SLAB_BYTES = 512 * 1024;
+const SLAB_BYTES = 1024 * 1024;
 /** So many lie here at most; what is given back beyond is left to the collector. */
 const MAX_FREE = 16;
 
