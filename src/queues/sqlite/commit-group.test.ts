@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CommitGroup } from './commit-group.ts';
 
 interface Told {
@@ -11,6 +12,7 @@ interface Told {
 function openGroup(
   context: TestContext,
   maxWeight = 100,
+  sync: () => Promise<void> = async () => {},
 ): { readonly database: DatabaseSync; readonly group: CommitGroup<string[]>; readonly told: Told } {
   const database = new DatabaseSync(':memory:');
   context.after(() => database.close());
@@ -23,11 +25,16 @@ function openGroup(
     database,
     assertFile: () => {},
     path: 'queue.sqlite',
+    sync,
     maxWeight,
     newEffects: () => [],
     onCommitted: (effects) => told.commits.push(effects.flat()),
   });
   return { database, group, told };
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await nextTurn();
 }
 
 function insertParent(database: DatabaseSync, name: string): (effects: string[]) => string {
@@ -115,8 +122,49 @@ test('a full database rejects what did not fit and works again when there is spa
 test('closing commits what waits and refuses what comes later', async (context) => {
   const { database, group } = openGroup(context, 1);
   const running = ['a', 'b'].map((name) => group.run(1, insertParent(database, name)));
-  group.close();
+  await group.close();
   assert.deepEqual(parents(database), ['a', 'b']);
   assert.deepEqual(await Promise.all(running), ['a', 'b']);
   await assert.rejects(group.run(1, insertParent(database, 'c')), /closed/);
+});
+
+test('nobody is told before the sync; what comes meanwhile shares the next transaction', async (context) => {
+  const syncs: (() => void)[] = [];
+  const { database, group, told } = openGroup(context, 100, () => new Promise((done) => syncs.push(done)));
+  const settled: string[] = [];
+  const write = (name: string): Promise<unknown> =>
+    group.run(1, insertParent(database, name)).then((value) => settled.push(value));
+  const first = write('a');
+  await until(() => syncs.length === 1);
+  assert.deepEqual(parents(database), ['a'], 'it is committed');
+  const others = [write('b'), write('c')];
+  await nextTurn();
+  assert.deepEqual([settled, told.commits, parents(database)], [[], [], ['a']]);
+  syncs[0]?.();
+  await first;
+  assert.deepEqual([settled, told.commits], [['a'], [['a']]]);
+  await until(() => syncs.length === 2);
+  const closed = group.close();
+  syncs[1]?.();
+  await Promise.all([...others, closed]);
+  assert.deepEqual(told.commits, [['a'], ['b', 'c']]);
+});
+
+test('after a sync that failed nothing is taken any more: what is on the disk is not known', async (context) => {
+  let isBroken = true;
+  const { database, group, told } = openGroup(context, 100, async () => {
+    if (isBroken) throw new Error('EIO: i/o error, fdatasync');
+  });
+  await assert.rejects(
+    group.run(1, insertParent(database, 'a')),
+    /queue\.sqlite was not synced \(EIO.*whether it was taken is not known\. Restart the service/,
+  );
+  isBroken = false;
+  await assert.rejects(
+    group.run(1, insertParent(database, 'b')),
+    /could not commit \(its disk failed to keep .* restart the service\): nothing was taken/,
+  );
+  assert.deepEqual(told.commits, []);
+  assert.deepEqual(parents(database), ['a']);
+  await group.close();
 });

@@ -1,9 +1,10 @@
-// Group commit. Operations that arrive in one turn of the event loop share one transaction and one sync of the disk.
-// Where one fails all are undone and run once more, each in a savepoint of its own, so that the failing one rejects
-// alone; none resolves before the commit.
+// Group commit. Operations that arrive while the one before is being synced share one transaction and one sync of the
+// disk, which no other work of the process waits for. Where one fails all are undone and run once more, each in a savepoint
+// of its own, so that the failing one rejects alone; none resolves before the sync.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** What a transaction comes to: its effects, and whom to tell. */
+/** What a transaction came to: its effects, and whom to tell. */
 interface Ended<Effects> {
   readonly effects: Effects[];
   readonly resolvers: (() => void)[];
@@ -23,10 +24,12 @@ interface CommitGroupOptions<Effects> {
   readonly path: string;
   /** Throws where the database file is no longer the one that was opened. */
   readonly assertFile: () => void;
-  /** A transaction takes operations until their weights reach this; the rest waits for the next turn. */
+  /** Puts on the disk what was committed. The database itself does not: a commit would hold the process until then. */
+  readonly sync: () => Promise<void>;
+  /** A transaction takes operations until their weights reach this; the rest waits for the next one. */
   readonly maxWeight: number;
   readonly newEffects: () => Effects;
-  /** Called after each commit, before anybody who awaits an operation goes on. */
+  /** Called after each sync, before anybody who awaits an operation goes on. */
   readonly onCommitted: (effects: readonly Effects[]) => void;
 }
 
@@ -40,7 +43,10 @@ export class CommitGroup<Effects> {
   readonly #keep: StatementSync;
   readonly #undo: StatementSync;
   #waiting: Entry<Effects>[] = [];
-  #turn: NodeJS.Immediate | null = null;
+  /** Not null while anything waits or is being synced. */
+  #running: Promise<void> | null = null;
+  /** Not null: what was committed last may not be on the disk, and nobody can tell any more. */
+  #lost: Error | null = null;
   #isClosed = false;
 
   constructor(options: CommitGroupOptions<Effects>) {
@@ -54,9 +60,10 @@ export class CommitGroup<Effects> {
   }
 
   /**
-   * Runs `operation` in the next transaction and resolves with its result after the commit. Rejects with the error
-   * of the operation, whose writes are then undone; or with the commit's, and then nothing was written. It may be run
-   * twice, with new effects, so it changes nothing but the database and them (the turns of claims may then be one off).
+   * Runs `operation` in the next transaction and resolves with its result once that is on the disk. Rejects with the
+   * error of the operation, whose writes are then undone; with the commit's, and then nothing was written; or with the
+   * sync's: whether anything was kept shows after a restart, and everything rejects until then. It may be run twice, with
+   * new effects, so it changes nothing but the database and them (the turns of claims may then be one off).
    */
   run<Result>(weight: number, operation: (effects: Effects) => Result): Promise<Result> {
     if (this.#isClosed) return Promise.reject(new Error('The queue is closed'));
@@ -66,31 +73,32 @@ export class CommitGroup<Effects> {
       return () => resolve(result);
     };
     this.#waiting.push({ weight, run, reject });
-    this.#schedule();
+    this.#running ??= this.#runWaiting();
     return promise;
   }
 
-  /** Commits what waits and takes no more. */
-  close(): void {
+  /** Takes no more. Resolves when what waits is committed and on the disk. */
+  async close(): Promise<void> {
     this.#isClosed = true;
-    while (this.#waiting.length > 0) this.#commitNext();
-    if (this.#turn !== null) clearImmediate(this.#turn);
-    this.#turn = null;
+    await this.#running;
   }
 
-  #schedule(): void {
-    this.#turn ??= setImmediate(() => {
-      this.#turn = null;
-      this.#commitNext();
-      if (this.#waiting.length > 0) this.#schedule();
-    });
+  async #runWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // Whatever else comes in this turn of the event loop shares the transaction.
+      await nextTurn();
+      await this.#commitNext();
+    }
+    this.#running = null;
   }
 
-  #commitNext(): void {
+  async #commitNext(): Promise<void> {
+    const { assertFile, sync, onCommitted } = this.#options;
     const entries = this.#takeBatch();
     let done: Ended<Effects>;
     try {
-      this.#options.assertFile();
+      if (this.#lost !== null) throw this.#lost;
+      assertFile();
       this.#begin.run();
       done = this.#runTogether(entries) ?? this.#runApart(entries);
       this.#commit.run();
@@ -98,9 +106,15 @@ export class CommitGroup<Effects> {
       this.#abandon(entries, error);
       return;
     }
+    try {
+      await sync();
+    } catch (error) {
+      this.#lose(entries, error);
+      return;
+    }
     // Whoever awaits goes on in a later microtask: after `onCommitted`, and also where a listener throws.
     for (const resolve of done.resolvers) resolve();
-    this.#options.onCommitted(done.effects);
+    onCommitted(done.effects);
   }
 
   /** Null where one failed: the transaction is then empty again. A savepoint for each would cost as much as its writes. */
@@ -153,6 +167,23 @@ export class CommitGroup<Effects> {
       cause,
     });
     // Rejecting one that failed alone before changes nothing: a promise keeps its first end.
+    for (const entry of entries) entry.reject(error);
+  }
+
+  /**
+   * A system that failed to write a page may count it as written: a later sync that succeeds proves nothing about this
+   * one (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
+   */
+  #lose(entries: readonly Entry<Effects>[], cause: unknown): void {
+    const { path } = this.#options;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    this.#lost = new Error(`its disk failed to keep what was written (${reason}): restart the service`, {
+      cause,
+    });
+    const error = new Error(
+      `The queue database ${path} was not synced (${reason}): whether it was taken is not known. Restart the service`,
+      { cause },
+    );
     for (const entry of entries) entry.reject(error);
   }
 

@@ -4,6 +4,7 @@ import {
   chmodSync,
   closeSync,
   existsSync,
+  fdatasync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -126,6 +127,30 @@ export function fileGuard(path: string): () => void {
         : 'the file was deleted or replaced while the service runs: restart the service';
     }
     if (problem !== null) throw new Error(problem);
+  };
+}
+
+/** The log that commits are written to, as a file of its own, to be synced beside the database's own use of it. */
+export interface DatabaseLog {
+  /** Resolves when every commit before the call is on the disk. */
+  readonly sync: () => Promise<void>;
+  readonly close: () => void;
+}
+
+/**
+ * Takes the syncs of commits over from SQLite, which would hold the process for each of them. SQLite itself then syncs
+ * only around a checkpoint: the log before its pages are copied, the file after that, and the log's new start
+ * (https://www.sqlite.org/pragma.html#pragma_synchronous). Nobody may be told of a commit before `sync` has resolved.
+ */
+export function takeOverSyncs(database: DatabaseSync, path: string): DatabaseLog {
+  database.exec('PRAGMA synchronous = NORMAL');
+  requirePragma(database, 'synchronous', 1);
+  // The log stays this very file for as long as the database is open: it is begun anew and shortened, never replaced. It
+  // carries no locks, unlike the database, of which no second handle may be closed.
+  const handle = openSync(`${path}-wal`, 'r+');
+  return {
+    sync: () => new Promise((done, failed) => fdatasync(handle, (error) => (error ? failed(error) : done()))),
+    close: () => closeSync(handle),
   };
 }
 

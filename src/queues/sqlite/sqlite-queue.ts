@@ -1,5 +1,5 @@
 // The embedded durable queue: one SQLite file, owned by one process. Every write goes through the commit group and
-// resolves after the disk has it; reads see what is committed.
+// resolves after the disk has it; reads see what is committed, which the disk may have a moment later.
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../core/clock.ts';
@@ -40,7 +40,14 @@ import { CommitGroup } from './commit-group.ts';
 import { Deliveries } from './deliveries.ts';
 import { Listing } from './listing.ts';
 import { Quarantine } from './quarantine.ts';
-import { cannotBeUsed, fileGuard, openDatabase, prepareDataFolder } from './open-database.ts';
+import {
+  cannotBeUsed,
+  type DatabaseLog,
+  fileGuard,
+  openDatabase,
+  prepareDataFolder,
+  takeOverSyncs,
+} from './open-database.ts';
 import {
   accept,
   acceptDelivery,
@@ -100,6 +107,7 @@ class SqliteQueue implements QueueStorage {
   readonly leadership = ALWAYS_LEADER;
   readonly notes: DurableNotes;
   readonly #database: DatabaseSync;
+  readonly #log: DatabaseLog;
   readonly #table: TransferTable;
   readonly #deliveries: Deliveries;
   readonly #context: OperationContext<StoredRow>;
@@ -136,10 +144,13 @@ class SqliteQueue implements QueueStorage {
       keepDelivery: (id, takenAtMs) => this.#deliveries.keep(id, takenAtMs),
       keepRecord: (id, record, receivedAtMs) => this.#quarantine.keep(id, record, receivedAtMs),
     };
+    // What was written until here was synced by its commits.
+    this.#log = takeOverSyncs(database, path);
     this.#group = new CommitGroup({
       database,
       path,
       assertFile: fileGuard(path),
+      sync: this.#log.sync,
       maxWeight: MAX_TRANSACTION_ROWS,
       newEffects: () => new RowChanges(),
       onCommitted: (effects) => this.#afterCommit(effects),
@@ -312,10 +323,11 @@ class SqliteQueue implements QueueStorage {
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    this.#group.close();
     this.#isClosed = true;
+    await this.#group.close();
     this.#listeners.clear();
     this.#database.close();
+    this.#log.close();
   }
 
   #countParked(): void {
