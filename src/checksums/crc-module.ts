@@ -16,7 +16,7 @@ import {
   webAssemblyModule,
 } from './web-assembly.ts';
 
-export const UNIT_BYTES = 16;
+const UNIT_BYTES = 16;
 
 /**
  * The exponents of x^128 in a multiple of a CRC's polynomial. Found by search, as sums of few powers that are zero;
