@@ -28,6 +28,11 @@ export class ClaimLoop {
   readonly #options: ClaimLoopOptions;
   readonly #stopping = new AbortController();
   #wake: () => void = () => {};
+  /**
+   * The sleep under way. A wake leaves it alone: to end a sleep costs an error with its stack, for every object where
+   * attempts end one by one; to wake once for nothing costs one claim.
+   */
+  #sleep: { readonly endsAtMs: number; readonly control: AbortController } | null = null;
   #endWork: () => void = () => {};
   #loop: Promise<void> = Promise.resolve();
 
@@ -49,6 +54,7 @@ export class ClaimLoop {
   /** Resolves when no claim is under way any more; one that was has given its rows back. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#sleep?.control.abort();
     this.wake();
     await this.#loop;
     this.#endWork();
@@ -59,7 +65,9 @@ export class ClaimLoop {
     while (!signal.aborted) {
       const wake = new Promise<void>((resolve) => (this.#wake = resolve));
       const waitMs = await this.#claimOnce(signal);
-      if (waitMs > 0 && !signal.aborted) await this.#sleepUntil(wake, waitMs);
+      if (waitMs === 0 || signal.aborted) continue;
+      this.#wakeWithin(waitMs);
+      await wake;
     }
   }
 
@@ -93,12 +101,20 @@ export class ClaimLoop {
     return queue.claim(free);
   }
 
-  /** Whoever stops the loop wakes it too. */
-  async #sleepUntil(wake: Promise<void>, ms: number): Promise<void> {
-    const woken = new AbortController();
-    const timer = this.#options.clock.sleep(ms, woken.signal).catch(() => {});
-    await Promise.race([wake, timer]);
-    woken.abort();
-    await timer;
+  #wakeWithin(ms: number): void {
+    const { clock } = this.#options;
+    const endsAtMs = clock.monotonicMs() + ms;
+    if (this.#sleep !== null && this.#sleep.endsAtMs <= endsAtMs) return;
+    this.#sleep?.control.abort();
+    const sleep = { endsAtMs, control: new AbortController() };
+    this.#sleep = sleep;
+    clock.sleep(ms, sleep.control.signal).then(
+      () => {
+        if (this.#sleep === sleep) this.#sleep = null;
+        this.wake();
+      },
+      // Another one has taken its place, or the loop is stopped.
+      () => {},
+    );
   }
 }
