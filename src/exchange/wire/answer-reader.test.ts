@@ -258,9 +258,9 @@ test('memory is bounded: a body that nobody reads pauses, and its slabs are used
   const fed = openFedReader();
   let taken = 0;
   const take = fed.pool.take.bind(fed.pool);
-  fed.pool.take = () => {
+  fed.pool.take = (missingBytes) => {
     taken += 1;
-    return take();
+    return take(missingBytes);
   };
   const free = new Set<Buffer>();
   for (let round = 0; round < 20; round += 1) {
@@ -277,4 +277,25 @@ test('memory is bounded: a body that nobody reads pauses, and its slabs are used
   assert.ok(taken > 40, `${taken} slabs were taken`);
   const memories = new Set([...free].map(({ buffer }) => buffer));
   assert.ok(memories.size <= 6, `${memories.size} of them were different`);
+});
+
+test('a body takes no more memory than it needs: one slab where it fits, a smaller one where that is enough', async () => {
+  for (const [lengthBytes, slabBytes] of [
+    [200_000, 256 * 1024],
+    [256 * 1024, 256 * 1024],
+    [1024 * 1024, 1024 * 1024],
+  ] as const) {
+    const fed = openFedReader();
+    const taken: number[] = [];
+    const take = fed.pool.take.bind(fed.pool);
+    fed.pool.take = (missingBytes) => {
+      const slab = take(missingBytes);
+      taken.push(slab.length);
+      return slab;
+    };
+    fed.expect('GET');
+    fed.feed(Buffer.from(`${OK}content-length: ${lengthBytes}\r\n\r\n`));
+    for (let left = lengthBytes; left > 0; left -= 50_000) fed.feed(Buffer.alloc(Math.min(left, 50_000)));
+    assert.deepEqual(taken, [slabBytes]);
+  }
 });

@@ -14,7 +14,7 @@ interface Slab {
 
 /** So many bytes lie here unread before the connection is held back. */
 const HELD_BYTES = 1024 * 1024;
-/** A read into less room than this is not worth its call: the next slab is begun. */
+/** A read into less room than this is not worth its call, unless the rest of the body fits: the next slab is begun. */
 const MIN_ROOM_BYTES = 64 * 1024;
 /** A reader that waits is woken at once with this, and with less once everything that lies ready was read. */
 const WAKE_BYTES = 512 * 1024;
@@ -57,8 +57,9 @@ export class SlabBody implements AnswerBody {
   /** Where the next read is to land. */
   space(): Buffer {
     let last = this.#slabs.at(-1);
-    if (last === undefined || last.bytes.length - last.filled < MIN_ROOM_BYTES) {
-      last = { bytes: this.#pool.take(), filled: 0, taken: 0 };
+    const worthBytes = Math.min(MIN_ROOM_BYTES, this.#missingBytes);
+    if (last === undefined || last.bytes.length - last.filled < worthBytes) {
+      last = { bytes: this.#pool.take(this.#missingBytes), filled: 0, taken: 0 };
       this.#slabs.push(last);
     }
     return last.bytes.subarray(last.filled);
