@@ -119,7 +119,8 @@ class SqliteQueue implements QueueStorage {
   readonly #pending: Record<(typeof PENDING_STATUSES)[number], number>;
   readonly #quarantine: Quarantine;
   readonly #parked = new ParkedTally();
-  #isClosed = false;
+  /** Not null once it takes nothing any more. */
+  #closing: Promise<void> | null = null;
 
   constructor(database: DatabaseSync, path: string, options: SqliteQueueOptions) {
     const { leaseMs, settleGraceMs, maxRetryDelayMs, smallMaxBytes, sealer } = options;
@@ -321,9 +322,12 @@ class SqliteQueue implements QueueStorage {
     return this.#group.run(bounded.limit, (changes) => forgetStaleUploads(this.#context, bounded, changes));
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await this.#group.close();
     this.#listeners.clear();
     this.#database.close();
@@ -344,7 +348,7 @@ class SqliteQueue implements QueueStorage {
   }
 
   #open(): { readonly table: TransferTable; readonly clock: SteadyClock } {
-    if (this.#isClosed) throw new Error('The queue is closed');
+    if (this.#closing !== null) throw new Error('The queue is closed');
     return { table: this.#table, clock: this.#context.clock };
   }
 
