@@ -14,7 +14,7 @@ const TARGET_TIMEOUTS = { connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_0
 /** What the stores are opened with. */
 export interface StoresRequest {
   readonly config: Pick<Config, 'rules' | 'source' | 'target' | 'httpClient'>;
-  readonly secrets: Pick<Secrets, 'aws' | 'google'>;
+  readonly secrets: Pick<Secrets, 'aws' | 'google' | 'proxies'>;
   readonly clock: Clock;
 }
 
@@ -23,9 +23,18 @@ export function openAwsCredentials({ config, secrets }: StoresRequest): Credenti
   return awsCredentialsOf(config, secrets);
 }
 
+type HttpClient = NonNullable<GcsTargetOptions['httpClient']>;
+
+function httpClientOf({ config, secrets }: Pick<StoresRequest, 'config' | 'secrets'>): HttpClient {
+  const { proxies } = secrets;
+  if (proxies === null) return config.httpClient;
+  const { forHttp, forHttps, except } = proxies;
+  return { forHttp: forHttp?.reveal() ?? '', forHttps: forHttps?.reveal() ?? '', except };
+}
+
 /** The source, with at most so many connections. `credentials` are those of `openAwsCredentials`. */
 export async function openSource(
-  { config, clock }: StoresRequest,
+  { config, secrets, clock }: StoresRequest,
   credentials: CredentialsProvider,
   connections: number,
 ): Promise<OpenSource> {
@@ -37,7 +46,7 @@ export async function openSource(
     expectedOwner: (bucket) => expectedOwnerOf(config.rules, bucket),
     clock,
     connections,
-    httpClient: config.httpClient,
+    httpClient: httpClientOf({ config, secrets }),
   });
 }
 
@@ -62,7 +71,7 @@ export function targetOptions(
     clock: request.clock,
     timeouts: TARGET_TIMEOUTS,
     connections,
-    httpClient: request.config.httpClient,
+    httpClient: httpClientOf(request),
   };
 }
 

@@ -89,6 +89,12 @@ export interface Secrets {
   readonly webhookSecrets: readonly Secret<Uint8Array>[];
   /** The whole address; null: nobody is told. */
   readonly alertWebhook: Secret | null;
+  /** Towards both stores; null: directly. */
+  readonly proxies: {
+    readonly forHttp: Secret | null;
+    readonly forHttps: Secret | null;
+    readonly except: string;
+  } | null;
 }
 
 const HOUR_MS = 3_600_000;
@@ -151,6 +157,10 @@ export function buildConfig(
       databaseUrl: values.DATABASE_URL,
       webhookSecrets: values.REPLICATOR_WEBHOOK_SECRETS,
       alertWebhook: values.ALERT_WEBHOOK_URL,
+      proxies:
+        values.HTTP_PROXY === null && values.HTTPS_PROXY === null
+          ? null
+          : { forHttp: values.HTTP_PROXY, forHttps: values.HTTPS_PROXY, except: values.NO_PROXY },
     },
   };
 }

@@ -15,8 +15,8 @@ interface Machine {
 }
 
 function load(env: Readonly<Record<string, string | undefined>>, machine: Machine = {}): LoadedConfig {
-  const { envFileText = null, files = {}, memoryBytes = 2 * GIB, isTerminal = false } = machine;
-  const { maxOpenFiles = null } = machine;
+  const { envFileText = null, files = {}, memoryBytes = 2 * GIB } = machine;
+  const { maxOpenFiles = null, isTerminal = false } = machine;
   const readFile = (path: string): string => {
     const text = files[path];
     if (text === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
@@ -115,14 +115,14 @@ test('three settings are enough, and everything else has its documented default'
     databaseUrl: null,
     webhookSecrets: [],
     alertWebhook: null,
+    proxies: null,
   });
   assert.deepEqual(warnings, []);
 });
 
 test('the configuration cannot be changed', () => {
-  const { config } = valid({});
-  assert.throws(() => Object.assign(config.http, { port: 1 }), TypeError);
-  assert.throws(() => Object.assign(config.rules[0] ?? {}, { name: 'x' }), TypeError);
+  const { http, rules } = valid({}).config;
+  for (const part of [http, rules[0] ?? {}]) assert.throws(() => Object.assign(part, { x: 1 }), TypeError);
 });
 
 test('every problem is reported at once, each with its setting and its fix', () => {

@@ -20,6 +20,7 @@ import {
   targetBucket,
   wholeNumber,
 } from './setting-parsers.ts';
+import { PROXY_SETTINGS } from './proxy-settings.ts';
 import { STORE_SETTINGS } from './store-settings.ts';
 
 const MIB = 1024 * 1024;
@@ -200,6 +201,7 @@ export const SETTINGS = {
     defaultText: 'own',
     example: 'own',
   }),
+  ...PROXY_SETTINGS,
   MAX_MEMORY_BYTES: optional(byteCount({ min: 64 * MIB, max: 2 ** 42 }), {
     section: 'transfer',
     help: 'Budget for the bytes of small objects held while they are copied; large ones are streamed. At least 64 MiB and twice CHUNK_SIZE_BYTES; units such as 512MiB are understood.',

@@ -65,4 +65,14 @@ export interface Connections {
 }
 
 /** Which driver: `own` or `undici`. */
-export type HttpClient = 'own' | 'undici';
+export type HttpDriver = 'own' | 'undici';
+export type HttpClient = HttpDriver | HttpProxies;
+
+/** Proxies to go through, by undici: addresses with a user and a password where they want them; empty for none. */
+export interface HttpProxies {
+  readonly forHttp: string;
+  /** Where it is empty `forHttp` takes its place. */
+  readonly forHttps: string;
+  /** Hosts to go to directly, as NO_PROXY lists them. */
+  readonly except: string;
+}

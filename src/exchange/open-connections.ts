@@ -5,5 +5,6 @@ import { openWireConnections } from './wire/wire-connections.ts';
 
 /** Nothing is sent before the first exchange. */
 export function openConnections(client: HttpClient, options: ConnectionsOptions): Connections {
-  return client === 'own' ? openWireConnections(options) : openUndiciConnections(options);
+  if (client === 'own') return openWireConnections(options);
+  return openUndiciConnections(options, client === 'undici' ? null : client);
 }

@@ -1,23 +1,32 @@
 // The driver over undici: its connections, its parser and its timeouts, but a leaner way to them than its own `request`:
 // no stream, no signal and no resource of its own for a request that lasts a millisecond.
-import { Agent, type Dispatcher, errors } from 'undici';
-import type { Connections, ConnectionsOptions, ExchangeAnswer, ExchangeRequest } from './connections.ts';
+import { Agent, type Dispatcher, EnvHttpProxyAgent, errors } from 'undici';
+import type {
+  Connections,
+  ConnectionsOptions,
+  ExchangeAnswer,
+  ExchangeRequest,
+  HttpProxies,
+} from './connections.ts';
 import { ExchangeError, type ExchangeErrorCode, InvalidRequest, NothingSent } from './exchange-error.ts';
 import { HeldBody } from './held-body.ts';
 import type { Limit } from './limit.ts';
 
 /** Nothing is sent before the first exchange. */
-export function openUndiciConnections(options: ConnectionsOptions): Connections {
-  return new UndiciConnections(options);
+export function openUndiciConnections(
+  options: ConnectionsOptions,
+  proxies: HttpProxies | null = null,
+): Connections {
+  return new UndiciConnections(options, proxies);
 }
 
 class UndiciConnections implements Connections {
-  readonly #agent: Agent;
+  readonly #agent: Dispatcher;
   /** Errors of making a connection: the requests that got one of these were never sent. */
   readonly #neverSent = new WeakSet<Error>();
 
-  constructor(options: ConnectionsOptions) {
-    this.#agent = new Agent({
+  constructor(options: ConnectionsOptions, proxies: HttpProxies | null) {
+    const settings: Agent.Options = {
       connections: options.connections,
       pipelining: 1,
       // What is proved about lengths, cuts and stalls is proved for HTTP/1.1; and one connection a request: large
@@ -27,7 +36,18 @@ class UndiciConnections implements Connections {
       headersTimeout: options.headersTimeoutMs,
       bodyTimeout: options.bodyIdleTimeoutMs,
       keepAliveTimeout: options.keepAliveMs,
-    });
+    };
+    this.#agent =
+      proxies === null
+        ? new Agent(settings)
+        : new EnvHttpProxyAgent({
+            ...settings,
+            // Empty, and not left out: it would look for them in the environment.
+            httpProxy: proxies.forHttp,
+            httpsProxy: proxies.forHttps,
+            noProxy: proxies.except,
+          });
+    // A proxy's agent does not tell this: a request that could not be sent is then one that nobody knows the end of.
     this.#agent.on('connectionError', (_origin, _targets, error) => {
       this.#neverSent.add(error);
     });

@@ -108,13 +108,11 @@ export class ClaimLoop {
     this.#sleep?.control.abort();
     const sleep = { endsAtMs, control: new AbortController() };
     this.#sleep = sleep;
-    clock.sleep(ms, sleep.control.signal).then(
-      () => {
-        if (this.#sleep === sleep) this.#sleep = null;
-        this.wake();
-      },
-      // Another one has taken its place, or the loop is stopped.
-      () => {},
-    );
+    const over = (): void => {
+      if (this.#sleep === sleep) this.#sleep = null;
+      this.wake();
+    };
+    // It rejects only where another one has taken its place, or the loop is stopped.
+    void clock.sleep(ms, sleep.control.signal).then(over, () => {});
   }
 }

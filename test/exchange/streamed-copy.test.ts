@@ -8,7 +8,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import type { Connections, HttpClient } from '../../src/exchange/connections.ts';
+import type { Connections, HttpDriver } from '../../src/exchange/connections.ts';
 import { Limit } from '../../src/exchange/limit.ts';
 import { openConnections } from '../../src/exchange/open-connections.ts';
 import { bytesOf, testCertificate } from '../contract/connections-fixture.ts';
@@ -92,7 +92,7 @@ for (const isSecure of [false, true])
     ['own', 'reader'],
     ['own', 'target'],
     ['undici', 'reader'],
-  ] as readonly (readonly [HttpClient, 'nobody' | keyof Pace])[]) {
+  ] as readonly (readonly [HttpDriver, 'nobody' | keyof Pace])[]) {
     test(`${client}, ${isSecure ? 'TLS' : 'plain'}, slow: ${slow}: four copies at once, twice, arrive byte for byte`, async (t) => {
       const pace = { source: slow === 'source', reader: slow === 'reader', target: slow === 'target' };
       const wrong: string[] = [];

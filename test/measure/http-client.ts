@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, setDefaultCACertificates } from 'node:tls';
 import { parseArgs } from 'node:util';
-import type { Connections, HttpClient } from '../../src/exchange/connections.ts';
+import type { Connections, HttpDriver } from '../../src/exchange/connections.ts';
 import { Limit } from '../../src/exchange/limit.ts';
 import { openConnections } from '../../src/exchange/open-connections.ts';
 import { testCertificate } from '../contract/connections-fixture.ts';
@@ -80,7 +80,7 @@ async function copy(connections: Connections, origin: string, sizeBytes: number)
 
 const NEVER = new AbortController().signal;
 
-async function measure(client: HttpClient, task: ServerTask): Promise<string> {
+async function measure(client: HttpDriver, task: ServerTask): Promise<string> {
   const { sizeBytes, tls } = task;
   const isSmall = sizeBytes <= PIECE_BYTES;
   const count = isSmall ? 20_000 : Math.max(4, Math.ceil(GIB / sizeBytes));
