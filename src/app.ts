@@ -69,8 +69,10 @@ export async function openApp(options: {
   /** Takes finished log lines. */
   readonly write: (text: string) => unknown;
   readonly isColored: boolean;
+  /** Ends the process at once, as a crash does: the disk failed, and whoever ends in good order would write to it. */
+  readonly crash: () => void;
 }): Promise<App> {
-  const { config, secrets, part, version, write, isColored } = options;
+  const { config, secrets, part, version, write, isColored, crash } = options;
   const logger =
     config.log.format === 'json'
       ? createJsonLogger({ ...config.log, write, nowMs: () => clock.nowMs() })
@@ -82,7 +84,7 @@ export async function openApp(options: {
 
   await using opened = new AsyncDisposableStack();
   const queue = opened.adopt(
-    await openQueue({ config, secrets, clock, leaseMs: LEASE_MS, logger }),
+    await openQueue({ config, secrets, clock, leaseMs: LEASE_MS, logger, crash }),
     async (open) => open.close(),
   );
   metrics.watchQueue(queue);

@@ -14,9 +14,11 @@ export function openQueue(request: {
   readonly clock: Clock;
   /** How long a claim lasts without a heartbeat. */
   readonly leaseMs: number;
-  readonly logger: Pick<Logger, 'warn'>;
+  readonly logger: Pick<Logger, 'warn' | 'fatal'>;
+  /** Ends the process at once. */
+  readonly crash: () => void;
 }): Promise<QueueStorage> {
-  const { config, secrets, clock, leaseMs, logger } = request;
+  const { config, secrets, clock, leaseMs, logger, crash } = request;
   const key = secrets.encryptionKey;
   const shared = {
     clock,
@@ -28,7 +30,16 @@ export function openQueue(request: {
     sealer: key === null ? null : openCheckpointSealer(key.reveal()),
   };
   const url = secrets.databaseUrl;
-  if (url === null) return openSqliteQueue({ ...shared, directory: config.storage.dataDir });
+  if (url === null) {
+    return openSqliteQueue({
+      ...shared,
+      directory: config.storage.dataDir,
+      onLost: (error) => {
+        logger.fatal({}, error.message);
+        crash();
+      },
+    });
+  }
   return openPostgresQueue({
     ...shared,
     url: url.reveal(),

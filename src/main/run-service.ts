@@ -40,6 +40,7 @@ export async function runService(part: ServicePart = 'all'): Promise<void> {
       version: packageJson.version,
       write: lines.write,
       isColored: process.stdout.isTTY,
+      crash: () => process.exit(1),
     }),
   );
 }

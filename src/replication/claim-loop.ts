@@ -109,10 +109,13 @@ export class ClaimLoop {
     const sleep = { endsAtMs, control: new AbortController() };
     this.#sleep = sleep;
     const over = (): void => {
-      if (this.#sleep === sleep) this.#sleep = null;
+      ended();
       this.wake();
     };
+    const ended = (): void => {
+      if (this.#sleep === sleep) this.#sleep = null;
+    };
     // It rejects only where another one has taken its place, or the loop is stopped.
-    void clock.sleep(ms, sleep.control.signal).then(over, () => {});
+    void clock.sleep(ms, sleep.control.signal).then(over, ended);
   }
 }

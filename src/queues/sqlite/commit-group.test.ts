@@ -6,6 +6,7 @@ import { CommitGroup } from './commit-group.ts';
 
 interface Told {
   readonly commits: string[][];
+  readonly losses: string[];
 }
 
 /** A group over a database in memory whose table refuses, at its commit, a child without a parent. */
@@ -20,12 +21,13 @@ function openGroup(
     CREATE TABLE parents (name TEXT PRIMARY KEY);
     CREATE TABLE children (name TEXT, parent TEXT REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
   `);
-  const told: Told = { commits: [] };
+  const told: Told = { commits: [], losses: [] };
   const group = new CommitGroup<string[]>({
     database,
     assertFile: () => {},
     path: 'queue.sqlite',
     sync,
+    onLost: ({ message }) => told.losses.push(message),
     maxWeight,
     newEffects: () => [],
     onCommitted: (effects) => told.commits.push(effects.flat()),
@@ -150,21 +152,63 @@ test('nobody is told before the sync; what comes meanwhile shares the next trans
   assert.deepEqual(told.commits, [['a'], ['b', 'c']]);
 });
 
-test('after a sync that failed nothing is taken any more: what is on the disk is not known', async (context) => {
+test('what is read after `settled` is on the disk', async (context) => {
+  const syncs: (() => void)[] = [];
+  const { database, group } = openGroup(context, 100, () => new Promise((done) => syncs.push(done)));
+  await group.settled();
+  const written = group.run(1, insertParent(database, 'a'));
+  await until(() => syncs.length === 1);
+  let isSettled = false;
+  const settled = group.settled().then(() => (isSettled = true));
+  const next = group.run(1, insertParent(database, 'b'));
+  await nextTurn();
+  assert.equal(isSettled, false);
+  syncs[0]?.();
+  await settled;
+  assert.deepEqual(parents(database), ['a'], 'the next transaction has not begun');
+  await written;
+  await until(() => syncs.length === 2);
+  syncs[1]?.();
+  await next;
+});
+
+test('a listener that throws is a bug, and the group goes on', async (context) => {
+  const { database, group, told } = openGroup(context);
+  const failures: unknown[] = [];
+  const onRejection = (error: unknown): void => void failures.push(error);
+  const commits = told.commits.push.bind(told.commits);
+  told.commits.push = () => {
+    throw new Error('a bug of a listener');
+  };
+  const others = process.listeners('unhandledRejection');
+  process.removeAllListeners('unhandledRejection');
+  process.on('unhandledRejection', onRejection);
+  context.after(() => {
+    process.removeListener('unhandledRejection', onRejection);
+    for (const other of others) process.on('unhandledRejection', other);
+  });
+  assert.equal(await group.run(1, insertParent(database, 'a')), 'a');
+  await until(() => failures.length === 1);
+  assert.match(String(failures[0]), /a bug of a listener/);
+  told.commits.push = commits;
+  assert.equal(await group.run(1, insertParent(database, 'b')), 'b');
+  await group.close();
+});
+
+test('after a sync that failed nothing is taken or read any more: what is on the disk is not known', async (context) => {
   let isBroken = true;
   const { database, group, told } = openGroup(context, 100, async () => {
     if (isBroken) throw new Error('EIO: i/o error, fdatasync');
   });
-  await assert.rejects(
-    group.run(1, insertParent(database, 'a')),
-    /queue\.sqlite was not synced \(EIO.*whether it was taken is not known\. Restart the service/,
-  );
+  const lost =
+    /queue\.sqlite could not be synced \(EIO.* may not be on its disk\. .* start the service again/;
+  const first = group.run(1, insertParent(database, 'a'));
+  await assert.rejects(first, lost);
+  assert.equal(told.losses.length, 1);
+  assert.match(told.losses[0] ?? '', lost);
   isBroken = false;
-  await assert.rejects(
-    group.run(1, insertParent(database, 'b')),
-    /could not commit \(its disk failed to keep .* restart the service\): nothing was taken/,
-  );
-  assert.deepEqual(told.commits, []);
-  assert.deepEqual(parents(database), ['a']);
+  await assert.rejects(group.run(1, insertParent(database, 'b')), lost);
+  await assert.rejects(group.settled(), lost);
+  assert.deepEqual([told.commits, told.losses.length, parents(database)], [[], 1, ['a']]);
   await group.close();
 });

@@ -29,6 +29,8 @@ interface CommitGroupOptions<Effects> {
   /** A transaction takes operations until their weights reach this; the rest waits for the next one. */
   readonly maxWeight: number;
   readonly newEffects: () => Effects;
+  /** A sync has failed: nothing may be done on the strength of what was committed last. Called once. */
+  readonly onLost: (error: Error) => void;
   /** Called after each sync, before anybody who awaits an operation goes on. */
   readonly onCommitted: (effects: readonly Effects[]) => void;
 }
@@ -45,6 +47,8 @@ export class CommitGroup<Effects> {
   #waiting: Entry<Effects>[] = [];
   /** Not null while anything waits or is being synced. */
   #running: Promise<void> | null = null;
+  /** Not null while a transaction is committed and not on the disk yet. Never rejects. */
+  #syncing: Promise<void> | null = null;
   /** Not null: what was committed last may not be on the disk, and nobody can tell any more. */
   #lost: Error | null = null;
   #isClosed = false;
@@ -83,17 +87,31 @@ export class CommitGroup<Effects> {
     await this.#running;
   }
 
+  /** Resolves when everything that can be read is on the disk; a read in the same turn sees no more than that. */
+  async settled(): Promise<void> {
+    while (this.#syncing !== null) await this.#syncing;
+    if (this.#lost !== null) throw this.#lost;
+  }
+
+  /** True after a sync that failed. */
+  get isLost(): boolean {
+    return this.#lost !== null;
+  }
+
   async #runWaiting(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      // Whatever else comes in this turn of the event loop shares the transaction.
-      await nextTurn();
-      await this.#commitNext();
+    try {
+      while (this.#waiting.length > 0) {
+        // Whatever else comes in this turn of the event loop shares the transaction.
+        await nextTurn();
+        await this.#commitNext();
+      }
+    } finally {
+      this.#running = null;
     }
-    this.#running = null;
   }
 
   async #commitNext(): Promise<void> {
-    const { assertFile, sync, onCommitted } = this.#options;
+    const { assertFile, onCommitted } = this.#options;
     const entries = this.#takeBatch();
     let done: Ended<Effects>;
     try {
@@ -106,15 +124,25 @@ export class CommitGroup<Effects> {
       this.#abandon(entries, error);
       return;
     }
-    try {
-      await sync();
-    } catch (error) {
-      this.#lose(entries, error);
-      return;
-    }
+    if (!(await this.#sync(entries))) return;
     // Whoever awaits goes on in a later microtask: after `onCommitted`, and also where a listener throws.
     for (const resolve of done.resolvers) resolve();
     onCommitted(done.effects);
+  }
+
+  /** False where it failed, and everybody was told. */
+  async #sync(entries: readonly Entry<Effects>[]): Promise<boolean> {
+    const ended = Promise.withResolvers<void>();
+    this.#syncing = ended.promise;
+    try {
+      await this.#options.sync();
+    } catch (error) {
+      this.#lose(entries, error);
+    } finally {
+      this.#syncing = null;
+      ended.resolve();
+    }
+    return this.#lost === null;
   }
 
   /** Null where one failed: the transaction is then empty again. A savepoint for each would cost as much as its writes. */
@@ -177,14 +205,13 @@ export class CommitGroup<Effects> {
   #lose(entries: readonly Entry<Effects>[], cause: unknown): void {
     const { path } = this.#options;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    this.#lost = new Error(`its disk failed to keep what was written (${reason}): restart the service`, {
-      cause,
-    });
-    const error = new Error(
-      `The queue database ${path} was not synced (${reason}): whether it was taken is not known. Restart the service`,
+    this.#lost = new Error(
+      `The queue database ${path} could not be synced (${reason}): what was written last may not be on its disk. ` +
+        'Check the disk and its free space, and start the service again',
       { cause },
     );
-    for (const entry of entries) entry.reject(error);
+    this.#options.onLost(this.#lost);
+    for (const entry of entries) entry.reject(this.#lost);
   }
 
   #takeBatch(): Entry<Effects>[] {

@@ -69,11 +69,14 @@ export function walkSql(plan: ListingPlan, columns: string): string {
 /** Reads pages of transfers. */
 export class Listing {
   readonly #database: DatabaseSync;
+  readonly #settled: () => Promise<void>;
   readonly #statements = new Map<string, StatementSync>();
   readonly #rowStatements = new Map<string, RowStatement>();
 
-  constructor(database: DatabaseSync) {
+  /** `settled`: resolves when everything that can be read is on the disk. */
+  constructor(database: DatabaseSync, settled: () => Promise<void>) {
     this.#database = database;
+    this.#settled = settled;
   }
 
   /** One page of rows that match `filter`. Throws a RangeError for an unknown cursor or limit. */
@@ -88,6 +91,7 @@ export class Listing {
     let isAtEnd = false;
     for (let examined = 0; !isAtEnd && rows.length <= limit && examined < PAGE_ROWS; examined += SLICE_ROWS) {
       if (examined > 0) await nextTurn();
+      await this.#settled();
       const slice = this.#slice(plan, position, limit + 1 - rows.length);
       rows.push(...slice.rows);
       if (slice.lastPosition === null) isAtEnd = true;

@@ -5,10 +5,12 @@ import {
   closeSync,
   existsSync,
   fdatasync,
+  fdatasyncSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
+  realpathSync,
   statSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -145,9 +147,12 @@ export interface DatabaseLog {
 export function takeOverSyncs(database: DatabaseSync, path: string): DatabaseLog {
   database.exec('PRAGMA synchronous = NORMAL');
   requirePragma(database, 'synchronous', 1);
-  // The log stays this very file for as long as the database is open: it is begun anew and shortened, never replaced. It
-  // carries no locks, unlike the database, of which no second handle may be closed.
-  const handle = openSync(`${path}-wal`, 'r+');
+  // SQLite puts the log beside the file that a link leads to. It stays this very file for as long as the database is open:
+  // it is begun anew and shortened, never replaced. It carries no locks, unlike the database, of which no second handle may
+  // be closed.
+  const handle = openSync(`${realpathSync(path)}-wal`, 'r+');
+  // What a process has written that was killed before its sync.
+  fdatasyncSync(handle);
   return {
     sync: () => new Promise((done, failed) => fdatasync(handle, (error) => (error ? failed(error) : done()))),
     close: () => closeSync(handle),

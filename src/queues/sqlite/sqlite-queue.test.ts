@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
+import { mkdir, readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
@@ -332,6 +333,21 @@ test('the data folder and the file are readable by their owner only', async (con
     assert.equal(statSync(directory).mode & 0o777, 0o700);
     assert.equal(statSync(join(directory, 'queue.sqlite')).mode & 0o777, 0o600);
     assert.equal(statSync(join(directory, 'queue.sqlite-wal')).mode & 0o777, 0o600);
+    await queue.close();
+  });
+});
+
+test('a database behind a link is opened, and the log beside the file itself is the one that is synced', async () => {
+  await withTemporaryFolder(async (directory) => {
+    const disk = join(directory, 'disk');
+    const data = join(directory, 'data');
+    await (await open(disk)).close();
+    await mkdir(data);
+    await symlink(join(disk, 'queue.sqlite'), join(data, 'queue.sqlite'));
+    const queue = await open(data);
+    await queue.accept({ items: [itemOf('a')], quarantine: [] });
+    assert.deepEqual((await readdir(data)).sort(), ['queue.sqlite']);
+    assert.deepEqual((await readdir(disk)).sort(), ['queue.sqlite', 'queue.sqlite-wal']);
     await queue.close();
   });
 });

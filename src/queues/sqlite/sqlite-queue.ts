@@ -1,5 +1,5 @@
 // The embedded durable queue: one SQLite file, owned by one process. Every write goes through the commit group and
-// resolves after the disk has it; reads see what is committed, which the disk may have a moment later.
+// resolves after the disk has it; so do reads.
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../core/clock.ts';
@@ -80,6 +80,11 @@ export type SqliteQueueOptions = SqliteQueuePlace & {
   readonly smallMaxBytes: number;
   /** Null: upload checkpoints are not stored, and an upload begins again after a crash. */
   readonly sealer: CheckpointSealer | null;
+  /**
+   * The disk failed to keep what was committed. The process must end here, without closing anything: SQLite would copy
+   * what it believes to be in its log into the file. Left out: the error is thrown where nobody catches it.
+   */
+  readonly onLost?: (error: Error) => void;
 };
 
 /** Rows of one transaction: small enough that it blocks the process for some tens of milliseconds at most. */
@@ -131,7 +136,7 @@ class SqliteQueue implements QueueStorage {
     this.#table = table;
     this.#deliveries = new Deliveries(database);
     this.#settleGraceMs = settleGraceMs;
-    this.#listing = new Listing(database);
+    this.#listing = new Listing(database, () => this.#group.settled());
     this.#pending = { queued: 0, copying: 0, settling: 0, parked: 0 };
     const countOf = database.prepare('SELECT count(*) AS rows FROM transfers WHERE status = ?');
     for (const status of PENDING_STATUSES) this.#pending[status] = integer(countOf.get(status) ?? {}, 'rows');
@@ -152,6 +157,11 @@ class SqliteQueue implements QueueStorage {
       path,
       assertFile: fileGuard(path),
       sync: this.#log.sync,
+      onLost:
+        options.onLost ??
+        ((error) => {
+          throw error;
+        }),
       maxWeight: MAX_TRANSACTION_ROWS,
       newEffects: () => new RowChanges(),
       onCommitted: (effects) => this.#afterCommit(effects),
@@ -242,6 +252,7 @@ class SqliteQueue implements QueueStorage {
   }
 
   async get(transferId: string): Promise<Transfer | null> {
+    await this.#group.settled();
     const { table, clock } = this.#open();
     const row = table.byId(transferId);
     if (row !== null) return toTransfer(row, clock.now());
@@ -260,6 +271,7 @@ class SqliteQueue implements QueueStorage {
   async listQuarantine(
     request: Parameters<TransferQueue['listQuarantine']>[0],
   ): ReturnType<TransferQueue['listQuarantine']> {
+    await this.#group.settled();
     this.#open();
     return this.#quarantine.list(request);
   }
@@ -276,6 +288,7 @@ class SqliteQueue implements QueueStorage {
   }
 
   async getQuarantined(id: string): Promise<QuarantinedRecord | null> {
+    await this.#group.settled();
     this.#open();
     return this.#quarantine.get(id);
   }
@@ -330,6 +343,7 @@ class SqliteQueue implements QueueStorage {
   async #close(): Promise<void> {
     await this.#group.close();
     this.#listeners.clear();
+    if (this.#group.isLost) return;
     this.#database.close();
     this.#log.close();
   }
