@@ -2,7 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import type { HostSensors } from '../core/overload.ts';
 
-const TICK_MS = 50;
+const TICK_MS = 100;
 
 /** Sensors for the file system that holds `path`; null where none does. Disposing ends the measuring of the process. */
 export function openHostSensors(path: string | null): HostSensors & Disposable {
