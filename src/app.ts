@@ -60,8 +60,7 @@ export interface App {
  */
 export type ServicePart = 'all' | 'intake' | 'attempts';
 
-/** Opens the service. Throws, with everything closed again, where a part cannot be opened; the message says which. */
-export async function openApp(options: {
+interface AppOptions {
   readonly config: Config;
   readonly secrets: Secrets;
   readonly part: ServicePart;
@@ -71,7 +70,10 @@ export async function openApp(options: {
   readonly isColored: boolean;
   /** Ends the process at once, as a crash does: the disk failed, and whoever ends in good order would write to it. */
   readonly crash: () => void;
-}): Promise<App> {
+}
+
+/** Opens the service. Throws, with everything closed again, where a part cannot be opened; the message says which. */
+export async function openApp(options: AppOptions): Promise<App> {
   const { config, secrets, part, version, write, isColored, crash } = options;
   const logger =
     config.log.format === 'json'
