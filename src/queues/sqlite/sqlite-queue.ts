@@ -85,6 +85,8 @@ export type SqliteQueueOptions = SqliteQueuePlace & {
    * what it believes to be in its log into the file. Left out: the error is thrown where nobody catches it.
    */
   readonly onLost?: (error: Error) => void;
+  /** How commits get to the disk. Left out: as they must; for whoever simulates everything but the disk. */
+  readonly openLog?: (database: DatabaseSync, path: string) => DatabaseLog;
 };
 
 /** Rows of one transaction: small enough that it blocks the process for some tens of milliseconds at most. */
@@ -151,7 +153,7 @@ class SqliteQueue implements QueueStorage {
       keepRecord: (id, record, receivedAtMs) => this.#quarantine.keep(id, record, receivedAtMs),
     };
     // What was written until here was synced by its commits.
-    this.#log = takeOverSyncs(database, path);
+    this.#log = (options.openLog ?? takeOverSyncs)(database, path);
     this.#group = new CommitGroup({
       database,
       path,
