@@ -1,14 +1,9 @@
 // npm run bench:delay -- [--changes 2000] [--every-ms 20]
 // An idle service that is told of one small object after the other: how long from the change's arrival to the start of its
 // attempt, and to its verified end, by the times of its own log lines, which are whole milliseconds.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startService } from '../sandbox/service-process.ts';
-import { recordOf, serviceSettings } from './contenders/product.ts';
-import { startStandIns } from './stand-in-process.ts';
+import { recordOf, withService } from './contenders/product.ts';
 import { objectsOf, workloadNamed } from './workloads.ts';
 
 const { values } = parseArgs({
@@ -24,27 +19,14 @@ interface LogLine {
 
 const workload = workloadNamed('4k', Number(values.changes) + WARM_UP);
 const setting = { workload, latencyMs: 0, isEncrypted: false };
-const folder = await mkdtemp(join(tmpdir(), 'replicator-delay-'));
-const clouds = await startStandIns(setting);
 const seen = new Map<string, { receivedMs: number; startedMs: number; endedMs: number }>();
-const service = await startService({
-  settings: serviceSettings({ clouds, setting, folder }),
-  port: 0,
-  apiKey: 'none',
-  folder,
-  onLog: (line) => note(JSON.parse(line) as LogLine),
-});
-try {
+await withService({ setting, onLog: (line) => note(JSON.parse(line) as LogLine) }, async (service) => {
   for (const object of objectsOf(workload)) {
     await service.post('/v1/events', { Records: [recordOf(object)] });
     await sleep(Number(values['every-ms']));
   }
   await sleep(500);
-} finally {
-  await service.stop();
-  await clouds.stop();
-  await rm(folder, { recursive: true, force: true });
-}
+});
 const measured = [...seen.values()].slice(WARM_UP);
 tell('to the start of the attempt', (one) => one.startedMs - one.receivedMs);
 tell('to the verified end', (one) => one.endedMs - one.receivedMs);

@@ -1,16 +1,11 @@
 // npm run bench:memory -- [--minutes 20] [--small-per-second 400]
 // The memory of the service under a constant load: small objects at a steady pace beside four large ones that are copied
 // again and again. Prints what it holds every half minute, and the slope over everything after the first quarter.
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startService } from '../sandbox/service-process.ts';
-import { recordOf, serviceSettings } from './contenders/product.ts';
-import { cpuSeconds, peakMiB } from './process-figures.ts';
-import { startStandIns } from './stand-in-process.ts';
+import type { ServiceProcess } from '../sandbox/service-process.ts';
+import { cpuSeconds, memoryMiB } from '../test/measure/process-figures.ts';
+import { recordOf, withService } from './contenders/product.ts';
 import { keyOf } from './workloads.ts';
 
 const { values } = parseArgs({
@@ -37,31 +32,18 @@ const setting = {
   latencyMs: 0,
   isEncrypted: false,
 };
-const folder = await mkdtemp(join(tmpdir(), 'replicator-memory-'));
-const clouds = await startStandIns(setting);
 let endedCount = 0;
 let largeInFlight = 0;
-const service = await startService({
-  settings: serviceSettings({ clouds, setting, folder }),
-  port: 0,
-  apiKey: 'none',
-  folder,
-  onLog: (line) => {
-    if (!line.includes('"completed')) return;
-    endedCount += 1;
-    if (line.includes(`"${LARGE_BYTES}/`)) largeInFlight -= 1;
-  },
-});
 const samples: { readonly minute: number; readonly mib: number }[] = [];
-try {
-  await load();
-} finally {
-  await service.stop();
-  await clouds.stop();
-  await rm(folder, { recursive: true, force: true });
+await withService({ setting, onLog: note }, load);
+
+function note(line: string): void {
+  if (!line.includes('"completed')) return;
+  endedCount += 1;
+  if (line.includes(`"${LARGE_BYTES}/`)) largeInFlight -= 1;
 }
 
-async function load(): Promise<void> {
+async function load(service: ServiceProcess): Promise<void> {
   const startedMs = performance.now();
   let smallCount = 0;
   let largeCount = 0;
@@ -80,7 +62,7 @@ async function load(): Promise<void> {
       );
     const { status } = await service.post('/v1/events', { Records });
     if (status !== 202) throw new Error(`The service answered ${status}`);
-    samples.push({ minute: elapsedMs / 60_000, mib: residentMiB() });
+    samples.push({ minute: elapsedMs / 60_000, mib: memoryMiB(service.pid, 'VmRSS') });
     if (elapsedMs >= tellAtMs) {
       tellAtMs += TELL_MS;
       tell(elapsedMs, smallCount + largeCount);
@@ -90,7 +72,7 @@ async function load(): Promise<void> {
   const steady = samples.filter(({ minute }) => minute > minutes * WARM_UP_SHARE);
   process.stdout.write(
     `slope after the first quarter: ${(slopeOf(steady) * 60).toFixed(1)} MiB an hour; ` +
-      `mean ${meanOf(steady.map(({ mib }) => mib)).toFixed(0)} MiB, peak ${peakMiB(service.pid).toFixed(0)} MiB; ` +
+      `mean ${meanOf(steady.map(({ mib }) => mib)).toFixed(0)} MiB, peak ${memoryMiB(service.pid, 'VmHWM').toFixed(0)} MiB; ` +
       `${endedCount} objects, ${largeCount} of them large, ${cpuSeconds(service.pid).toFixed(0)} s of CPU\n`,
   );
 }
@@ -100,11 +82,6 @@ function tell(elapsedMs: number, postedCount: number): void {
   process.stdout.write(
     `${(elapsedMs / 60_000).toFixed(1)} min: ${mib.toFixed(0)} MiB, ${endedCount} of ${postedCount} objects\n`,
   );
-}
-
-function residentMiB(): number {
-  const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${service.pid}/status`, 'utf8'));
-  return Number(match?.[1] ?? Number.NaN) / 1024;
 }
 
 function meanOf(figures: readonly number[]): number {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Measurement } from '../measurement.ts';
-import { cpuSeconds, peakMiB } from '../process-figures.ts';
+import { cpuSeconds, memoryMiB } from '../../test/measure/process-figures.ts';
 
 /** The last look at a process may be so old. */
 const LOOK_MS = 20;
@@ -28,7 +28,10 @@ export async function measureProcess(options: {
   let seen = { cpuSeconds: 0, peakMiB: 0 };
   for (;;) {
     try {
-      seen = { cpuSeconds: cpuSeconds(child.pid ?? 0), peakMiB: peakMiB(child.pid ?? 0) || seen.peakMiB };
+      seen = {
+        cpuSeconds: cpuSeconds(child.pid ?? 0),
+        peakMiB: memoryMiB(child.pid ?? 0, 'VmHWM') || seen.peakMiB,
+      };
     } catch {
       // It ended between two looks.
     }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ServiceProcess, startService } from '../../sandbox/service-process.ts';
 import type { Contender, Measurement, Setting } from '../measurement.ts';
-import { cpuSeconds, peakMiB } from '../process-figures.ts';
+import { cpuSeconds, memoryMiB } from '../../test/measure/process-figures.ts';
 import { type StandIns, startStandIns } from '../stand-in-process.ts';
 import { objectsOf, totalsOf, type Workload } from '../workloads.ts';
 
@@ -35,27 +35,42 @@ export function product(options: ProductOptions): Contender {
   };
 }
 
-async function measure(setting: Setting, options: ProductOptions): Promise<Measurement> {
+function measure(setting: Setting, options: ProductOptions): Promise<Measurement> {
+  return withService({ setting, settings: ownSettings(options) }, async (service, clouds) => {
+    const before = cpuSeconds(service.pid);
+    const startedMs = performance.now();
+    await Promise.all([postAll(service, setting.workload), allCopied(service, clouds, setting.workload)]);
+    return {
+      seconds: (performance.now() - startedMs) / 1000,
+      cpuSeconds: cpuSeconds(service.pid) - before,
+      peakMiB: memoryMiB(service.pid, 'VmHWM'),
+      calls: (await clouds.seen()).calls,
+    };
+  });
+}
+
+/** Runs `work` beside a service over stand-ins, with its data in a folder of its own; nothing is left of them. */
+export async function withService<Result>(
+  options: {
+    readonly setting: Setting;
+    readonly settings?: Readonly<Record<string, string>>;
+    readonly onLog?: (line: string) => void;
+  },
+  work: (service: ServiceProcess, clouds: StandIns) => Promise<Result>,
+): Promise<Result> {
+  const { setting, settings, onLog = () => {} } = options;
   const folder = await mkdtemp(join(tmpdir(), 'replicator-bench-'));
   const clouds = await startStandIns(setting);
   try {
     const service = await startService({
-      settings: { ...serviceSettings({ clouds, setting, folder }), ...ownSettings(options) },
+      settings: { ...serviceSettings({ clouds, setting, folder }), ...settings },
       port: 0,
       apiKey: 'none',
       folder,
-      onLog: () => {},
+      onLog,
     });
     try {
-      const before = cpuSeconds(service.pid);
-      const startedMs = performance.now();
-      await Promise.all([postAll(service, setting.workload), allCopied(service, clouds, setting.workload)]);
-      return {
-        seconds: (performance.now() - startedMs) / 1000,
-        cpuSeconds: cpuSeconds(service.pid) - before,
-        peakMiB: peakMiB(service.pid),
-        calls: (await clouds.seen()).calls,
-      };
+      return await work(service, clouds);
     } finally {
       await service.stop();
     }
@@ -66,7 +81,7 @@ async function measure(setting: Setting, options: ProductOptions): Promise<Measu
 }
 
 /** What the service is started with, over the stand-ins. */
-export function serviceSettings({
+function serviceSettings({
   clouds,
   setting,
   folder,

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../sandbox/service-process.ts';
 import { installPythonProgram } from '../../test/interop/install.ts';
 import type { Contender, Measurement, Setting } from '../measurement.ts';
-import { cpuSeconds, peakMiB } from '../process-figures.ts';
+import { cpuSeconds, memoryMiB } from '../../test/measure/process-figures.ts';
 import { startStandIns } from '../stand-in-process.ts';
 import { objectsOf, type Workload } from '../workloads.ts';
 import { installedContender } from './installed-contender.ts';
@@ -56,7 +56,7 @@ async function measure(setting: Setting, command: string): Promise<Measurement> 
     return {
       seconds: (performance.now() - startedMs) / 1000,
       cpuSeconds: cpuSeconds(pid) - before,
-      peakMiB: peakMiB(pid),
+      peakMiB: memoryMiB(pid, 'VmHWM'),
       calls: (await clouds.seen()).calls,
     };
   } finally {

@@ -1,8 +1,15 @@
 // Servers below HTTP for the tests of the Connections port, plain and TLS.
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import {
+  createServer as createTlsServer,
+  getCACertificates,
+  setDefaultCACertificates,
+  type TlsOptions,
+} from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionsOptions } from '../../src/exchange/connections.ts';
+import { Limit } from '../../src/exchange/limit.ts';
 import { selfSignedCertificate } from '../../src/triggers/testing/self-signed-certificate.ts';
 
 /** A key and its certificate for `localhost`, signed by itself. */
@@ -13,6 +20,27 @@ export function testCertificate(): { readonly cert: string; readonly key: string
     isIssuer: true,
   });
   return { cert: pem, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) };
+}
+
+/** The same, and this process believes it from now on. */
+export function trustedCertificate(): ReturnType<typeof testCertificate> {
+  const certificate = testCertificate();
+  setDefaultCACertificates([...getCACertificates('default'), certificate.cert]);
+  return certificate;
+}
+
+/** Times that no test comes near to. */
+export const CONNECTION_OPTIONS: ConnectionsOptions = {
+  connections: 1,
+  connectTimeoutMs: 5_000,
+  headersTimeoutMs: 5_000,
+  bodyIdleTimeoutMs: 5_000,
+  keepAliveMs: 60_000,
+};
+
+/** For an exchange that takes as long as it takes. */
+export function unlimited(): Limit {
+  return new Limit(new AbortController().signal, null);
 }
 
 export interface SocketServer {

@@ -6,7 +6,14 @@ import type { TlsOptions } from 'node:tls';
 import type { Connections, ConnectionsOptions, ExchangeRequest } from '../../src/exchange/connections.ts';
 import { InvalidRequest, NothingSent } from '../../src/exchange/exchange-error.ts';
 import { Limit } from '../../src/exchange/limit.ts';
-import { bytesOf, startSocketServer, textOf, until } from './connections-fixture.ts';
+import {
+  bytesOf,
+  CONNECTION_OPTIONS,
+  startSocketServer,
+  textOf,
+  unlimited,
+  until,
+} from './connections-fixture.ts';
 
 export interface ConnectionsDriver {
   readonly name: string;
@@ -16,15 +23,7 @@ export interface ConnectionsDriver {
 }
 
 const NEVER = new AbortController().signal;
-const OPTIONS: ConnectionsOptions = {
-  connections: 1,
-  connectTimeoutMs: 5_000,
-  headersTimeoutMs: 5_000,
-  bodyIdleTimeoutMs: 5_000,
-  keepAliveMs: 4_000,
-};
-
-const unlimited = (): Limit => new Limit(NEVER, null);
+const OPTIONS: ConnectionsOptions = { ...CONNECTION_OPTIONS, keepAliveMs: 4_000 };
 
 /** The answer of a server that has nothing to say. */
 const EMPTY = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';

@@ -1,12 +1,10 @@
 // Both drivers under the contract of the Connections port, plain and over TLS.
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { openUndiciConnections } from '../../src/exchange/undici-connections.ts';
 import { openWireConnections } from '../../src/exchange/wire/wire-connections.ts';
-import { testCertificate } from './connections-fixture.ts';
+import { trustedCertificate } from './connections-fixture.ts';
 import { testConnections } from './connections.contract.ts';
 
-const certificate = testCertificate();
-setDefaultCACertificates([...getCACertificates('default'), certificate.cert]);
+const certificate = trustedCertificate();
 
 for (const [over, tls] of [
   ['plain', null],

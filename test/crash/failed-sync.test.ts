@@ -1,7 +1,6 @@
 // A disk that fails to keep what was written, by system calls that are made to fail: the service ends at once, as by a
 // crash, says why, and has everything that it answered when it is started again.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,18 +8,12 @@ import { test } from 'node:test';
 import { type ServiceProcess, startService } from '../../sandbox/service-process.ts';
 import { startTwoClouds } from '../../sandbox/two-clouds.ts';
 import { notification } from '../system/service-under-test.ts';
+import { whyNoTracer } from './system-calls.ts';
 
 /** Each thread's sixth sync of the log fails, and all after it. */
 const FAILING_DISK = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=6+'];
 
-/** Why no call can be made to fail here; false where it can. */
-function whyNoTracer(): string | false {
-  const tried = spawnSync('strace', ['-f', ...FAILING_DISK, '-o', '/dev/null', 'true'], { encoding: 'utf8' });
-  if (tried.error !== undefined) return 'strace is not installed';
-  return tried.status === 0 ? false : `strace may not trace here: ${tried.stderr.trim()}`;
-}
-
-const skip = whyNoTracer();
+const skip = whyNoTracer(FAILING_DISK);
 if (skip !== false) console.warn(`SKIPPED: that a failed sync ends the service is not shown here: ${skip}`);
 
 test('a sync that fails ends the service; what was answered is there afterwards', { skip }, async (t) => {

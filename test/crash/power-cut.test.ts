@@ -1,7 +1,6 @@
 // That a change is on the disk before its 202 is on the wire, shown by the system calls of the real service; and the
 // queue as a power cut would leave it at each of those moments, rebuilt from the same calls and opened again.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,7 +13,7 @@ import { withTemporaryFolder } from '../contract/temporary-folder.ts';
 import { Choices } from '../model/choices.ts';
 import { notification } from '../system/service-under-test.ts';
 import { DiskImage, isSync, type Luck } from './disk-image.ts';
-import { parseTrace, type SystemCall, tracerCommand } from './system-calls.ts';
+import { parseTrace, type SystemCall, tracerCommand, whyNoTracer } from './system-calls.ts';
 
 const LOG = 'queue.sqlite-wal';
 const NO_LUCK: Luck = () => false;
@@ -32,13 +31,6 @@ interface Answer {
   readonly ids: readonly string[];
   /** Posted after the answer before it had come. */
   readonly isAlone: boolean;
-}
-
-/** Why nothing can be traced here; false where it can. */
-function whyNoTracer(): string | false {
-  const tried = spawnSync('strace', ['-f', '--seccomp-bpf', '-o', '/dev/null', 'true'], { encoding: 'utf8' });
-  if (tried.error !== undefined) return 'strace is not installed';
-  return tried.status === 0 ? false : `strace may not trace here: ${tried.stderr.trim()}`;
 }
 
 const skip = whyNoTracer();

@@ -1,5 +1,6 @@
 // Reads what strace wrote (-f -y -xx): the system calls of a process in the order in which they ended, with the bytes
 // they carried.
+import { spawnSync } from 'node:child_process';
 
 /** The calls that change a file, make it durable, or send an answer. */
 const TRACED =
@@ -8,6 +9,14 @@ const TRACED =
 
 /** Longer than any single write of the service. */
 const LONGEST_BYTES = 8 * 1024 * 1024;
+
+/** Why nothing can be traced here, with these further options; false where it can. */
+export function whyNoTracer(options: readonly string[] = []): string | false {
+  const args = ['-f', '--seccomp-bpf', ...options, '-o', '/dev/null', 'true'];
+  const tried = spawnSync('strace', args, { encoding: 'utf8' });
+  if (tried.error !== undefined) return 'strace is not installed';
+  return tried.status === 0 ? false : `strace may not trace here: ${tried.stderr.trim()}`;
+}
 
 /** Starts a program under the tracer. */
 export function tracerCommand(traceFile: string): string[] {

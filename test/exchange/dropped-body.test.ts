@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { Limit } from '../../src/exchange/limit.ts';
 import { openWireConnections } from '../../src/exchange/wire/wire-connections.ts';
-import { startSocketServer } from '../contract/connections-fixture.ts';
+import { CONNECTION_OPTIONS, startSocketServer, unlimited } from '../contract/connections-fixture.ts';
 
 const PARTS = {
   'with a length': ['HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabcd', 'efghij'],
@@ -28,15 +27,8 @@ for (const [kind, [begin, rest]] of Object.entries(PARTS))
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
     }, null);
     t.after(async () => server.close());
-    const connections = openWireConnections({
-      connections: 1,
-      connectTimeoutMs: 5_000,
-      headersTimeoutMs: 5_000,
-      bodyIdleTimeoutMs: 5_000,
-      keepAliveMs: 60_000,
-    });
+    const connections = openWireConnections(CONNECTION_OPTIONS);
     t.after(async () => connections.close());
-    const unlimited = (): Limit => new Limit(new AbortController().signal, null);
     const common = { origin: server.origin, headers: {} };
     const answer = await connections.exchange(
       { ...common, path: '/first', method: 'GET', body: null },

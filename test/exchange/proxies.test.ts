@@ -4,21 +4,17 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { Limit } from '../../src/exchange/limit.ts';
 import { openConnections } from '../../src/exchange/open-connections.ts';
 import { NothingSent } from '../../src/exchange/exchange-error.ts';
-import { startSocketServer, testCertificate, textOf } from '../contract/connections-fixture.ts';
+import {
+  CONNECTION_OPTIONS,
+  startSocketServer,
+  textOf,
+  trustedCertificate,
+} from '../contract/connections-fixture.ts';
 
-const certificate = testCertificate();
-setDefaultCACertificates([...getCACertificates('default'), certificate.cert]);
-const OPTIONS = {
-  connections: 2,
-  connectTimeoutMs: 5_000,
-  headersTimeoutMs: 5_000,
-  bodyIdleTimeoutMs: 5_000,
-  keepAliveMs: 5_000,
-};
+const certificate = trustedCertificate();
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello';
 
 interface TestProxy {
@@ -64,7 +60,7 @@ async function get(
   origin: string,
   proxies: { readonly forHttp: string; readonly forHttps: string; readonly except: string },
 ): Promise<string> {
-  const connections = openConnections(proxies, OPTIONS);
+  const connections = openConnections(proxies, CONNECTION_OPTIONS);
   context.after(() => connections.close());
   const limit = new Limit(new AbortController().signal, 5_000);
   const request = { origin, path: '/a', method: 'GET' as const, headers: {}, body: null };

@@ -7,14 +7,16 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { Connections, HttpDriver } from '../../src/exchange/connections.ts';
-import { Limit } from '../../src/exchange/limit.ts';
 import { openConnections } from '../../src/exchange/open-connections.ts';
-import { bytesOf, testCertificate } from '../contract/connections-fixture.ts';
+import {
+  bytesOf,
+  CONNECTION_OPTIONS,
+  trustedCertificate,
+  unlimited,
+} from '../contract/connections-fixture.ts';
 
-const certificate = testCertificate();
-setDefaultCACertificates([...getCACertificates('default'), certificate.cert]);
+const certificate = trustedCertificate();
 
 const BYTES = bytesOf(9_000_000);
 const PIECE_BYTES = 256 * 1024;
@@ -61,9 +63,11 @@ async function take(bytes: Buffer, pace: Pace, request: IncomingMessage, wrong: 
 }
 
 async function copy(connections: Connections, origin: string, start: number, pace: Pace): Promise<string> {
-  const limit = (): Limit => new Limit(new AbortController().signal, null);
   const path = `/?start=${start}`;
-  const got = await connections.exchange({ origin, path, method: 'GET', headers: {}, body: null }, limit());
+  const got = await connections.exchange(
+    { origin, path, method: 'GET', headers: {}, body: null },
+    unlimited(),
+  );
   const hash = createHash('sha256');
   async function* pieces(): AsyncGenerator<Uint8Array> {
     for await (const piece of got.body) {
@@ -73,7 +77,10 @@ async function copy(connections: Connections, origin: string, start: number, pac
     }
   }
   const headers = { 'content-length': String(BYTES.length) };
-  const put = await connections.exchange({ origin, path, method: 'PUT', headers, body: pieces() }, limit());
+  const put = await connections.exchange(
+    { origin, path, method: 'PUT', headers, body: pieces() },
+    unlimited(),
+  );
   assert.equal(put.status, 200);
   for await (const _ of put.body);
   return hash.digest('hex');
@@ -100,8 +107,8 @@ for (const isSecure of [false, true])
       const server: Server = isSecure ? createTlsServer(certificate, listens) : createServer(listens);
       const origin = `${isSecure ? 'https' : 'http'}://localhost:${await listening(server)}`;
       const connections = openConnections(client, {
+        ...CONNECTION_OPTIONS,
         connections: 8,
-        connectTimeoutMs: 5_000,
         headersTimeoutMs: 20_000,
         bodyIdleTimeoutMs: 20_000,
         keepAliveMs: 4_000,

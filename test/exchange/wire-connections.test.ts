@@ -3,28 +3,31 @@
 import assert from 'node:assert/strict';
 import { createServer as createSilentServer, type AddressInfo, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
-import { getCACertificates, setDefaultCACertificates, type TlsOptions } from 'node:tls';
+import type { TlsOptions } from 'node:tls';
 import type { Connections, ConnectionsOptions, ExchangeRequest } from '../../src/exchange/connections.ts';
 import { NothingSent } from '../../src/exchange/exchange-error.ts';
 import { Limit } from '../../src/exchange/limit.ts';
 import { openWireConnections } from '../../src/exchange/wire/wire-connections.ts';
-import { startSocketServer, testCertificate, textOf, until } from '../contract/connections-fixture.ts';
+import {
+  CONNECTION_OPTIONS,
+  startSocketServer,
+  testCertificate,
+  textOf,
+  trustedCertificate,
+  unlimited,
+  until,
+} from '../contract/connections-fixture.ts';
 
-const certificate = testCertificate();
+const certificate = trustedCertificate();
 const stranger = testCertificate();
-setDefaultCACertificates([...getCACertificates('default'), certificate.cert]);
 
 const EMPTY = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
 const LARGE_BYTES = 2_000_000;
-const unlimited = (): Limit => new Limit(new AbortController().signal, null);
 
 function opened(t: TestContext, options: Partial<ConnectionsOptions> = {}): Connections {
   const connections = openWireConnections({
+    ...CONNECTION_OPTIONS,
     connections: 2,
-    connectTimeoutMs: 5_000,
-    headersTimeoutMs: 5_000,
-    bodyIdleTimeoutMs: 5_000,
-    keepAliveMs: 60_000,
     ...options,
   });
   t.after(async () => connections.close());

@@ -2,7 +2,7 @@
 // transfers queued and with a million. npm run measure:queue -- [--rows 1000000] [--seconds 20]
 // Ends with exit code 1 where the service holds 250 MiB or more, or claims are slower by more than a fifth.
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import type { AcceptItem, TransferQueue } from '../../src/core/transfer-queue.ts
 import { openSqliteQueue } from '../../src/queues/sqlite/sqlite-queue.ts';
 import { SYSTEM_CLOCK } from '../../src/system-clock.ts';
 import { receiptOf } from '../contract/transfer-queue-samples.ts';
+import { memoryMiB } from './process-figures.ts';
 
 const FEW_ROWS = 1_000;
 const ROWS_PER_ACCEPT = 1_000;
@@ -174,11 +175,11 @@ async function measureService(directory: string, rows: number): Promise<number> 
   const startMs = performance.now() - startedAt;
   const phaseMs = Number(values.seconds) * 1000;
   await sleep(phaseMs);
-  const waiting = { rss: memoryOf(service.pid, 'VmRSS'), most: memoryOf(service.pid, 'VmHWM') };
+  const waiting = { rss: memoryMiB(service.pid, 'VmRSS'), most: memoryMiB(service.pid, 'VmHWM') };
   const before = await queuedOf(service);
   clouds.s3.faults.clear();
   await sleep(phaseMs);
-  const copying = { rss: memoryOf(service.pid, 'VmRSS'), most: memoryOf(service.pid, 'VmHWM') };
+  const copying = { rss: memoryMiB(service.pid, 'VmRSS'), most: memoryMiB(service.pid, 'VmHWM') };
   const copied = before - (await queuedOf(service));
   console.log(
     `service with ${rows} queued: ready after ${startMs.toFixed(0)} ms; while the source is down ` +
@@ -193,12 +194,6 @@ async function measureService(directory: string, rows: number): Promise<number> 
 async function queuedOf(service: Awaited<ReturnType<typeof startService>>): Promise<number> {
   const { body } = await service.get('/v1/status');
   return (body as { readonly counts: { readonly queued: number } }).counts.queued;
-}
-
-/** What Linux says of a process, in MiB. */
-function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
 }
 
 function median(figures: readonly number[]): number {
