@@ -21,6 +21,9 @@ const NVME_POLYNOMIAL = 0x9a6c9329ac4bc9b5n;
 const FOLDED_FROM_BYTES = 2 * WINDOW_BYTES;
 const DISTANCES_64 = distancesOf(CRC64_NVME_MULTIPLE);
 const DISTANCES_32 = distancesOf(CRC32C_MULTIPLE);
+/** The first units of the windows that are added to anything. */
+const FIRST_64_AT = DATA_AT - Math.max(...DISTANCES_64);
+const FIRST_32_AT = DATA_AT + TO_CRC32C - Math.max(...DISTANCES_32);
 
 /** What Node has and its types do not tell. */
 const { WebAssembly } = globalThis as unknown as {
@@ -89,8 +92,8 @@ export class Crcs {
   #begin(): void {
     this.#memory.fill(0, DATA_AT - WINDOW_BYTES, DATA_AT);
     this.#memory.fill(0, DATA_AT + TO_CRC32C - WINDOW_BYTES, DATA_AT + TO_CRC32C);
-    this.#view.setBigInt64(DATA_AT - Math.max(...DISTANCES_64), ~this.crc64, true);
-    this.#view.setUint32(DATA_AT + TO_CRC32C - Math.max(...DISTANCES_32), ~this.crc32c, true);
+    this.#view.setBigInt64(FIRST_64_AT, ~this.crc64, true);
+    this.#view.setUint32(FIRST_32_AT, ~this.crc32c, true);
   }
 
   #foldLast(end: number): void {

@@ -25,7 +25,7 @@ export function openAwsCredentials({ config, secrets }: StoresRequest): Credenti
 
 type HttpClient = NonNullable<GcsTargetOptions['httpClient']>;
 
-function httpClientOf({ config, secrets }: Pick<StoresRequest, 'config' | 'secrets'>): HttpClient {
+function httpClientOf({ config, secrets }: StoresRequest): HttpClient {
   const { proxies } = secrets;
   if (proxies === null) return config.httpClient;
   const { forHttp, forHttps, except } = proxies;
@@ -34,10 +34,11 @@ function httpClientOf({ config, secrets }: Pick<StoresRequest, 'config' | 'secre
 
 /** The source, with at most so many connections. `credentials` are those of `openAwsCredentials`. */
 export async function openSource(
-  { config, secrets, clock }: StoresRequest,
+  request: StoresRequest,
   credentials: CredentialsProvider,
   connections: number,
 ): Promise<OpenSource> {
+  const { config, clock } = request;
   const { region, endpoint } = config.source;
   return openS3Source({
     region,
@@ -46,7 +47,7 @@ export async function openSource(
     expectedOwner: (bucket) => expectedOwnerOf(config.rules, bucket),
     clock,
     connections,
-    httpClient: httpClientOf({ config, secrets }),
+    httpClient: httpClientOf(request),
   });
 }
 

@@ -1,17 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadConfig } from './load-config.ts';
-
-function load(env: Record<string, string>) {
-  const basics = { S3_BUCKET: 'aaa', GCS_BUCKET: 'bbb', AWS_REGION: 'eu-central-1' };
-  return loadConfig({
-    env: { ...basics, ...env },
-    envFileText: null,
-    readFile: () => '',
-    memoryBytes: 2 ** 31,
-    isTerminal: false,
-  });
-}
+import { loadWith } from './testing/load-with.ts';
 
 test('a proxy is found by the names that other programs read, and its password is kept and never shown', () => {
   for (const names of [
@@ -19,7 +8,7 @@ test('a proxy is found by the names that other programs read, and its password i
     ['https_proxy', 'http_proxy', 'no_proxy'],
   ] as const) {
     const [https, http, except] = names;
-    const loaded = load({
+    const loaded = loadWith({
       [https]: 'http://user:secretpart@proxy.example.com:3128',
       [http]: 'proxy.example.com:8080',
       [except]: 'localhost,.internal',
@@ -36,7 +25,7 @@ test('a proxy is found by the names that other programs read, and its password i
 });
 
 test('exceptions alone are no proxy', () => {
-  const loaded = load({ NO_PROXY: 'localhost' });
+  const loaded = loadWith({ NO_PROXY: 'localhost' });
   assert.ok(loaded.kind === 'ok');
   assert.equal(loaded.secrets.proxies, null);
 });
@@ -48,7 +37,7 @@ test('what is no address of a proxy is refused by name, without being shown', ()
     'http://h:1?secretpart',
     'http://:secretpart',
   ]) {
-    const loaded = load({ HTTPS_PROXY: text });
+    const loaded = loadWith({ HTTPS_PROXY: text });
     assert.ok(loaded.kind === 'invalid', text);
     assert.match(JSON.stringify(loaded.problems), /HTTPS_PROXY/);
     assert.ok(!JSON.stringify(loaded).includes('secretpart'), text);

@@ -2,13 +2,12 @@
 // An address is a secret: it may carry a password.
 import { Secret } from './secrets.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
-import { accept, type Parse, plainText, refuse } from './setting-parsers.ts';
+import { accept, type Parse, plainText, refuse, withScheme } from './setting-parsers.ts';
 
 const ADDRESS_FIX = 'set it to scheme, host and port, such as http://user:password@proxy.example.com:3128';
 
 function asUrl(text: string): URL | null {
-  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  return URL.canParse(whole) ? new URL(whole) : null;
+  return URL.parse(withScheme(text));
 }
 
 /** `host:port` alone means plain HTTP to the proxy, as every program reads it. */

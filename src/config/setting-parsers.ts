@@ -115,9 +115,13 @@ export const baseUrl: Parse<string> = (text) => {
   return accept(url.origin);
 };
 
+/** An address as it is; `host:port` alone as plain http. */
+export function withScheme(text: string): string {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+}
+
 /** As baseUrl, and `host:port` without a scheme means plain http, as every client of the emulators reads it. */
-export const emulatorUrl: Parse<string> = (text) =>
-  baseUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+export const emulatorUrl: Parse<string> = (text) => baseUrl(withScheme(text));
 
 /** A name or an address to listen on, brackets of IPv6 taken off. */
 export const listenHost: Parse<string> = (text) => {

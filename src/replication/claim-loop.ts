@@ -108,12 +108,12 @@ export class ClaimLoop {
     this.#sleep?.control.abort();
     const sleep = { endsAtMs, control: new AbortController() };
     this.#sleep = sleep;
+    const ended = (): void => {
+      if (this.#sleep === sleep) this.#sleep = null;
+    };
     const over = (): void => {
       ended();
       this.wake();
-    };
-    const ended = (): void => {
-      if (this.#sleep === sleep) this.#sleep = null;
     };
     // It rejects only where another one has taken its place, or the loop is stopped.
     void clock.sleep(ms, sleep.control.signal).then(over, ended);

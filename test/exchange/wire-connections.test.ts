@@ -25,11 +25,7 @@ const EMPTY = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
 const LARGE_BYTES = 2_000_000;
 
 function opened(t: TestContext, options: Partial<ConnectionsOptions> = {}): Connections {
-  const connections = openWireConnections({
-    ...CONNECTION_OPTIONS,
-    connections: 2,
-    ...options,
-  });
+  const connections = openWireConnections({ ...CONNECTION_OPTIONS, connections: 2, ...options });
   t.after(async () => connections.close());
   return connections;
 }

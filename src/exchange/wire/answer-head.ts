@@ -2,6 +2,7 @@
 // refused. Decides as well how the body is framed and whether the connection may be used again.
 import type { ExchangeAnswer } from '../connections.ts';
 import { ExchangeError } from '../exchange-error.ts';
+import { FIELD_NAME, readLength } from './header-fields.ts';
 
 /** Everything before the body: interim answers too. */
 export const MAX_HEAD_BYTES = 64 * 1024;
@@ -26,7 +27,6 @@ const CLOSE: Framing = { kind: 'close' };
 
 const PROTOCOL = 'HTTP/1.';
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const STRAY = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
 const OUTER_SPACE = /^[\t ]+|[\t ]+$/g;
 
@@ -87,7 +87,7 @@ function addHeader(headers: Record<string, string | string[]>, line: string): vo
   const colon = line.indexOf(':');
   if (line.startsWith(' ') || line.startsWith('\t')) throw malformed('a header goes on in a further line');
   const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
-  if (!NAME.test(name)) throw malformed('the name of a header is none');
+  if (!FIELD_NAME.test(name)) throw malformed('the name of a header is none');
   const value = line.slice(colon + 1).replace(OUTER_SPACE, '');
   const before = headers[name];
   if (before === undefined) headers[name] = value;
@@ -121,9 +121,8 @@ function framingOf(
 function lengthOf(given: string | string[]): number {
   const [first = '', ...others] = typeof given === 'string' ? [given] : given;
   if (others.some((other) => other !== first)) throw malformed('it has two different Content-Lengths');
-  const length = Number(first);
-  if (!/^\d+$/.test(first) || !Number.isSafeInteger(length))
-    throw malformed('its Content-Length is no length');
+  const length = readLength(first);
+  if (length === null) throw malformed('its Content-Length is no length');
   return length;
 }
 

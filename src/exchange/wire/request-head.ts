@@ -1,8 +1,8 @@
 // The head of a request as bytes, and how its body is framed. Whatever could end a line or a head early is refused.
-import { type ExchangeRequest } from '../connections.ts';
+import type { ExchangeRequest } from '../connections.ts';
 import { InvalidRequest } from '../exchange-error.ts';
+import { FIELD_NAME, readLength } from './header-fields.ts';
 
-const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Latin-1 without control characters, but with the tab. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** No space either: it would end the target in the request line. */
@@ -38,7 +38,7 @@ export function requestHead(request: ExchangeRequest, host: string): RequestHead
   let announced: number | null = null;
   for (const name in headers) {
     const value = headers[name] ?? '';
-    if (!NAME.test(name)) throw new InvalidRequest('The name of a header of a request cannot be sent');
+    if (!FIELD_NAME.test(name)) throw new InvalidRequest('The name of a header of a request cannot be sent');
     if (!VALUE.test(value)) throw new InvalidRequest(`The header ${name} has characters that cannot be sent`);
     const lowered = name.toLowerCase();
     if (FRAMING.has(lowered)) throw new InvalidRequest(`The header ${name} is not the caller's to set`);
@@ -54,9 +54,8 @@ export function requestHead(request: ExchangeRequest, host: string): RequestHead
 }
 
 function lengthOf(value: string): number {
-  const length = Number(value);
-  if (!/^\d+$/.test(value) || !Number.isSafeInteger(length))
-    throw new InvalidRequest('The content-length of a request is no length');
+  const length = readLength(value);
+  if (length === null) throw new InvalidRequest('The content-length of a request is no length');
   return length;
 }
 

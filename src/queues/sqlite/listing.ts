@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { TransferFilter } from '../../core/transfer-queue.ts';
 import { checkLimit, cursorAfter, positionOf } from '../page-cursor.ts';
+import { KeptStatements } from './kept-statements.ts';
 import {
   ALL_COLUMNS,
   FIRST_POSITION,
@@ -68,15 +69,16 @@ export function walkSql(plan: ListingPlan, columns: string): string {
 
 /** Reads pages of transfers. */
 export class Listing {
-  readonly #database: DatabaseSync;
   readonly #settled: () => Promise<void>;
-  readonly #statements = new Map<string, StatementSync>();
-  readonly #rowStatements = new Map<string, RowStatement>();
+  /** By their texts: the shapes of filters are few. */
+  readonly #statements: KeptStatements<string, StatementSync>;
+  readonly #rows: KeptStatements<string, RowStatement>;
 
   /** `settled`: resolves when everything that can be read is on the disk. */
   constructor(database: DatabaseSync, settled: () => Promise<void>) {
-    this.#database = database;
     this.#settled = settled;
+    this.#statements = new KeptStatements((sql) => database.prepare(sql));
+    this.#rows = new KeptStatements((sql) => prepareRows(database, sql));
   }
 
   /** One page of rows that match `filter`. Throws a RangeError for an unknown cursor or limit. */
@@ -111,38 +113,19 @@ export class Listing {
   ): { readonly rows: readonly StoredRow[]; readonly lastPosition: number | null } {
     const { walked, tested } = plan;
     if (tested.sql.length === 0) {
-      const rows = this.#rows(walkSql(plan, ALL_COLUMNS)).all(...walked.values, position, wanted);
+      const rows = this.#rows.of(walkSql(plan, ALL_COLUMNS)).all(...walked.values, position, wanted);
       return { rows, lastPosition: rows.length < wanted ? null : (rows.at(-1)?.seq ?? null) };
     }
     const walk = walkSql(plan, 'seq');
-    const bounds = this.#prepared(`SELECT count(*) AS rows, min(seq) AS last FROM (${walk})`);
+    const bounds = this.#statements.of(`SELECT count(*) AS rows, min(seq) AS last FROM (${walk})`);
     const slice = bounds.get(...walked.values, position, SLICE_ROWS);
     if (slice === undefined || slice['last'] === null) return { rows: [], lastPosition: null };
     const lastPosition = integer(slice, 'last');
     const where = [...walked.sql, 'seq < ?', 'seq >= ?', ...tested.sql].join(' AND ');
     const select = `SELECT ${ALL_COLUMNS} FROM transfers WHERE ${where} ORDER BY seq DESC LIMIT ?`;
-    const rows = this.#rows(select).all(...walked.values, position, lastPosition, ...tested.values, wanted);
+    const rows = this.#rows
+      .of(select)
+      .all(...walked.values, position, lastPosition, ...tested.values, wanted);
     return { rows, lastPosition: integer(slice, 'rows') < SLICE_ROWS ? null : lastPosition };
   }
-
-  /** The shapes of filters are few, so each text is prepared once and kept. */
-  #prepared(sql: string): StatementSync {
-    return kept(this.#statements, sql, () => this.#database.prepare(sql));
-  }
-
-  #rows(sql: string): RowStatement {
-    return kept(this.#rowStatements, sql, () => prepareRows(this.#database, sql));
-  }
-}
-
-function kept<Statement>(
-  statements: Map<string, Statement>,
-  sql: string,
-  prepare: () => Statement,
-): Statement {
-  const known = statements.get(sql);
-  if (known !== undefined) return known;
-  const statement = prepare();
-  statements.set(sql, statement);
-  return statement;
 }

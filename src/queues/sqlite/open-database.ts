@@ -16,6 +16,7 @@ import {
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { migrate } from './migrate.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../../migrations/sqlite/', import.meta.url));
@@ -35,6 +36,8 @@ const CANNOT_OPEN = 14;
 const NOT_A_DATABASE = 26;
 
 const FILE_CHECK_MS = 1_000;
+
+const syncData = promisify(fdatasync);
 
 /**
  * Makes the data folder, readable by its owner only. An existing folder is narrowed to that only where nothing but the
@@ -154,7 +157,7 @@ export function takeOverSyncs(database: DatabaseSync, path: string): DatabaseLog
   // What a process has written that was killed before its sync.
   fdatasyncSync(handle);
   return {
-    sync: () => new Promise((done, failed) => fdatasync(handle, (error) => (error ? failed(error) : done()))),
+    sync: () => syncData(handle),
     close: () => closeSync(handle),
   };
 }

@@ -9,6 +9,7 @@ import type { RowChanges } from '../queue-listeners.ts';
 import type { RowTable, SealedRow } from '../row-table.ts';
 import { knownFaultCode } from '../stored-fault.ts';
 import { laneOf } from '../transfer-row.ts';
+import { KeptStatements } from './kept-statements.ts';
 import {
   ALL_COLUMNS,
   changesBetween,
@@ -88,14 +89,13 @@ interface ParkedPlace {
 
 /** The table as the operations use it, inside a transaction. */
 export class TransferTable implements RowTable<StoredRow> {
-  readonly #database: DatabaseSync;
   readonly #sealer: CheckpointSealer | null;
   readonly #smallMaxBytes: number;
   readonly #lookups: Readonly<Record<Exclude<keyof typeof LOOKUPS, RowLookup>, StatementSync>>;
   readonly #rows: Readonly<Record<RowLookup, RowStatement>>;
   readonly #insert: StatementSync;
-  /** By the columns it writes. */
-  readonly #updates = new Map<number, StatementSync>();
+  /** By the columns they write, whose sets are few: a column that is not named leaves the indexes alone that hold it. */
+  readonly #updates: KeptStatements<number, StatementSync>;
   readonly #renew: StatementSync;
   readonly #progress: StatementSync;
 
@@ -125,7 +125,7 @@ export class TransferTable implements RowTable<StoredRow> {
       prune: database.prepare(LOOKUPS.prune),
     };
     this.#insert = database.prepare(INSERT_ROW);
-    this.#database = database;
+    this.#updates = new KeptStatements((columns) => database.prepare(updateOf(columns)));
     this.#renew = database.prepare('UPDATE transfers SET wake_at = ? WHERE seq = ?');
     this.#progress = database.prepare(
       'UPDATE transfers SET bytes_done = ?, size_bytes = ?, checkpoint = ?, updated_at = ? WHERE seq = ?',
@@ -238,7 +238,7 @@ export class TransferTable implements RowTable<StoredRow> {
   replace(before: StoredRow, after: SealedRow, changes: RowChanges): void {
     if (before === after) return;
     const { columns, values } = changesBetween(changingValues(before, before.lane), this.#valuesOf(after));
-    if (columns !== 0) this.#updateOf(columns).run(...values, before.seq);
+    if (columns !== 0) this.#updates.of(columns).run(...values, before.seq);
     changes.note(before, after);
   }
 
@@ -274,15 +274,6 @@ export class TransferTable implements RowTable<StoredRow> {
 
   #valuesOf(row: SealedRow): SQLInputValue[] {
     return changingValues(row, laneOf(row, this.#smallMaxBytes));
-  }
-
-  /** A column that is not named leaves the indexes alone that hold it. The sets of columns are few. */
-  #updateOf(columns: number): StatementSync {
-    const known = this.#updates.get(columns);
-    if (known !== undefined) return known;
-    const statement = this.#database.prepare(updateOf(columns));
-    this.#updates.set(columns, statement);
-    return statement;
   }
 }
 
